@@ -1,0 +1,1 @@
+//! NeMo archives and Hugging Face folders to GGUF, and quantisation.

@@ -1,0 +1,1 @@
+//! The CPU device: SIMD kernels chosen at run time and a deterministic thread pool.

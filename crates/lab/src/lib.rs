@@ -1,0 +1,1 @@
+//! Op cases, tolerances, drift measures and timing.

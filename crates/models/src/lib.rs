@@ -1,0 +1,1 @@
+//! Model families: config from GGUF, graph that reads like the paper, host loop.

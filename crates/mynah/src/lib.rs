@@ -1,0 +1,1 @@
+//! Load a model and transcribe: the library a Rust program uses.

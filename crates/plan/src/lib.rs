@@ -1,0 +1,1 @@
+//! Rewrites, placement, memory plan and step list.

@@ -1,0 +1,1 @@
+//! Element types, shapes and block formats: what a tensor's bytes mean.

@@ -1,0 +1,1 @@
+//! Token ids to text from the vocabulary a GGUF file carries.
