@@ -1,1 +1,19 @@
-//! The one IR: ops with a shape rule and a plain f64 meaning.
+//! The one intermediate representation of Mynah.
+//!
+//! A model family writes its forward pass as a [`Graph`] of [`Op`]s with a [`GraphBuilder`]; the text reads like
+//! the paper. Every op has a shape rule ([`shape`]) and a plain f64 meaning ([`interp`], the reference interpreter
+//! every device is measured against). The graph goes on to `mynah-plan`, which rewrites it, places it on devices
+//! and turns it into a list of steps.
+
+mod build;
+mod dump;
+mod error;
+pub mod interp;
+mod ir;
+mod op;
+pub mod shape;
+
+pub use build::GraphBuilder;
+pub use error::GraphError;
+pub use ir::{ElemType, Graph, Node, NodeId, SlotId, StateDecl, StateId, Value, ValueId, ValueSource, WeightSpec};
+pub use op::{Activation, BinaryOp, Conv2d, Epilogue, Op, RelPosAttention, Start};

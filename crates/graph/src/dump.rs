@@ -1,0 +1,92 @@
+//! The text form of a graph: one line a node, for `--dump graph` and for snapshots.
+
+use crate::ir::{Graph, Node, ValueId, ValueSource};
+use crate::op::{Epilogue, Op, Start};
+use std::fmt;
+
+impl fmt::Display for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "graph {}", self.name)?;
+        for &id in &self.inputs {
+            let v = self.value(id);
+            writeln!(f, "  input  {} {:?} {:?}", v.name, v.elem, v.shape)?;
+        }
+        for s in &self.states {
+            writeln!(f, "  state  {} rows of {:?}", s.name, s.row)?;
+        }
+        for s in &self.slots {
+            writeln!(f, "  slot   {s}")?;
+        }
+        for n in &self.nodes {
+            writeln!(f, "  {}", Line { graph: self, node: n })?;
+        }
+        for (name, id) in &self.outputs {
+            writeln!(f, "  output {name} = {}", self.value(*id).name)?;
+        }
+        Ok(())
+    }
+}
+
+/// One node as text.
+struct Line<'a> {
+    graph: &'a Graph,
+    node: &'a Node,
+}
+
+impl Line<'_> {
+    fn operand(&self, id: ValueId) -> String {
+        let v = self.graph.value(id);
+        match &v.source {
+            ValueSource::Weight(w) => format!("{}:{}", v.name, w.dtype),
+            _ => v.name.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let out = self.graph.value(self.node.output);
+        let operands: Vec<String> = self.node.inputs.iter().map(|&v| self.operand(v)).collect();
+        let (op, attributes) = (&self.node.op, attributes(&self.node.op));
+        write!(f, "{} {:?} = {}{attributes}({})", out.name, out.shape, op.name(), operands.join(", "))
+    }
+}
+
+/// What distinguishes two nodes of the same op, empty when nothing does.
+fn attributes(op: &Op) -> String {
+    let own = match op {
+        Op::Conv2d(c) => format!("stride={:?} pad={:?}{:?} groups={}", c.stride, c.pad_height, c.pad_width, c.groups),
+        Op::DepthwiseConv1d { pad, .. } => format!("pad={pad:?}"),
+        Op::Scale(s) => format!("{s}"),
+        Op::LayerNorm { eps } | Op::RmsNorm { eps } | Op::BatchNorm { eps } => format!("eps={eps:e}"),
+        Op::RelPosAttention(a) => match a.window {
+            Some([left, right]) => format!("heads={} window={left},{right}", a.heads),
+            None => format!("heads={}", a.heads),
+        },
+        Op::Permute(perm) => format!("{perm:?}"),
+        Op::Slice { axis, start: Start::Fixed(n), len } => format!("axis={axis} {n}..+{len}"),
+        Op::Slice { axis, start: Start::Slot(s), len } => format!("axis={axis} slot{}..+{len}", s.0),
+        Op::Concat { axis } => format!("axis={axis}"),
+        Op::StateGather(s) | Op::StateScatter(s) => format!("state{}", s.0),
+        Op::StateAppend { state, at } => format!("state{} at slot{}", state.0, at.0),
+        _ => String::new(),
+    };
+    let tail = op.epilogue().map(epilogue).unwrap_or_default();
+    let parts: Vec<String> = [own, tail].into_iter().filter(|s| !s.is_empty()).collect();
+    if parts.is_empty() { String::new() } else { format!("<{}>", parts.join(" ")) }
+}
+
+fn epilogue(e: &Epilogue) -> String {
+    let mut parts = Vec::new();
+    if e.bias {
+        parts.push("+bias".to_owned());
+    }
+    parts.extend(e.activation.map(|a| format!("+{}", a.name())));
+    if e.scale != 1.0 {
+        parts.push(format!("*{}", e.scale));
+    }
+    if e.residual {
+        parts.push("+residual".to_owned());
+    }
+    parts.join(" ")
+}

@@ -1,0 +1,1 @@
+//! The reference interpreter: the plain f64 meaning of every op.

@@ -1,0 +1,286 @@
+//! The operations of the IR, each with its inputs, its meaning and its source.
+//!
+//! Shapes are row-major with the last dimension contiguous. Activations are f32, ids and lengths i32. Sequences are
+//! `[batch, time, channels]`: channels last, because that makes a pointwise convolution a matrix product and lets a
+//! depthwise one vectorise over channels. Shape rules are in [`crate::shape`], meanings in [`crate::interp`].
+
+use crate::ir::{SlotId, StateId};
+
+/// A function applied to each element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Activation {
+    /// `max(x, 0)`.
+    Relu,
+    /// `x · sigmoid(x)`, also called swish (Ramachandran et al. 2017).
+    Silu,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// `x · Φ(x)` with the error function (Hendrycks and Gimpel 2016).
+    Gelu,
+    /// The tanh approximation of [`Activation::Gelu`].
+    GeluTanh,
+    /// `exp(x)`.
+    Exp,
+    /// `ln(1 + exp(x))`.
+    Softplus,
+    /// `1 / sqrt(x)`.
+    Rsqrt,
+}
+
+/// A function of two elements; the second operand broadcasts to the first (NumPy rules).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BinaryOp {
+    /// `a + b`.
+    Add,
+    /// `a − b`.
+    Sub,
+    /// `a · b`.
+    Mul,
+    /// `a / b`.
+    Div,
+}
+
+/// What a product does to its accumulator before it stores it: `scale · act(acc + bias) + residual`.
+///
+/// The extra operands follow the op's own inputs in the order bias, residual.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Epilogue {
+    /// An input `[N]` is added to each row.
+    pub bias: bool,
+    /// Applied after the bias.
+    pub activation: Option<Activation>,
+    /// Multiplies the result before the residual is added.
+    pub scale: f32,
+    /// An input of the output's shape is added last.
+    pub residual: bool,
+}
+
+impl Default for Epilogue {
+    fn default() -> Self {
+        Self { bias: false, activation: None, scale: 1.0, residual: false }
+    }
+}
+
+impl Epilogue {
+    /// How many operands follow the op's own inputs.
+    pub fn extra_inputs(&self) -> usize {
+        usize::from(self.bias) + usize::from(self.residual)
+    }
+
+    /// Whether the epilogue changes nothing.
+    pub fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A 2-D convolution over channels-last input.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Conv2d {
+    /// Steps along height and width.
+    pub stride: [usize; 2],
+    /// Zero rows added before and after the height.
+    pub pad_height: [usize; 2],
+    /// Zero columns added before and after the width.
+    pub pad_width: [usize; 2],
+    /// Channel groups; equal to the input channels for a depthwise convolution.
+    pub groups: usize,
+    /// Applied per output channel.
+    pub epilogue: Epilogue,
+}
+
+/// Multi-head attention with relative positions of Transformer-XL (Dai et al. 2019), as NeMo's
+/// `RelPositionMultiHeadAttention`: `softmax(((q+u)·kᵀ + (q+v)·p[i−j]ᵀ) · scale) · values`.
+///
+/// The shift is index arithmetic: the table row for the offset `o = i − j` of query `i` and key `j` is
+/// `first_offset − o`, so no `T × (2T−1)` matrix is ever stored.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RelPosAttention {
+    /// Number of heads; divides the model width.
+    pub heads: usize,
+    /// Multiplies the scores, `1/sqrt(head width)` in NeMo.
+    pub scale: f32,
+    /// The offset `i − j` which row 0 of the position table stands for.
+    pub first_offset: i64,
+    /// Keys seen to the left and right of a query; `None` sees all (NeMo `rel_pos_local_attn` otherwise).
+    pub window: Option<[usize; 2]>,
+}
+
+/// Where a [`Op::Slice`] begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Start {
+    /// A constant index.
+    Fixed(usize),
+    /// The value of a slot at run time.
+    Slot(SlotId),
+}
+
+/// One operation. The comment of each names its inputs in order, then its output.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// `x [.., K]`, weight `w [N, K]`, epilogue operands → `[.., N]`: each row times `wᵀ`.
+    MatMul(Epilogue),
+    /// `x [B, H, W, Cin]`, weight `[Cout, Cin/groups, kh, kw]`, epilogue operands → `[B, H', W', Cout]`.
+    Conv2d(Conv2d),
+    /// `x [B, T, C]`, weight `[C, 1, K]`, epilogue operands → `[B, T + left + right − K + 1, C]`.
+    DepthwiseConv1d {
+        /// Zero frames added on the left and the right.
+        pad: [usize; 2],
+        /// Applied per channel.
+        epilogue: Epilogue,
+    },
+    /// `a`, `b` (broadcast to `a`) → the shape of `a`.
+    Binary(BinaryOp),
+    /// `x` → same shape.
+    Unary(Activation),
+    /// `x` → `factor · x`.
+    Scale(f32),
+    /// `x [.., 2C]` → `[.., C]`: first half times `sigmoid` of the second (Dauphin et al. 2016).
+    Glu,
+    /// `x [.., C]`, `gain [C]`, `bias [C]` → same shape: normalised over the last dimension (Ba et al. 2016).
+    LayerNorm {
+        /// Added to the variance.
+        eps: f32,
+    },
+    /// `x [.., C]`, `gain [C]` → same shape: divided by the root mean square (Zhang and Sennrich 2019).
+    RmsNorm {
+        /// Added to the mean square.
+        eps: f32,
+    },
+    /// `x [.., C]`, `gain [C]`, `bias [C]`, `mean [C]`, `variance [C]` → same shape, with stored statistics.
+    BatchNorm {
+        /// Added to the variance.
+        eps: f32,
+    },
+    /// `x [.., C]` → same shape, over the last dimension.
+    Softmax,
+    /// `x [.., C]` → same shape, over the last dimension.
+    LogSoftmax,
+    /// `x [.., C]` → i32 `[..]`: the first index of the largest element.
+    Argmax,
+    /// `table [V, D]`, i32 `ids [..]` → `[.., D]`. An id outside the table is a run error.
+    Gather,
+    /// `x [B, T, ..]`, i32 `lengths [B]` → same shape with rows at or past `lengths[b]` set to zero.
+    MaskRows,
+    /// `q`, `k`, `v` `[B, T, C]`, positions `p [R, C]`, biases `u`, `v` `[heads, C/heads]`, i32 `lengths [B]`
+    /// → `[B, T, C]`. Keys at or past the length are not seen; a query that sees no key gives zeros, as do
+    /// queries at or past the length.
+    RelPosAttention(RelPosAttention),
+    /// `gates [B, 4H]` in the order input, forget, cell, output (PyTorch `nn.LSTM`), `c [B, H]` → `[B, 2H]`:
+    /// the new hidden state, then the new cell state.
+    LstmCell,
+    /// `x` → the same elements under another shape.
+    Reshape(Vec<usize>),
+    /// `x` → dimension `i` of the output is dimension `perm[i]` of the input.
+    Permute(Vec<usize>),
+    /// `x` → `len` entries of one axis.
+    Slice {
+        /// The axis that is cut.
+        axis: usize,
+        /// First entry.
+        start: Start,
+        /// Number of entries.
+        len: usize,
+    },
+    /// Two or more inputs → joined along one axis.
+    Concat {
+        /// The axis that grows.
+        axis: usize,
+    },
+    /// i32 `rows [B]` → `[B, row shape]`: rows of a state tensor.
+    StateGather(StateId),
+    /// i32 `rows [B]`, `value [B, row shape]` → `value`, written to those rows of a state tensor. The rows must
+    /// differ. Reads of the same state that come later in the graph see the new rows.
+    StateScatter(StateId),
+    /// `value [n, row shape]` → `value`, written to rows `slot .. slot + n` of a state tensor.
+    StateAppend {
+        /// The tensor written.
+        state: StateId,
+        /// Holds the first row at run time.
+        at: SlotId,
+    },
+}
+
+impl Op {
+    /// The name used in dumps, reports and placement snapshots.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::MatMul(_) => "matmul",
+            Self::Conv2d(_) => "conv2d",
+            Self::DepthwiseConv1d { .. } => "depthwise_conv1d",
+            Self::Binary(BinaryOp::Add) => "add",
+            Self::Binary(BinaryOp::Sub) => "sub",
+            Self::Binary(BinaryOp::Mul) => "mul",
+            Self::Binary(BinaryOp::Div) => "div",
+            Self::Unary(a) => a.name(),
+            Self::Scale(_) => "scale",
+            Self::Glu => "glu",
+            Self::LayerNorm { .. } => "layer_norm",
+            Self::RmsNorm { .. } => "rms_norm",
+            Self::BatchNorm { .. } => "batch_norm",
+            Self::Softmax => "softmax",
+            Self::LogSoftmax => "log_softmax",
+            Self::Argmax => "argmax",
+            Self::Gather => "gather",
+            Self::MaskRows => "mask_rows",
+            Self::RelPosAttention(_) => "rel_pos_attention",
+            Self::LstmCell => "lstm_cell",
+            Self::Reshape(_) => "reshape",
+            Self::Permute(_) => "permute",
+            Self::Slice { .. } => "slice",
+            Self::Concat { .. } => "concat",
+            Self::StateGather(_) => "state_gather",
+            Self::StateScatter(_) => "state_scatter",
+            Self::StateAppend { .. } => "state_append",
+        }
+    }
+
+    /// Whether the op writes a state tensor, and so may neither be removed nor moved past a read of it.
+    pub fn has_effect(&self) -> bool {
+        matches!(self, Self::StateScatter(_) | Self::StateAppend { .. })
+    }
+
+    /// The epilogue, for the ops that carry one.
+    pub fn epilogue(&self) -> Option<&Epilogue> {
+        match self {
+            Self::MatMul(e) | Self::DepthwiseConv1d { epilogue: e, .. } => Some(e),
+            Self::Conv2d(c) => Some(&c.epilogue),
+            _ => None,
+        }
+    }
+
+    /// The epilogue, to change it.
+    pub fn epilogue_mut(&mut self) -> Option<&mut Epilogue> {
+        match self {
+            Self::MatMul(e) | Self::DepthwiseConv1d { epilogue: e, .. } => Some(e),
+            Self::Conv2d(c) => Some(&mut c.epilogue),
+            _ => None,
+        }
+    }
+
+    /// The state tensor the op reads or writes.
+    pub fn state(&self) -> Option<StateId> {
+        match self {
+            Self::StateGather(s) | Self::StateScatter(s) | Self::StateAppend { state: s, .. } => Some(*s),
+            _ => None,
+        }
+    }
+}
+
+impl Activation {
+    /// The name used in dumps.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Relu => "relu",
+            Self::Silu => "silu",
+            Self::Sigmoid => "sigmoid",
+            Self::Tanh => "tanh",
+            Self::Gelu => "gelu",
+            Self::GeluTanh => "gelu_tanh",
+            Self::Exp => "exp",
+            Self::Softplus => "softplus",
+            Self::Rsqrt => "rsqrt",
+        }
+    }
+}

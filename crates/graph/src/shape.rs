@@ -1,0 +1,250 @@
+//! The shape rule of every op: what operands it takes and what comes out.
+//!
+//! The builder calls [`infer`] for each new node and [`crate::Graph::check`] again after every rewrite, so a rewrite
+//! that changes a shape by mistake is caught where it happens.
+
+use crate::error::GraphError;
+use crate::ir::{ElemType, Graph, ValueId};
+use crate::op::{Conv2d, Epilogue, Op, RelPosAttention};
+use mynah_tensor::Shape;
+
+/// The shape and element type of an op's result.
+///
+/// # Errors
+/// [`GraphError::Operands`] or [`GraphError::Shape`] when the operands don't fit.
+pub fn infer(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Result<(Shape, ElemType), GraphError> {
+    let shapes: Vec<Shape> = inputs.iter().map(|v| graph.shape(*v)).collect();
+    let rule = Rule { op: op.name(), shapes: &shapes };
+    let elem = match op {
+        Op::Argmax => ElemType::I32,
+        Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Concat { .. } => {
+            inputs.first().map_or(ElemType::F32, |v| graph.value(*v).elem)
+        }
+        _ => ElemType::F32,
+    };
+    let wanted = operand_count(op, inputs.len());
+    if inputs.len() != wanted {
+        return Err(GraphError::Operands { op: op.name(), wanted, found: inputs.len() });
+    }
+    let shape = match op {
+        Op::StateGather(s) => rule.state_rows(graph.states()[s.0 as usize].row)?,
+        Op::StateScatter(s) => {
+            let rows = rule.state_rows(graph.states()[s.0 as usize].row)?;
+            rule.need(rows == shapes[1], || format!("value must be {rows:?}"))?;
+            rows
+        }
+        Op::StateAppend { state, .. } => {
+            let row = graph.states()[state.0 as usize].row;
+            let tail = shapes[0].dims().get(1..).unwrap_or(&[]);
+            rule.need(tail == row.dims(), || format!("rows must be {row:?}"))?;
+            shapes[0]
+        }
+        _ => rule.infer(op)?,
+    };
+    Ok((shape, elem))
+}
+
+fn operand_count(op: &Op, found: usize) -> usize {
+    let own = match op {
+        Op::Unary(_) | Op::Scale(_) | Op::Glu | Op::Softmax | Op::LogSoftmax | Op::Argmax => 1,
+        Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::StateGather(_) | Op::StateAppend { .. } => 1,
+        Op::MatMul(_) | Op::Conv2d(_) | Op::DepthwiseConv1d { .. } | Op::Binary(_) | Op::RmsNorm { .. } => 2,
+        Op::Gather | Op::MaskRows | Op::LstmCell | Op::StateScatter(_) => 2,
+        Op::LayerNorm { .. } => 3,
+        Op::BatchNorm { .. } => 5,
+        Op::RelPosAttention(_) => 7,
+        Op::Concat { .. } => found.max(2),
+    };
+    own + op.epilogue().map_or(0, Epilogue::extra_inputs)
+}
+
+/// The operands' shapes with the op's name, for messages.
+struct Rule<'a> {
+    op: &'static str,
+    shapes: &'a [Shape],
+}
+
+impl Rule<'_> {
+    fn need(&self, holds: bool, rule: impl FnOnce() -> String) -> Result<(), GraphError> {
+        if holds {
+            return Ok(());
+        }
+        Err(GraphError::Shape { op: self.op, rule: rule(), shapes: self.shapes.to_vec() })
+    }
+
+    fn make(&self, dims: &[usize]) -> Result<Shape, GraphError> {
+        Shape::new(dims).map_err(|e| GraphError::Shape {
+            op: self.op,
+            rule: e.to_string(),
+            shapes: self.shapes.to_vec(),
+        })
+    }
+
+    fn infer(&self, op: &Op) -> Result<Shape, GraphError> {
+        let x = self.shapes[0];
+        match op {
+            Op::MatMul(e) => self.matmul(e),
+            Op::Conv2d(c) => self.conv2d(c),
+            Op::DepthwiseConv1d { pad, epilogue } => self.depthwise(*pad, epilogue),
+            Op::Binary(_) => {
+                self.need(broadcasts(self.shapes[1], x), || "the second must broadcast to the first".into())?;
+                Ok(x)
+            }
+            Op::Unary(_) | Op::Scale(_) | Op::Softmax | Op::LogSoftmax => Ok(x),
+            Op::Glu => {
+                self.need(x.last().is_multiple_of(2), || "the last dimension must be even".into())?;
+                self.make(&with_last(x, x.last() / 2))
+            }
+            Op::LayerNorm { .. } | Op::RmsNorm { .. } | Op::BatchNorm { .. } => {
+                let fits = self.shapes[1..].iter().all(|s| s.dims() == [x.last()]);
+                self.need(fits, || format!("parameters must be [{}]", x.last()))?;
+                Ok(x)
+            }
+            Op::Argmax => self.make(&x.dims()[..x.rank().saturating_sub(1)]),
+            Op::Gather => {
+                self.need(x.rank() == 2, || "the table must be [rows, width]".into())?;
+                let mut dims = self.shapes[1].dims().to_vec();
+                dims.push(x.last());
+                self.make(&dims)
+            }
+            Op::MaskRows => {
+                let fits = x.rank() >= 2 && self.shapes[1].dims() == [x.dims()[0]];
+                self.need(fits, || "x must be [batch, time, ..], lengths [batch]".into())?;
+                Ok(x)
+            }
+            Op::RelPosAttention(a) => self.attention(a),
+            Op::LstmCell => {
+                let c = self.shapes[1];
+                let fits = x.rank() == 2 && c.rank() == 2 && x.dims()[0] == c.dims()[0] && x.last() == 4 * c.last();
+                self.need(fits, || "gates must be [batch, 4·hidden], cell [batch, hidden]".into())?;
+                self.make(&[x.dims()[0], 2 * c.last()])
+            }
+            Op::Reshape(dims) => {
+                let to = self.make(dims)?;
+                self.need(to.numel() == x.numel(), || format!("{to:?} has another number of elements"))?;
+                Ok(to)
+            }
+            Op::Permute(perm) => self.permute(perm),
+            Op::Slice { axis, start, len } => {
+                let extent = x.dims().get(*axis).copied().unwrap_or(0);
+                let first = if let crate::op::Start::Fixed(n) = start { *n } else { 0 };
+                let fits = first.checked_add(*len).is_some_and(|end| end <= extent);
+                self.need(fits, || format!("entries {first}..+{len} of axis {axis}"))?;
+                let mut dims = x.dims().to_vec();
+                dims[*axis] = *len;
+                self.make(&dims)
+            }
+            Op::Concat { axis } => self.concat(*axis),
+            Op::StateGather(_) | Op::StateScatter(_) | Op::StateAppend { .. } => Ok(x),
+        }
+    }
+
+    fn epilogue(&self, e: &Epilogue, own: usize, out: Shape) -> Result<Shape, GraphError> {
+        let mut next = own;
+        if e.bias {
+            let bias = self.shapes[next];
+            self.need(bias.dims() == [out.last()], || format!("the bias must be [{}]", out.last()))?;
+            next += 1;
+        }
+        if e.residual {
+            self.need(self.shapes[next] == out, || format!("the residual must be {out:?}"))?;
+        }
+        Ok(out)
+    }
+
+    fn matmul(&self, e: &Epilogue) -> Result<Shape, GraphError> {
+        let (x, w) = (self.shapes[0], self.shapes[1]);
+        let fits = w.rank() == 2 && x.rank() >= 1 && x.last() == w.last();
+        self.need(fits, || "x must be [.., K], weight [N, K]".into())?;
+        self.epilogue(e, 2, self.make(&with_last(x, w.dims()[0]))?)
+    }
+
+    fn conv2d(&self, c: &Conv2d) -> Result<Shape, GraphError> {
+        let (x, w) = (self.shapes[0], self.shapes[1]);
+        let fits = x.rank() == 4 && w.rank() == 4 && c.groups > 0 && c.stride.iter().all(|&s| s > 0);
+        self.need(fits, || "x must be [B, H, W, C], weight [N, C/groups, kh, kw], stride and groups > 0".into())?;
+        let (xd, wd) = (x.dims(), w.dims());
+        let grouped = wd[1].checked_mul(c.groups) == Some(xd[3]) && wd[0].is_multiple_of(c.groups);
+        self.need(grouped, || format!("channels don't divide into {} groups", c.groups))?;
+        let height = conv_extent(xd[1], c.pad_height, wd[2], c.stride[0]);
+        let width = conv_extent(xd[2], c.pad_width, wd[3], c.stride[1]);
+        let (Some(height), Some(width)) = (height, width) else {
+            return self.need(false, || "the kernel is larger than the padded input".into()).map(|()| x);
+        };
+        self.epilogue(&c.epilogue, 2, self.make(&[xd[0], height, width, wd[0]])?)
+    }
+
+    fn depthwise(&self, pad: [usize; 2], e: &Epilogue) -> Result<Shape, GraphError> {
+        let (x, w) = (self.shapes[0], self.shapes[1]);
+        let fits = x.rank() == 3 && w.rank() == 3 && w.dims()[1] == 1 && w.dims()[0] == x.last();
+        self.need(fits, || "x must be [B, T, C], weight [C, 1, K]".into())?;
+        let Some(time) = conv_extent(x.dims()[1], pad, w.last(), 1) else {
+            return self.need(false, || "the kernel is longer than the padded input".into()).map(|()| x);
+        };
+        self.epilogue(e, 2, self.make(&[x.dims()[0], time, x.last()])?)
+    }
+
+    fn attention(&self, a: &RelPosAttention) -> Result<Shape, GraphError> {
+        let [q, k, v, p, u, w, lengths] = self.shapes else { return Ok(self.shapes[0]) };
+        let fits = q.rank() == 3 && k == q && v == q && a.heads > 0 && q.last().is_multiple_of(a.heads);
+        self.need(fits, || format!("q, k, v must be one [B, T, C] with C divisible by {} heads", a.heads))?;
+        let per_head = [a.heads, q.last() / a.heads];
+        self.need(u.dims() == per_head && w.dims() == per_head, || format!("biases must be {per_head:?}"))?;
+        self.need(lengths.dims() == [q.dims()[0]], || "lengths must be [B]".into())?;
+        self.need(p.rank() == 2 && p.last() == q.last(), || "positions must be [R, C]".into())?;
+        // Offsets i − j that can occur, and the table rows they need.
+        let span = q.dims()[1] as i64 - 1;
+        let [left, right] = a.window.unwrap_or([usize::MAX; 2]);
+        let top = span.min(i64::try_from(left).unwrap_or(i64::MAX));
+        let bottom = -span.min(i64::try_from(right).unwrap_or(i64::MAX));
+        let covered = a.first_offset >= top && a.first_offset - bottom < p.dims()[0] as i64;
+        self.need(covered, || format!("the position table must hold the offsets {top} to {bottom}"))?;
+        Ok(*q)
+    }
+
+    fn permute(&self, perm: &[usize]) -> Result<Shape, GraphError> {
+        let x = self.shapes[0];
+        let mut sorted = perm.to_vec();
+        sorted.sort_unstable();
+        self.need(sorted.iter().copied().eq(0..x.rank()), || format!("{perm:?} is no permutation"))?;
+        self.make(&perm.iter().map(|&i| x.dims()[i]).collect::<Vec<_>>())
+    }
+
+    fn concat(&self, axis: usize) -> Result<Shape, GraphError> {
+        let x = self.shapes[0];
+        self.need(axis < x.rank(), || format!("there is no axis {axis}"))?;
+        let same = |s: &Shape| {
+            s.rank() == x.rank() && s.dims().iter().zip(x.dims()).enumerate().all(|(i, (a, b))| i == axis || a == b)
+        };
+        self.need(self.shapes.iter().all(same), || format!("shapes may differ on axis {axis} only"))?;
+        let mut dims = x.dims().to_vec();
+        dims[axis] = self.shapes.iter().map(|s| s.dims()[axis]).sum();
+        self.make(&dims)
+    }
+
+    fn state_rows(&self, row: Shape) -> Result<Shape, GraphError> {
+        self.need(self.shapes[0].rank() == 1, || "row numbers must be [B]".into())?;
+        let mut dims = vec![self.shapes[0].last()];
+        dims.extend_from_slice(row.dims());
+        self.make(&dims)
+    }
+}
+
+/// Whether `b` broadcasts to `a` by NumPy's rules without enlarging `a`.
+pub fn broadcasts(b: Shape, a: Shape) -> bool {
+    b.rank() <= a.rank()
+        && b.dims().iter().rev().zip(a.dims().iter().rev()).all(|(&from, &to)| from == to || from == 1)
+}
+
+/// Output extent of a convolution along one axis, `None` when the kernel doesn't fit.
+pub fn conv_extent(input: usize, pad: [usize; 2], kernel: usize, stride: usize) -> Option<usize> {
+    Some(input.checked_add(pad[0])?.checked_add(pad[1])?.checked_sub(kernel)? / stride + 1)
+}
+
+fn with_last(shape: Shape, last: usize) -> Vec<usize> {
+    let mut dims = shape.dims().to_vec();
+    if let Some(d) = dims.last_mut() {
+        *d = last;
+    }
+    dims
+}
