@@ -165,7 +165,13 @@ impl GraphBuilder {
     }
 
     /// A depthwise convolution over time with an optional bias.
-    pub fn depthwise_conv1d(&mut self, x: ValueId, w: ValueId, bias: Option<ValueId>, pad: [usize; 2]) -> ValueId {
+    pub fn depthwise_conv1d(
+        &mut self,
+        x: ValueId,
+        w: ValueId,
+        bias: Option<ValueId>,
+        pad: [usize; 2],
+    ) -> ValueId {
         let y = self.op(Op::DepthwiseConv1d { pad, epilogue: Epilogue::default() }, &[x, w]);
         bias.map_or(y, |b| self.add(y, b))
     }

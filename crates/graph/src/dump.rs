@@ -55,10 +55,14 @@ impl fmt::Display for Line<'_> {
 /// What distinguishes two nodes of the same op, empty when nothing does.
 fn attributes(op: &Op) -> String {
     let own = match op {
-        Op::Conv2d(c) => format!("stride={:?} pad={:?}{:?} groups={}", c.stride, c.pad_height, c.pad_width, c.groups),
+        Op::Conv2d(c) => {
+            format!("stride={:?} pad={:?}{:?} groups={}", c.stride, c.pad_height, c.pad_width, c.groups)
+        }
         Op::DepthwiseConv1d { pad, .. } => format!("pad={pad:?}"),
         Op::Scale(s) => format!("{s}"),
-        Op::LayerNorm { eps } | Op::RmsNorm { eps } | Op::BatchNorm { eps } => format!("eps={eps:e}"),
+        Op::LayerNorm { eps } | Op::RmsNorm { eps } | Op::BatchNorm { eps } | Op::BatchNormScale { eps } => {
+            format!("eps={eps:e}")
+        }
         Op::RelPosAttention(a) => match a.window {
             Some([left, right]) => format!("heads={} window={left},{right}", a.heads),
             None => format!("heads={}", a.heads),

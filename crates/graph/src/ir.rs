@@ -177,7 +177,13 @@ impl Graph {
     ///
     /// # Errors
     /// The shape rule's complaint.
-    pub fn insert_before(&mut self, before: NodeId, name: &str, op: Op, inputs: Vec<ValueId>) -> Result<ValueId, GraphError> {
+    pub fn insert_before(
+        &mut self,
+        before: NodeId,
+        name: &str,
+        op: Op,
+        inputs: Vec<ValueId>,
+    ) -> Result<ValueId, GraphError> {
         let (shape, elem) = shape::infer(self, &op, &inputs)?;
         let output = ValueId(self.values.len() as u32);
         self.values.push(Value { name: name.to_owned(), elem, shape, source: ValueSource::Node });
@@ -222,13 +228,20 @@ impl Graph {
         for n in &self.nodes {
             for v in &n.inputs {
                 if !ready.get(v.0 as usize).copied().unwrap_or(false) {
-                    return Err(GraphError::NotComputed { node: self.value(n.output).name.clone(), operand: v.0 });
+                    return Err(GraphError::NotComputed {
+                        node: self.value(n.output).name.clone(),
+                        operand: v.0,
+                    });
                 }
             }
             let (shape, elem) = shape::infer(self, &n.op, &n.inputs)?;
             let out = self.value(n.output);
             if out.shape != shape || out.elem != elem {
-                return Err(GraphError::WrongShape { value: out.name.clone(), found: out.shape, rule: shape });
+                return Err(GraphError::WrongShape {
+                    value: out.name.clone(),
+                    found: out.shape,
+                    rule: shape,
+                });
             }
             if std::mem::replace(&mut ready[n.output.0 as usize], true) {
                 return Err(GraphError::TwoSources { value: out.name.clone() });

@@ -15,5 +15,7 @@ pub mod shape;
 
 pub use build::GraphBuilder;
 pub use error::GraphError;
-pub use ir::{ElemType, Graph, Node, NodeId, SlotId, StateDecl, StateId, Value, ValueId, ValueSource, WeightSpec};
+pub use ir::{
+    ElemType, Graph, Node, NodeId, SlotId, StateDecl, StateId, Value, ValueId, ValueSource, WeightSpec,
+};
 pub use op::{Activation, BinaryOp, Conv2d, Epilogue, Op, RelPosAttention, Start};

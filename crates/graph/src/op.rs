@@ -153,6 +153,12 @@ pub enum Op {
         /// Added to the variance.
         eps: f32,
     },
+    /// `gain [C]`, `variance [C]` → `gain / sqrt(variance + eps)`: what a folded [`Op::BatchNorm`] multiplies a
+    /// convolution's kernel by.
+    BatchNormScale {
+        /// Added to the variance.
+        eps: f32,
+    },
     /// `x [.., C]` → same shape, over the last dimension.
     Softmax,
     /// `x [.., C]` → same shape, over the last dimension.
@@ -219,6 +225,7 @@ impl Op {
             Self::LayerNorm { .. } => "layer_norm",
             Self::RmsNorm { .. } => "rms_norm",
             Self::BatchNorm { .. } => "batch_norm",
+            Self::BatchNormScale { .. } => "batch_norm_scale",
             Self::Softmax => "softmax",
             Self::LogSoftmax => "log_softmax",
             Self::Argmax => "argmax",

@@ -49,7 +49,7 @@ fn operand_count(op: &Op, found: usize) -> usize {
         Op::Unary(_) | Op::Scale(_) | Op::Glu | Op::Softmax | Op::LogSoftmax | Op::Argmax => 1,
         Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::StateGather(_) | Op::StateAppend { .. } => 1,
         Op::MatMul(_) | Op::Conv2d(_) | Op::DepthwiseConv1d { .. } | Op::Binary(_) | Op::RmsNorm { .. } => 2,
-        Op::Gather | Op::MaskRows | Op::LstmCell | Op::StateScatter(_) => 2,
+        Op::Gather | Op::MaskRows | Op::LstmCell | Op::StateScatter(_) | Op::BatchNormScale { .. } => 2,
         Op::LayerNorm { .. } => 3,
         Op::BatchNorm { .. } => 5,
         Op::RelPosAttention(_) => 7,
@@ -100,6 +100,12 @@ impl Rule<'_> {
                 self.need(fits, || format!("parameters must be [{}]", x.last()))?;
                 Ok(x)
             }
+            Op::BatchNormScale { .. } => {
+                self.need(x.rank() == 1 && self.shapes[1] == x, || {
+                    "gain and variance must be one [C]".into()
+                })?;
+                Ok(x)
+            }
             Op::Argmax => self.make(&x.dims()[..x.rank().saturating_sub(1)]),
             Op::Gather => {
                 self.need(x.rank() == 2, || "the table must be [rows, width]".into())?;
@@ -115,7 +121,8 @@ impl Rule<'_> {
             Op::RelPosAttention(a) => self.attention(a),
             Op::LstmCell => {
                 let c = self.shapes[1];
-                let fits = x.rank() == 2 && c.rank() == 2 && x.dims()[0] == c.dims()[0] && x.last() == 4 * c.last();
+                let fits =
+                    x.rank() == 2 && c.rank() == 2 && x.dims()[0] == c.dims()[0] && x.last() == 4 * c.last();
                 self.need(fits, || "gates must be [batch, 4·hidden], cell [batch, hidden]".into())?;
                 self.make(&[x.dims()[0], 2 * c.last()])
             }
@@ -162,7 +169,9 @@ impl Rule<'_> {
     fn conv2d(&self, c: &Conv2d) -> Result<Shape, GraphError> {
         let (x, w) = (self.shapes[0], self.shapes[1]);
         let fits = x.rank() == 4 && w.rank() == 4 && c.groups > 0 && c.stride.iter().all(|&s| s > 0);
-        self.need(fits, || "x must be [B, H, W, C], weight [N, C/groups, kh, kw], stride and groups > 0".into())?;
+        self.need(fits, || {
+            "x must be [B, H, W, C], weight [N, C/groups, kh, kw], stride and groups > 0".into()
+        })?;
         let (xd, wd) = (x.dims(), w.dims());
         let grouped = wd[1].checked_mul(c.groups) == Some(xd[3]) && wd[0].is_multiple_of(c.groups);
         self.need(grouped, || format!("channels don't divide into {} groups", c.groups))?;
@@ -214,7 +223,8 @@ impl Rule<'_> {
         let x = self.shapes[0];
         self.need(axis < x.rank(), || format!("there is no axis {axis}"))?;
         let same = |s: &Shape| {
-            s.rank() == x.rank() && s.dims().iter().zip(x.dims()).enumerate().all(|(i, (a, b))| i == axis || a == b)
+            s.rank() == x.rank()
+                && s.dims().iter().zip(x.dims()).enumerate().all(|(i, (a, b))| i == axis || a == b)
         };
         self.need(self.shapes.iter().all(same), || format!("shapes may differ on axis {axis} only"))?;
         let mut dims = x.dims().to_vec();
