@@ -1,0 +1,1 @@
+"""Tiny random Parakeet models and what NeMo makes of them; see ../README.md."""
