@@ -1,0 +1,16 @@
+//! Whisper's tab-separated table: whole milliseconds, one segment a row.
+
+use std::fmt::Write;
+
+use super::clock::milliseconds;
+use super::one_line;
+use crate::transcript::Transcript;
+
+pub(super) fn write(transcript: &Transcript) -> String {
+    let mut out = String::from("start\tend\ttext\n");
+    for segment in &transcript.segments {
+        let (start, end) = (milliseconds(segment.start), milliseconds(segment.end));
+        let _ = writeln!(out, "{start}\t{end}\t{}", one_line(&segment.text));
+    }
+    out
+}
