@@ -58,6 +58,9 @@ impl GraphBuilder {
     /// Reads a weight; the same name gives the same value.
     pub fn weight(&mut self, spec: &WeightSpec) -> ValueId {
         if let Some(&id) = self.weights.get(&spec.name) {
+            if self.graph.weight(id) != Some(spec) {
+                self.fail(GraphError::Redeclared { kind: "weight", name: spec.name.clone() });
+            }
             return id;
         }
         let id = self.push(spec.name.clone(), ElemType::F32, spec.shape, ValueSource::Weight(spec.clone()));
@@ -67,10 +70,14 @@ impl GraphBuilder {
 
     /// Declares a state tensor; the same name gives the same state.
     pub fn state(&mut self, name: &str, row: impl Into<Shape>) -> StateId {
+        let decl = StateDecl { name: name.to_owned(), row: row.into() };
         if let Some(i) = self.graph.states.iter().position(|s| s.name == name) {
+            if self.graph.states[i] != decl {
+                self.fail(GraphError::Redeclared { kind: "state", name: name.to_owned() });
+            }
             return StateId(i as u32);
         }
-        self.graph.states.push(StateDecl { name: name.to_owned(), row: row.into() });
+        self.graph.states.push(decl);
         StateId(self.graph.states.len() as u32 - 1)
     }
 
@@ -98,7 +105,7 @@ impl GraphBuilder {
         let (shape, elem) = match shape::infer(&self.graph, &op, inputs) {
             Ok(found) => found,
             Err(e) => {
-                self.error.get_or_insert(e);
+                self.fail(e);
                 (Shape::from([1]), ElemType::F32)
             }
         };
@@ -218,6 +225,11 @@ impl GraphBuilder {
                 Ok(self.graph)
             }
         }
+    }
+
+    /// Keeps the first error; later ones are often its consequences.
+    fn fail(&mut self, error: GraphError) {
+        self.error.get_or_insert(error);
     }
 
     /// Adds a value under a name made unique by the scope and, where needed, a number.

@@ -1,5 +1,6 @@
 //! What can be wrong with a graph.
 
+use crate::ir::ElemType;
 use mynah_tensor::Shape;
 
 /// A graph that breaks a rule of the IR.
@@ -24,6 +25,34 @@ pub enum GraphError {
         rule: String,
         /// The shapes given.
         shapes: Vec<Shape>,
+    },
+    /// An operand has the wrong element type.
+    #[error("{op}: operand {operand} must be {wanted:?}")]
+    Element {
+        /// The op.
+        op: &'static str,
+        /// Number of the operand.
+        operand: usize,
+        /// What the op reads there.
+        wanted: ElemType,
+    },
+    /// A value, state or slot the graph doesn't have.
+    #[error("{op}: there is no {kind} {id}")]
+    Unknown {
+        /// The op that names it.
+        op: &'static str,
+        /// What it is.
+        kind: &'static str,
+        /// Its number.
+        id: u32,
+    },
+    /// One name is declared with two meanings.
+    #[error("{kind} '{name}' is declared twice, with different shapes or types")]
+    Redeclared {
+        /// What it is.
+        kind: &'static str,
+        /// Its name.
+        name: String,
     },
     /// A value's recorded shape is not what its op gives.
     #[error("value '{value}' is recorded as {found:?}, its op gives {rule:?}")]
@@ -56,6 +85,24 @@ pub enum GraphError {
         kind: &'static str,
         /// Its name.
         name: String,
+    },
+    /// Something given to the interpreter doesn't fit the graph.
+    #[error("{kind} '{name}' {reason}")]
+    Argument {
+        /// What it is.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// What doesn't fit.
+        reason: String,
+    },
+    /// One row of a state is written twice by one op.
+    #[error("'{node}' writes row {row} twice")]
+    DuplicateRow {
+        /// The node.
+        node: String,
+        /// The row.
+        row: usize,
     },
     /// A run-time value is out of range.
     #[error("{what}: {found} is outside 0..{limit}")]

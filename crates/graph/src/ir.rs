@@ -191,6 +191,11 @@ impl Graph {
         Ok(output)
     }
 
+    /// Names a further value an output, so that it is kept and can be read after a run.
+    pub fn add_output(&mut self, name: &str, value: ValueId) {
+        self.outputs.push((name.to_owned(), value));
+    }
+
     /// Turns a computed value into a weight (constant folding) and drops the node that computed it.
     pub fn make_weight(&mut self, node: NodeId, spec: WeightSpec) {
         let n = self.nodes.remove(node.0 as usize);
@@ -225,17 +230,20 @@ impl Graph {
     /// The first violation, naming the value.
     pub fn check(&self) -> Result<(), GraphError> {
         let mut ready: Vec<bool> = self.values.iter().map(|v| v.source != ValueSource::Node).collect();
+        let is_ready = |ready: &[bool], v: ValueId| ready.get(v.0 as usize).copied().unwrap_or(false);
+        if let Some(v) =
+            self.values.iter().find(|v| matches!(&v.source, ValueSource::Weight(w) if w.shape != v.shape))
+        {
+            return Err(GraphError::Redeclared { kind: "weight", name: v.name.clone() });
+        }
         for n in &self.nodes {
-            for v in &n.inputs {
-                if !ready.get(v.0 as usize).copied().unwrap_or(false) {
-                    return Err(GraphError::NotComputed {
-                        node: self.value(n.output).name.clone(),
-                        operand: v.0,
-                    });
-                }
+            let Some(out) = self.values.get(n.output.0 as usize) else {
+                return Err(GraphError::Unknown { op: n.op.name(), kind: "value", id: n.output.0 });
+            };
+            if let Some(v) = n.inputs.iter().find(|v| !is_ready(&ready, **v)) {
+                return Err(GraphError::NotComputed { node: out.name.clone(), operand: v.0 });
             }
             let (shape, elem) = shape::infer(self, &n.op, &n.inputs)?;
-            let out = self.value(n.output);
             if out.shape != shape || out.elem != elem {
                 return Err(GraphError::WrongShape {
                     value: out.name.clone(),
@@ -247,7 +255,7 @@ impl Graph {
                 return Err(GraphError::TwoSources { value: out.name.clone() });
             }
         }
-        match self.outputs.iter().find(|(_, v)| !ready[v.0 as usize]) {
+        match self.outputs.iter().find(|(_, v)| !is_ready(&ready, *v)) {
             Some((name, v)) => Err(GraphError::NotComputed { node: name.clone(), operand: v.0 }),
             None => Ok(()),
         }

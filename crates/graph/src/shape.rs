@@ -4,44 +4,77 @@
 //! that changes a shape by mistake is caught where it happens.
 
 use crate::error::GraphError;
-use crate::ir::{ElemType, Graph, ValueId};
-use crate::op::{Conv2d, Epilogue, Op, RelPosAttention};
+use crate::ir::{ElemType, Graph, StateId, ValueId};
+use crate::op::{Conv2d, Epilogue, Op, RelPosAttention, Start};
 use mynah_tensor::Shape;
 
 /// The shape and element type of an op's result.
 ///
 /// # Errors
-/// [`GraphError::Operands`] or [`GraphError::Shape`] when the operands don't fit.
+/// [`GraphError::Operands`], [`GraphError::Shape`] or [`GraphError::Element`] when the operands don't fit,
+/// [`GraphError::Unknown`] for an operand, state or slot the graph doesn't have.
 pub fn infer(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Result<(Shape, ElemType), GraphError> {
-    let shapes: Vec<Shape> = inputs.iter().map(|v| graph.shape(*v)).collect();
-    let rule = Rule { op: op.name(), shapes: &shapes };
-    let elem = match op {
-        Op::Argmax => ElemType::I32,
-        Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Concat { .. } => {
-            inputs.first().map_or(ElemType::F32, |v| graph.value(*v).elem)
-        }
-        _ => ElemType::F32,
+    let values = graph.values();
+    let known = |v: &ValueId| {
+        let missing = GraphError::Unknown { op: op.name(), kind: "value", id: v.0 };
+        values.get(v.0 as usize).ok_or(missing)
     };
+    let operands = inputs.iter().map(known).collect::<Result<Vec<_>, _>>()?;
     let wanted = operand_count(op, inputs.len());
     if inputs.len() != wanted {
         return Err(GraphError::Operands { op: op.name(), wanted, found: inputs.len() });
     }
+    let first = operands[0].elem;
+    for (operand, value) in operands.iter().enumerate() {
+        let wanted = reads(op, operand).unwrap_or(first);
+        if value.elem != wanted {
+            return Err(GraphError::Element { op: op.name(), operand, wanted });
+        }
+    }
+    let elem = match op {
+        Op::Argmax => ElemType::I32,
+        Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Concat { .. } => first,
+        _ => ElemType::F32,
+    };
+    let shapes: Vec<Shape> = operands.iter().map(|v| v.shape).collect();
+    let rule = Rule { op: op.name(), shapes: &shapes };
+    let state_row = |s: StateId| {
+        let missing = GraphError::Unknown { op: op.name(), kind: "state", id: s.0 };
+        graph.states().get(s.0 as usize).map(|decl| decl.row).ok_or(missing)
+    };
     let shape = match op {
-        Op::StateGather(s) => rule.state_rows(graph.states()[s.0 as usize].row)?,
+        Op::StateGather(s) => rule.state_rows(state_row(*s)?)?,
         Op::StateScatter(s) => {
-            let rows = rule.state_rows(graph.states()[s.0 as usize].row)?;
+            let rows = rule.state_rows(state_row(*s)?)?;
             rule.need(rows == shapes[1], || format!("value must be {rows:?}"))?;
             rows
         }
         Op::StateAppend { state, .. } => {
-            let row = graph.states()[state.0 as usize].row;
-            let tail = shapes[0].dims().get(1..).unwrap_or(&[]);
-            rule.need(tail == row.dims(), || format!("rows must be {row:?}"))?;
+            let row = state_row(*state)?;
+            let fits = shapes[0].dims().get(1..) == Some(row.dims());
+            rule.need(fits, || format!("the value must be rows of {row:?}"))?;
             shapes[0]
         }
         _ => rule.infer(op)?,
     };
-    Ok((shape, elem))
+    match op {
+        Op::Slice { start: Start::Slot(slot), .. } | Op::StateAppend { at: slot, .. }
+            if slot.0 as usize >= graph.slots().len() =>
+        {
+            Err(GraphError::Unknown { op: op.name(), kind: "slot", id: slot.0 })
+        }
+        _ => Ok((shape, elem)),
+    }
+}
+
+/// The element type an op reads as operand number `operand`, `None` where it takes what its first operand has.
+fn reads(op: &Op, operand: usize) -> Option<ElemType> {
+    match (op, operand) {
+        (Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Concat { .. }, _) => None,
+        (Op::Gather | Op::MaskRows, 1) | (Op::RelPosAttention(_), 6) => Some(ElemType::I32),
+        (Op::StateGather(_) | Op::StateScatter(_), 0) => Some(ElemType::I32),
+        _ => Some(ElemType::F32),
+    }
 }
 
 fn operand_count(op: &Op, found: usize) -> usize {
@@ -106,7 +139,10 @@ impl Rule<'_> {
                 })?;
                 Ok(x)
             }
-            Op::Argmax => self.make(&x.dims()[..x.rank().saturating_sub(1)]),
+            Op::Argmax => {
+                self.need(x.last() > 0, || "the last dimension must not be empty".into())?;
+                self.make(&x.dims()[..x.rank().saturating_sub(1)])
+            }
             Op::Gather => {
                 self.need(x.rank() == 2, || "the table must be [rows, width]".into())?;
                 let mut dims = self.shapes[1].dims().to_vec();
@@ -121,8 +157,10 @@ impl Rule<'_> {
             Op::RelPosAttention(a) => self.attention(a),
             Op::LstmCell => {
                 let c = self.shapes[1];
-                let fits =
-                    x.rank() == 2 && c.rank() == 2 && x.dims()[0] == c.dims()[0] && x.last() == 4 * c.last();
+                let fits = x.rank() == 2
+                    && c.rank() == 2
+                    && x.dims()[0] == c.dims()[0]
+                    && Some(x.last()) == c.last().checked_mul(4);
                 self.need(fits, || "gates must be [batch, 4·hidden], cell [batch, hidden]".into())?;
                 self.make(&[x.dims()[0], 2 * c.last()])
             }
@@ -133,9 +171,9 @@ impl Rule<'_> {
             }
             Op::Permute(perm) => self.permute(perm),
             Op::Slice { axis, start, len } => {
-                let extent = x.dims().get(*axis).copied().unwrap_or(0);
-                let first = if let crate::op::Start::Fixed(n) = start { *n } else { 0 };
-                let fits = first.checked_add(*len).is_some_and(|end| end <= extent);
+                let extent = x.dims().get(*axis).copied();
+                let first = if let Start::Fixed(n) = start { *n } else { 0 };
+                let fits = first.checked_add(*len).is_some_and(|end| extent.is_some_and(|e| end <= e));
                 self.need(fits, || format!("entries {first}..+{len} of axis {axis}"))?;
                 let mut dims = x.dims().to_vec();
                 dims[*axis] = *len;
@@ -202,11 +240,11 @@ impl Rule<'_> {
         self.need(lengths.dims() == [q.dims()[0]], || "lengths must be [B]".into())?;
         self.need(p.rank() == 2 && p.last() == q.last(), || "positions must be [R, C]".into())?;
         // Offsets i − j that can occur, and the table rows they need.
-        let span = q.dims()[1] as i64 - 1;
-        let [left, right] = a.window.unwrap_or([usize::MAX; 2]);
-        let top = span.min(i64::try_from(left).unwrap_or(i64::MAX));
-        let bottom = -span.min(i64::try_from(right).unwrap_or(i64::MAX));
-        let covered = a.first_offset >= top && a.first_offset - bottom < p.dims()[0] as i64;
+        let Some(span) = q.dims()[1].checked_sub(1) else { return Ok(*q) };
+        let [left, right] = a.window.unwrap_or([span; 2]);
+        let (top, bottom) = (span.min(left) as i128, -(span.min(right) as i128));
+        let first = i128::from(a.first_offset);
+        let covered = first >= top && first - bottom < p.dims()[0] as i128;
         self.need(covered, || format!("the position table must hold the offsets {top} to {bottom}"))?;
         Ok(*q)
     }
@@ -228,7 +266,8 @@ impl Rule<'_> {
         };
         self.need(self.shapes.iter().all(same), || format!("shapes may differ on axis {axis} only"))?;
         let mut dims = x.dims().to_vec();
-        dims[axis] = self.shapes.iter().map(|s| s.dims()[axis]).sum();
+        let total = self.shapes.iter().try_fold(0usize, |sum, s| sum.checked_add(s.dims()[axis]));
+        dims[axis] = total.unwrap_or(usize::MAX);
         self.make(&dims)
     }
 

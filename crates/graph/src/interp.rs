@@ -1,1 +1,0 @@
-//! The reference interpreter: the plain f64 meaning of every op.

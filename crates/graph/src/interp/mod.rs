@@ -1,0 +1,124 @@
+//! The reference interpreter: the plain f64 meaning of every op.
+//!
+//! Each op family has one file of plain loops that reads like the comment of the op in [`crate::Op`]. Nothing here is
+//! meant to be fast: devices are measured against it by `mynah-lab`, the planner folds constants with [`eval_op`], and
+//! [`run_with_trace`] shows where two computations part. Element types are f64 throughout; ids and lengths are whole
+//! numbers in f64.
+
+mod attention;
+mod elementwise;
+mod env;
+mod layout;
+mod norm;
+mod product;
+mod sequence;
+mod special;
+mod state;
+mod tensor;
+#[cfg(test)]
+mod testing;
+
+pub use env::{Env, Trace};
+pub use tensor::Tensor64;
+
+use crate::error::GraphError;
+use crate::ir::{Graph, Node};
+use crate::op::{Op, Start};
+use crate::shape;
+use env::Memory;
+
+/// Runs a graph and returns its outputs in the order of [`Graph::outputs`]; writes `env.states`.
+///
+/// # Errors
+/// What [`Graph::check`] finds, [`GraphError::Missing`] and [`GraphError::Argument`] when `env` doesn't fit the graph,
+/// [`GraphError::OutOfRange`] and [`GraphError::DuplicateRow`] for run-time values. States may then hold a part of
+/// the run.
+pub fn run(graph: &Graph, env: &mut Env<'_>) -> Result<Vec<Tensor64>, GraphError> {
+    env::execute(graph, env, None)
+}
+
+/// Runs a graph and keeps every computed value by name.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with_trace(graph: &Graph, env: &mut Env<'_>) -> Result<Trace, GraphError> {
+    let mut values = Vec::new();
+    let outputs = env::execute(graph, env, Some(&mut values))?;
+    Ok(Trace { outputs, values })
+}
+
+/// Computes one node that needs neither states nor slots from the values of its operands.
+///
+/// # Errors
+/// The shape rule's complaint, [`GraphError::Argument`] for an operand of another shape than the graph says,
+/// [`GraphError::Missing`] when the node reads a state or a slot, [`GraphError::OutOfRange`] for a bad id or length.
+pub fn eval_op(graph: &Graph, node: &Node, operands: &[&Tensor64]) -> Result<Tensor64, GraphError> {
+    apply(graph, node, operands, &mut Memory { slots: &[], states: &mut [] })
+}
+
+/// Computes one node. The kernels called from here index freely: the checks are made here.
+fn apply(
+    graph: &Graph,
+    node: &Node,
+    operands: &[&Tensor64],
+    memory: &mut Memory<'_>,
+) -> Result<Tensor64, GraphError> {
+    let (shape, _) = shape::infer(graph, &node.op, &node.inputs)?;
+    if operands.len() != node.inputs.len() {
+        return Err(GraphError::Operands {
+            op: node.op.name(),
+            wanted: node.inputs.len(),
+            found: operands.len(),
+        });
+    }
+    for (&id, operand) in node.inputs.iter().zip(operands) {
+        operand.expect_shape("operand", &graph.value(id).name, graph.shape(id))?;
+    }
+    let name = &graph.value(node.output).name;
+    let x = operands[0];
+    let data = match &node.op {
+        Op::MatMul(e) => product::matmul(e, operands, shape),
+        Op::Conv2d(c) => product::conv2d(c, operands, shape),
+        Op::DepthwiseConv1d { pad, epilogue } => product::depthwise_conv1d(*pad, epilogue, operands, shape),
+        Op::Binary(f) => elementwise::binary(*f, x, operands[1]),
+        Op::Unary(f) => elementwise::unary(*f, x),
+        Op::Scale(factor) => x.data.iter().map(|v| f64::from(*factor) * v).collect(),
+        Op::Glu => elementwise::glu(x),
+        Op::LayerNorm { eps } => norm::layer_norm(f64::from(*eps), operands),
+        Op::RmsNorm { eps } => norm::rms_norm(f64::from(*eps), operands),
+        Op::BatchNorm { eps } => norm::batch_norm(f64::from(*eps), operands),
+        Op::BatchNormScale { eps } => norm::batch_norm_scale(f64::from(*eps), x, operands[1]),
+        Op::Softmax => norm::softmax(x),
+        Op::LogSoftmax => norm::log_softmax(x),
+        Op::Argmax => norm::argmax(x),
+        Op::Gather => layout::gather(name, x, operands[1])?,
+        Op::MaskRows => sequence::mask_rows(name, x, operands[1])?,
+        Op::RelPosAttention(a) => attention::rel_pos_attention(name, a, operands)?,
+        Op::LstmCell => sequence::lstm_cell(x, operands[1]),
+        Op::Reshape(_) => x.data.clone(),
+        Op::Permute(perm) => layout::permute(perm, x, shape),
+        Op::Slice { axis, start, len } => {
+            let first = match start {
+                Start::Fixed(n) => *n as f64,
+                Start::Slot(slot) => memory.slot(graph, *slot)? as f64,
+            };
+            layout::slice(name, *axis, first, *len, x)?
+        }
+        Op::Concat { axis } => layout::concat(*axis, operands),
+        Op::StateGather(s) => state::gather(name, memory.state(graph, *s)?, x)?,
+        Op::StateScatter(s) => state::scatter(name, memory.state(graph, *s)?, x, operands[1])?,
+        Op::StateAppend { state, at } => {
+            let first = memory.slot(graph, *at)?;
+            state::append(name, memory.state(graph, *state)?, first, x)?
+        }
+    };
+    Tensor64::new(shape, data)
+}
+
+/// A run-time index as a `usize` below `limit`.
+fn index(node: &str, what: &str, found: f64, limit: usize) -> Result<usize, GraphError> {
+    if found >= 0.0 && found < limit as f64 {
+        return Ok(found as usize);
+    }
+    Err(GraphError::OutOfRange { what: format!("'{node}': {what}"), found: found as i64, limit })
+}
