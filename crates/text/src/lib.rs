@@ -22,7 +22,7 @@ pub use assemble::{DecodedToken, Spoken, Timing, assemble};
 pub use cues::{Cue, CueOptions};
 pub use error::TextError;
 pub use formats::{Format, RenderOptions, render, render_with};
-pub use merge::{PieceTranscript, merge_pieces};
+pub use merge::{Merger, PieceTranscript, merge_pieces};
 pub use segment::SegmentRules;
 pub use spans::SpanRule;
 pub use transcript::{Segment, Token, Transcript, TranscriptInfo, Word};

@@ -47,7 +47,7 @@ pub fn segments(words: &[Word], rules: &SegmentRules) -> Vec<Segment> {
             None => true,
             Some(next) => {
                 final_mark(&word.text).is_some_and(ends_sentence)
-                    || rules.pause_seconds.is_some_and(|pause| next.start - word.end >= pause)
+                    || rules.pause_seconds.is_some_and(|pause| is_pause(word.end, next.start, pause))
             }
         };
         if ends {
@@ -56,6 +56,12 @@ pub fn segments(words: &[Word], rules: &SegmentRules) -> Vec<Segment> {
         }
     }
     segments
+}
+
+/// Whether the silence between two times, in seconds, is at least `pause`. Times are multiples of a frame, and ten frames
+/// of 0.08 s must count as 0.8 s wherever in the clip they lie, so a microsecond is forgiven.
+pub(crate) fn is_pause(end: f64, next_start: f64, pause: f64) -> bool {
+    next_start - end >= pause - 1e-6
 }
 
 /// Pushes `range` as one segment, or as several if it is too long.

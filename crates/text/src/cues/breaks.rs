@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::CueOptions;
 use super::units::{Edge, Unit};
+use crate::segment::is_pause;
 
 /// What a cue costs by being there: fewer cues are better.
 const CUE: f64 = 10.0;
@@ -64,7 +65,7 @@ fn cheapest(units: &[Unit], end: usize, best: &[(f64, usize)], options: &CueOpti
             } else {
                 line = joined;
             }
-            let pause = after.start - unit.end >= options.pause_seconds;
+            let pause = is_pause(unit.end, after.start, options.pause_seconds);
             let long = last.end - unit.start > options.max_seconds;
             if lines > options.max_lines.max(1) || pause || long {
                 break;
@@ -94,5 +95,5 @@ fn end_cost(last: &Unit, next: Option<&Unit>) -> f64 {
         Edge::Word => MID_PHRASE,
         Edge::InsideWord => INSIDE_WORD,
     };
-    if next.start - last.end >= BREATH_SECONDS { AT_BREATH.min(by_edge) } else { by_edge }
+    if is_pause(last.end, next.start, BREATH_SECONDS) { AT_BREATH.min(by_edge) } else { by_edge }
 }

@@ -13,8 +13,8 @@ use align::{Step, align, covers};
 /// A word that only one side heard is kept even if it lies this far on the other side of the seam.
 pub const SEAM_TOLERANCE: f64 = 0.3;
 
-/// How far outside its audio a piece may time a word: one encoder frame and a rounding.
-const EDGE_SLACK: f64 = 0.1;
+/// How far outside its audio a piece may time a word: one encoder frame.
+const EDGE_SLACK: f64 = 0.08;
 
 /// Most words a side brings to one seam; more than any 15 s of speech has, so only a decoder gone wild meets it.
 const SEAM_WORDS: usize = 512;
@@ -45,47 +45,71 @@ pub struct PieceTranscript {
 /// Capital letters and punctuation stay as the chosen side wrote them.
 #[must_use]
 pub fn merge_pieces(pieces: Vec<PieceTranscript>) -> Spoken {
-    let mut pieces = pieces.into_iter();
-    let Some(mut whole) = pieces.next() else { return Spoken::default() };
+    let mut merger = Merger::default();
     for piece in pieces {
-        whole = join(&whole, piece);
+        merger.push(piece);
     }
-    whole.spoken
+    merger.finish()
 }
 
-fn join(left: &PieceTranscript, right: PieceTranscript) -> PieceTranscript {
-    let (a, b) = (&left.spoken.words, &right.spoken.words);
-    // Only where both listened can both have heard a word.
-    let a_first = a.partition_point(|word| word.midpoint() < right.heard_from - EDGE_SLACK);
-    let a_first = a_first.max(a.len().saturating_sub(SEAM_WORDS));
-    let b_last = b.partition_point(|word| word.midpoint() <= left.heard_to + EDGE_SLACK).min(SEAM_WORDS);
-    let (a_sure, a_seam) = a.split_at(a_first);
-    let (b_seam, b_sure) = b.split_at(b_last);
+/// [`merge_pieces`] piece by piece, so that a caller need not hold all of them.
+#[derive(Debug, Default)]
+pub struct Merger {
+    whole: Option<PieceTranscript>,
+}
 
-    let mut out = Spoken { language: right.spoken.language.clone(), ..Spoken::default() };
-    if out.language.is_none() {
-        out.language.clone_from(&left.spoken.language);
+impl Merger {
+    /// Adds the next piece in time order.
+    pub fn push(&mut self, piece: PieceTranscript) {
+        match &mut self.whole {
+            Some(whole) => join(whole, &piece),
+            None => self.whole = Some(piece),
+        }
     }
-    let mut copy = |word: &Word, tokens: &[Token]| append(&mut out, word, tokens);
 
-    let in_left = |word: &Word| word.midpoint() < left.keep_to + SEAM_TOLERANCE;
-    let in_right = |word: &Word| word.midpoint() >= right.keep_from - SEAM_TOLERANCE;
-    for word in a_sure.iter().filter(|word| in_left(word)) {
-        copy(word, &left.spoken.tokens);
+    /// Everything that was said.
+    #[must_use]
+    pub fn finish(self) -> Spoken {
+        self.whole.map(|whole| whole.spoken).unwrap_or_default()
     }
-    for (side, word) in choose(a_seam, b_seam, left.keep_to, right.keep_from) {
-        copy(word, if side == Side::Left { &left.spoken.tokens } else { &right.spoken.tokens });
+}
+
+/// Appends `right` to `left`, deciding anew about the words both can have heard.
+fn join(left: &mut PieceTranscript, right: &PieceTranscript) {
+    let words = &left.spoken.words;
+    let first = words.partition_point(|word| word.end < right.heard_from - EDGE_SLACK);
+    let first = first.max(words.len().saturating_sub(SEAM_WORDS));
+    let tail = split_off(&mut left.spoken, first);
+    // Only a piece that stops listening before the next one starts has words here that are not its own.
+    while left.spoken.words.last().is_some_and(|word| word.midpoint() >= left.keep_to + SEAM_TOLERANCE) {
+        let last = left.spoken.words.len() - 1;
+        split_off(&mut left.spoken, last);
     }
-    for word in b_sure.iter().filter(|word| in_right(word)) {
-        copy(word, &right.spoken.tokens);
+
+    let words = &right.spoken.words;
+    let both = words.partition_point(|word| word.start <= left.heard_to + EDGE_SLACK).min(SEAM_WORDS);
+    let (seam, rest) = words.split_at(both);
+    for (side, word) in choose(&tail.words, seam, left.keep_to, right.keep_from) {
+        append(&mut left.spoken, word, if side == Side::Left { &tail.tokens } else { &right.spoken.tokens });
     }
-    PieceTranscript {
-        spoken: out,
-        heard_from: left.heard_from,
-        heard_to: left.heard_to.max(right.heard_to),
-        keep_from: left.keep_from,
-        keep_to: right.keep_to,
+    for word in rest.iter().filter(|word| word.midpoint() >= right.keep_from - SEAM_TOLERANCE) {
+        append(&mut left.spoken, word, &right.spoken.tokens);
     }
+    if right.spoken.language.is_some() {
+        left.spoken.language.clone_from(&right.spoken.language);
+    }
+    left.heard_to = left.heard_to.max(right.heard_to);
+    left.keep_to = right.keep_to;
+}
+
+/// Takes the words from index `first` on, with their tokens, off the end.
+fn split_off(spoken: &mut Spoken, first: usize) -> Spoken {
+    let mut words = spoken.words.split_off(first.min(spoken.words.len()));
+    let from = words.first().map_or(spoken.tokens.len(), |word| word.tokens.start.min(spoken.tokens.len()));
+    for word in &mut words {
+        word.tokens = word.tokens.start.saturating_sub(from)..word.tokens.end.saturating_sub(from);
+    }
+    Spoken { tokens: spoken.tokens.split_off(from), words, language: None }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -130,10 +154,20 @@ fn pair_midpoint(left: &Word, right: &Word) -> f64 {
     f64::midpoint(left.midpoint(), right.midpoint())
 }
 
-/// Appends `word` with its tokens. Two sides disagree about times by a frame or two, so a word that would begin before
-/// the last one ended gives way; the order of the words is already settled.
+/// Appends `word` with its tokens. Two sides disagree about times by a frame or two; the order of the words is settled,
+/// so where they would overlap the earlier word ends sooner, and no word begins before the one ahead of it.
 fn append(out: &mut Spoken, word: &Word, tokens: &[Token]) {
-    let floor = out.words.last().map_or(f64::NEG_INFINITY, |last| last.end);
+    let mut floor = f64::NEG_INFINITY;
+    if let Some(last) = out.words.last_mut() {
+        if last.end > word.start {
+            last.end = word.start.max(last.start);
+            for token in out.tokens.get_mut(last.tokens.clone()).unwrap_or_default() {
+                token.start = token.start.min(last.end);
+                token.end = token.end.min(last.end);
+            }
+        }
+        floor = last.end;
+    }
     let first = out.tokens.len();
     let own = tokens.get(word.tokens.clone()).unwrap_or_default();
     out.tokens.extend(own.iter().map(|token| Token {
