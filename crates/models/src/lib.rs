@@ -1,1 +1,10 @@
-//! Model families: config from GGUF, graph that reads like the paper, host loop.
+//! Model families: configuration from GGUF, a graph that reads like the paper, and the host loop around it.
+//!
+//! One folder per family. Nothing here names a device: graphs go to a `mynah_plan::Executor`, which runs them.
+
+mod error;
+pub mod parakeet;
+mod weights;
+
+pub use error::ModelError;
+pub use weights::GgufWeights;

@@ -1,0 +1,338 @@
+//! A loaded Parakeet: audio in, tokens out.
+
+use crate::error::ModelError;
+use crate::parakeet::config::{Head, ParakeetConfig, TransducerConfig, Window};
+use crate::parakeet::decode::transducer::{Frames, Transducer};
+use crate::parakeet::decode::{Decoded, ctc};
+use crate::parakeet::encoder::{EncoderDims, encoder_graph};
+use crate::parakeet::params::Params;
+use crate::parakeet::subsample::{stage_lengths, subsample_graph, tiles};
+use crate::parakeet::{positions, recover};
+use crate::weights::GgufWeights;
+use mynah_audio::{Features, MelExtractor, speech_activity};
+use mynah_device::{Data, Device};
+use mynah_gguf::GgufFile;
+use mynah_plan::{Executor, Options, PlanKey};
+use mynah_text::Vocabulary;
+use std::sync::Arc;
+
+/// How a model is loaded.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// Precision, routes and plan cache.
+    pub executor: Options,
+    /// Overrules the file's attention: `Some(None)` is full, `Some(Some([left, right]))` local.
+    pub attention: Option<Option<Window>>,
+}
+
+/// A batch of clips after the encoder.
+#[derive(Clone, Debug)]
+pub struct Encoded {
+    /// Encoder frames per clip in the arrays below, a bucket size.
+    pub frames: usize,
+    /// Valid encoder frames of each clip.
+    pub lengths: Vec<usize>,
+    /// `[clips, frames, d_model]`.
+    pub encoded: Vec<f32>,
+    /// `[clips, frames, V + 1]` log-probabilities, if the CTC head was asked for.
+    pub ctc: Option<Vec<f32>>,
+    /// `[clips, frames, joint]`, if the transducer was asked for.
+    pub projected: Option<Vec<f32>>,
+    /// Each block's output `[clips, frames, d_model]`, if a trace was asked for.
+    pub layers: Vec<Vec<f32>>,
+}
+
+/// A Parakeet model ready to run.
+pub struct Parakeet {
+    file: Arc<GgufFile>,
+    config: ParakeetConfig,
+    vocabulary: Vocabulary,
+    mel: Arc<MelExtractor>,
+    executor: Executor,
+    /// The last position table, under its first offset and rows.
+    positions: Option<(i64, usize, Vec<f32>)>,
+}
+
+/// Encoder frames are rounded up to this, so that clips of like length share a plan.
+const BUCKET: usize = 16;
+
+impl Parakeet {
+    /// Loads a model; weights go to the device when a graph first needs them.
+    ///
+    /// # Errors
+    /// What is wrong with the file, by key or tensor, or that the device can't be opened.
+    pub fn load(
+        file: Arc<GgufFile>,
+        device: Arc<dyn Device>,
+        fallback: Option<Arc<dyn Device>>,
+        options: LoadOptions,
+    ) -> Result<Self, ModelError> {
+        let mut config = ParakeetConfig::read(&file)?;
+        config.window = options.attention.unwrap_or(config.window);
+        let weights = Arc::new(GgufWeights::new(Arc::clone(&file)));
+        let executor = Executor::new(device, fallback, weights, options.executor)?;
+        let mel = Arc::new(extractor(&file, &config)?);
+        let vocabulary = Vocabulary::new(pieces(&file, &config)?);
+        Ok(Self { file, config, vocabulary, mel, executor, positions: None })
+    }
+
+    /// Another user of the same prepared weights, with its own buffers.
+    ///
+    /// # Errors
+    /// When the device can't give it.
+    pub fn fork(&self) -> Result<Self, ModelError> {
+        Ok(Self {
+            file: Arc::clone(&self.file),
+            config: self.config.clone(),
+            vocabulary: self.vocabulary.clone(),
+            mel: Arc::clone(&self.mel),
+            executor: self.executor.fork()?,
+            positions: None,
+        })
+    }
+
+    /// The model's dimensions and options.
+    pub fn config(&self) -> &ParakeetConfig {
+        &self.config
+    }
+
+    /// The pieces tokens stand for.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    /// The executor, for reports and profiles.
+    pub fn executor(&mut self) -> &mut Executor {
+        &mut self.executor
+    }
+
+    /// The head to use: `wanted`, or the model's default.
+    ///
+    /// # Errors
+    /// [`ModelError::NoHead`].
+    pub fn head(&self, wanted: Option<Head>) -> Result<Head, ModelError> {
+        let available = self.config.heads_available();
+        match wanted {
+            None => available.first().copied(),
+            Some(head) => available.iter().copied().find(|h| *h == head),
+        }
+        .ok_or_else(|| ModelError::NoHead {
+            wanted: wanted.map_or("decoder", Head::name),
+            found: available.iter().map(|h| h.name()).collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    /// Mel features of 16 kHz mono samples.
+    pub fn features(&self, samples: &[f32]) -> Features {
+        self.mel.extract(samples)
+    }
+
+    /// Subsampled frames `[T', d_model]` of one clip.
+    ///
+    /// # Errors
+    /// What planning or running the graph reports.
+    pub fn subsample(&mut self, features: &Features) -> Result<Vec<f32>, ModelError> {
+        let mut frames = Vec::with_capacity(stage_lengths(features.valid)[3] * self.config.d_model);
+        for tile in tiles(features.valid) {
+            let (file, config) = (&self.file, &self.config);
+            let key = PlanKey { graph: "subsample", dims: [tile.frames, 0, 0, 0] };
+            let plan = self.executor.plan(key, || subsample_graph(file, config, tile.frames))?;
+            let bands = features.n_mels;
+            let first = tile.start * bands;
+            let last = features.data.len().min(first + tile.frames * bands);
+            let mut mel = features.data[first..last].to_vec();
+            mel.resize(tile.frames * bands, 0.0);
+            let valid = (features.valid - tile.start).min(tile.frames);
+            let lengths = stage_lengths(valid).map(|n| [n as i32]);
+            let inputs =
+                [Data::F32(&mel), Data::I32(&lengths[0]), Data::I32(&lengths[1]), Data::I32(&lengths[2])];
+            self.executor.run(plan, &inputs, &[], &[])?;
+            let d = self.config.d_model;
+            let output = self.executor.output(plan, "frames")?;
+            frames.extend_from_slice(&output[tile.skip * d..(tile.skip + tile.keep) * d]);
+        }
+        Ok(frames)
+    }
+
+    /// Encodes clips of 16 kHz mono samples together, for the heads asked for. `trace` also keeps every block's output.
+    ///
+    /// # Errors
+    /// What planning or running a graph reports.
+    pub fn encode(&mut self, clips: &[&[f32]], heads: &[Head], trace: bool) -> Result<Encoded, ModelError> {
+        let mut subsampled = Vec::with_capacity(clips.len());
+        for clip in clips {
+            let features = self.features(clip);
+            subsampled.push(self.subsample(&features)?);
+        }
+        self.encode_frames(&subsampled, heads, trace)
+    }
+
+    /// Encodes subsampled frames, `[T', d_model]` a clip.
+    ///
+    /// # Errors
+    /// What planning or running the graph reports.
+    pub fn encode_frames(
+        &mut self,
+        clips: &[Vec<f32>],
+        heads: &[Head],
+        trace: bool,
+    ) -> Result<Encoded, ModelError> {
+        let d = self.config.d_model;
+        let lengths: Vec<usize> = clips.iter().map(|c| c.len() / d).collect();
+        let longest = lengths.iter().copied().max().unwrap_or(0).max(1);
+        let dims = EncoderDims {
+            batch: clips.len().max(1),
+            frames: longest.next_multiple_of(BUCKET),
+            window: self.config.window,
+            ctc: heads.contains(&Head::Ctc),
+            transducer: heads.iter().any(|h| *h != Head::Ctc),
+            trace,
+        };
+        let mut frames = vec![0.0; dims.batch * dims.frames * d];
+        for (row, clip) in frames.chunks_exact_mut(dims.frames * d).zip(clips) {
+            row[..clip.len()].copy_from_slice(clip);
+        }
+        let (first, rows) = dims.positions();
+        let positions = match self.positions.take() {
+            Some(table) if (table.0, table.1) == (first, rows) => table,
+            _ => (first, rows, positions::table(first, rows, d)),
+        };
+        let flags = usize::from(dims.ctc) | usize::from(dims.transducer) << 1 | usize::from(trace) << 2;
+        let window = dims.window.map_or(0, |[left, right]| 1 + left + (right << 32));
+        let key = PlanKey { graph: "encoder", dims: [dims.batch, dims.frames, flags, window] };
+        let (file, config) = (&self.file, &self.config);
+        let plan = self.executor.plan(key, || encoder_graph(file, config, &dims))?;
+        let mut counts: Vec<i32> = lengths.iter().map(|&n| n as i32).collect();
+        counts.resize(dims.batch, 0);
+        let inputs = [Data::F32(&frames), Data::I32(&counts), Data::F32(&positions.2)];
+        self.executor.run(plan, &inputs, &[], &[])?;
+        self.positions = Some(positions);
+        let mut take = |name: &str| self.executor.output(plan, name).map(<[f32]>::to_vec);
+        Ok(Encoded {
+            frames: dims.frames,
+            lengths,
+            encoded: take("encoded")?,
+            ctc: if dims.ctc { Some(take("ctc")?) } else { None },
+            projected: if dims.transducer { Some(take("projected")?) } else { None },
+            layers: if trace {
+                (0..self.config.layers).map(|i| take(&format!("layer.{i}"))).collect::<Result<_, _>>()?
+            } else {
+                Vec::new()
+            },
+        })
+    }
+
+    /// Greedy tokens of every clip of a batch.
+    ///
+    /// # Errors
+    /// [`ModelError::NoHead`], or what running a graph reports.
+    pub fn decode(&mut self, encoded: &Encoded, head: Head) -> Result<Vec<Vec<Decoded>>, ModelError> {
+        match head {
+            Head::Ctc => {
+                let log_probs = encoded.ctc.as_ref().ok_or_else(|| self.no_head(head))?;
+                let per_clip = encoded.frames * (self.config.blank() + 1);
+                let clips = log_probs.chunks_exact(per_clip).zip(&encoded.lengths);
+                Ok(clips.map(|(rows, &n)| ctc::greedy(rows, n, self.config.blank())).collect())
+            }
+            Head::Rnnt | Head::Tdt => {
+                let t = self.transducer(head)?;
+                let all = encoded.projected.as_ref().ok_or_else(|| self.no_head(head))?;
+                let clips = all.chunks_exact(encoded.frames * t.joint).zip(&encoded.lengths);
+                let clips: Vec<Frames<'_>> =
+                    clips.map(|(rows, &n)| Frames { projected: &rows[..n * t.joint], first: 0 }).collect();
+                self.greedy(&t, &clips)
+            }
+        }
+    }
+
+    /// Hears clips of 16 kHz mono samples: features, encoder, greedy decoding, and for TDT a second look at speech that
+    /// gave no tokens.
+    ///
+    /// # Errors
+    /// As [`Parakeet::encode`] and [`Parakeet::decode`].
+    pub fn recognize(&mut self, clips: &[&[f32]], head: Head) -> Result<Vec<Vec<Decoded>>, ModelError> {
+        let encoded = self.encode(clips, &[head], false)?;
+        let mut tokens = self.decode(&encoded, head)?;
+        if head == Head::Tdt {
+            self.recover(clips, &encoded, &mut tokens)?;
+        }
+        Ok(tokens)
+    }
+
+    /// Decodes speech without tokens again from a fresh state.
+    fn recover(
+        &mut self,
+        clips: &[&[f32]],
+        encoded: &Encoded,
+        tokens: &mut [Vec<Decoded>],
+    ) -> Result<(), ModelError> {
+        let t = self.transducer(Head::Tdt)?;
+        let all = encoded.projected.as_ref().ok_or_else(|| self.no_head(Head::Tdt))?;
+        let clips = clips.iter().zip(all.chunks_exact(encoded.frames * t.joint)).zip(&encoded.lengths);
+        for (((samples, rows), &length), tokens) in clips.zip(tokens) {
+            let gaps =
+                recover::dropped(tokens, &speech_activity(samples), length, self.config.frame_seconds());
+            let spans: Vec<Frames<'_>> = gaps
+                .iter()
+                .map(|g| Frames { projected: &rows[g.start * t.joint..g.end * t.joint], first: g.start })
+                .collect();
+            if spans.is_empty() {
+                continue;
+            }
+            let found: Vec<Decoded> = self.greedy(&t, &spans)?.into_iter().flatten().collect();
+            tracing::debug!(gaps = gaps.len(), found = found.len(), "decoded speech without tokens again");
+            recover::insert(tokens, found);
+        }
+        Ok(())
+    }
+
+    fn greedy(
+        &mut self,
+        t: &TransducerConfig,
+        clips: &[Frames<'_>],
+    ) -> Result<Vec<Vec<Decoded>>, ModelError> {
+        let (file, config, executor) = (&*self.file, &self.config, &mut self.executor);
+        Transducer { file, config, head: t, executor }.greedy(clips)
+    }
+
+    fn transducer(&self, head: Head) -> Result<TransducerConfig, ModelError> {
+        self.head(Some(head))?;
+        self.config.transducer.clone().ok_or_else(|| self.no_head(head))
+    }
+
+    fn no_head(&self, head: Head) -> ModelError {
+        ModelError::NoHead { wanted: head.name(), found: "outputs of another head".into() }
+    }
+}
+
+/// The front end, with the window and filters of the file where it has them.
+fn extractor(file: &GgufFile, config: &ParakeetConfig) -> Result<MelExtractor, ModelError> {
+    let table = |name: &str| -> Result<Option<Vec<f32>>, ModelError> {
+        let Some(info) = file.tensor(name) else { return Ok(None) };
+        let spec = Params::new(file).spec(name, info.shape)?;
+        let mut values = vec![0.0; spec.shape.numel()];
+        let bytes = file.data(info)?;
+        let wrong =
+            |_| ModelError::TensorShape { name: name.to_owned(), found: spec.shape, wanted: spec.shape };
+        mynah_tensor::decode_row(spec.dtype, bytes, &mut values).map_err(wrong)?;
+        Ok(Some(values))
+    };
+    let window = table("preprocessor.featurizer.window")?;
+    let filters = table("preprocessor.featurizer.fb")?;
+    Ok(MelExtractor::with_tables(config.mel, window.as_deref(), filters.as_deref())?)
+}
+
+/// The vocabulary, one piece for each id below the blank.
+fn pieces(file: &GgufFile, config: &ParakeetConfig) -> Result<Vec<String>, ModelError> {
+    let key = "parakeet.tokenizer.pieces";
+    let pieces = file.get_str_array(key)?.ok_or_else(|| ModelError::MissingKey { key: key.into() })?;
+    if pieces.len() != config.vocabulary {
+        let reason = format!("the tensors say {}", config.vocabulary);
+        return Err(ModelError::BadKey {
+            key: key.into(),
+            found: format!("{} pieces", pieces.len()),
+            reason,
+        });
+    }
+    Ok(pieces.iter().map(|p| (*p).to_owned()).collect())
+}

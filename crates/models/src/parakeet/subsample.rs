@@ -1,0 +1,128 @@
+//! The `dw_striding` subsampling: three convolutions of stride 2 from mel frames to encoder frames (NeMo
+//! `ConvSubsampling`).
+//!
+//! The first convolution's output is by far the largest tensor of the model (256 channels at half the frame rate), so
+//! long audio goes through in tiles of time. An output frame `j` depends on mel frames `8j − 7 ..= 8j + 7`: a tile that
+//! starts one output frame early and drops that frame computes exactly what the whole would.
+
+use crate::error::ModelError;
+use crate::parakeet::config::{ParakeetConfig, SUBSAMPLING, halve};
+use crate::parakeet::params::Params;
+use mynah_gguf::GgufFile;
+use mynah_graph::{Conv2d, ElemType, Epilogue, Graph, GraphBuilder, ValueId};
+
+/// Output frames of a full tile: 5 s of audio, 17 MB for the largest tensor.
+const TILE: usize = 64;
+
+/// Valid lengths after each stage, from the valid mel frames: `floor((L − 1) / 2) + 1`, 0 staying 0.
+pub(crate) fn stage_lengths(mel_frames: usize) -> [usize; 4] {
+    let first = halve(mel_frames);
+    let second = halve(first);
+    [mel_frames, first, second, halve(second)]
+}
+
+/// A stretch of mel frames that is subsampled in one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tile {
+    /// First mel frame, a multiple of 8.
+    pub(crate) start: usize,
+    /// Mel frames the graph is built for.
+    pub(crate) frames: usize,
+    /// Output frames at the tile's start that belong to the tile before.
+    pub(crate) skip: usize,
+    /// Output frames to keep.
+    pub(crate) keep: usize,
+}
+
+/// The tiles that give all output frames of a clip with `valid` mel frames.
+pub(crate) fn tiles(valid: usize) -> Vec<Tile> {
+    let outputs = stage_lengths(valid)[3];
+    let mut tiles = Vec::new();
+    let mut at = 0;
+    while at < outputs {
+        let skip = usize::from(at > 0);
+        let keep = (outputs - at).min(TILE);
+        // Short clips share a few bucket sizes, so that their plans are found again.
+        let bucket = if outputs <= TILE { (keep + skip).next_multiple_of(8) } else { TILE + 1 };
+        tiles.push(Tile { start: (at - skip) * SUBSAMPLING, frames: bucket * SUBSAMPLING, skip, keep });
+        at += keep;
+    }
+    tiles
+}
+
+/// `features [1, frames, mels, 1]` and per-stage `lengths.0 ..= lengths.2` → `frames [frames/8, d_model]`.
+///
+/// # Errors
+/// A tensor that is missing or has the wrong shape.
+pub fn subsample_graph(file: &GgufFile, config: &ParakeetConfig, frames: usize) -> Result<Graph, ModelError> {
+    let params = Params::new(file);
+    let mut builder = GraphBuilder::new("subsample");
+    let g = &mut builder;
+    let c = config.subsampling_channels;
+    let features = g.input("features", ElemType::F32, [1, frames, config.mel.n_mels, 1]);
+    let lengths: Vec<ValueId> =
+        (0..3).map(|i| g.input(&format!("lengths.{i}"), ElemType::I32, [1])).collect();
+
+    let name = |i: usize| format!("encoder.pre_encode.conv.{i}");
+    let x = g.mask_rows(features, lengths[0]);
+    let x = strided(&params, g, &name(0), x, [c, 1])?;
+    let mut x = g.relu(x);
+    for (stage, conv) in [2, 5].into_iter().enumerate() {
+        // Padding is zeroed before every stage, or its bias would leak into the last valid frame.
+        let masked = g.mask_rows(x, lengths[stage + 1]);
+        let depthwise = strided(&params, g, &name(conv), masked, [c, c])?;
+        let pointwise = params.linear(g, &name(conv + 1), depthwise, [c, c])?;
+        x = g.relu(pointwise);
+    }
+    let (time, bands) = (frames / SUBSAMPLING, config.subsampled_bands());
+    // Flattened channel-major, as NeMo does: index `c · bands + f`.
+    let channels_first = g.permute(x, &[0, 1, 3, 2]);
+    let flat = g.reshape(channels_first, &[time, c * bands]);
+    let out = params.linear(g, "encoder.pre_encode.out", flat, [config.d_model, c * bands])?;
+    let out = if config.xscaling { g.scale(out, (config.d_model as f32).sqrt()) } else { out };
+    g.output("frames", out);
+    Ok(builder.finish()?)
+}
+
+/// A 3×3 convolution of stride 2 with a bias, `[out, in]` channels, depthwise when they are equal.
+fn strided(
+    params: &Params<'_>,
+    g: &mut GraphBuilder,
+    name: &str,
+    x: ValueId,
+    [out, input]: [usize; 2],
+) -> Result<ValueId, ModelError> {
+    let w = params.weight(g, &format!("{name}.weight"), [out, 1, 3, 3])?;
+    let b = params.optional(g, &format!("{name}.bias"), [out])?;
+    let (pad, epilogue) = ([1, 1], Epilogue::default());
+    let conv = Conv2d { stride: [2, 2], pad_height: pad, pad_width: pad, groups: input, epilogue };
+    Ok(g.conv2d(x, w, b, conv))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stage_lengths_follow_nemo() {
+        assert_eq!(stage_lengths(0), [0, 0, 0, 0]);
+        assert_eq!(stage_lengths(1), [1, 1, 1, 1]);
+        assert_eq!(stage_lengths(8), [8, 4, 2, 1]);
+        assert_eq!(stage_lengths(9), [9, 5, 3, 2]);
+        assert_eq!(stage_lengths(399), [399, 200, 100, 50]);
+    }
+
+    #[test]
+    fn tiles_cover_every_output_frame_once() {
+        for valid in [0, 1, 7, 8, 9, 511, 512, 513, 4000] {
+            let tiles = tiles(valid);
+            let mut at = 0;
+            for t in &tiles {
+                assert_eq!(t.start / SUBSAMPLING + t.skip, at);
+                assert!(t.skip + t.keep <= t.frames / SUBSAMPLING);
+                at += t.keep;
+            }
+            assert_eq!(at, stage_lengths(valid)[3]);
+        }
+    }
+}
