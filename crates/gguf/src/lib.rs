@@ -21,6 +21,7 @@ mod cursor;
 mod error;
 mod file;
 mod index;
+pub mod inspect;
 mod metadata;
 mod parse;
 mod tensor;

@@ -141,6 +141,14 @@ impl Value {
         }
     }
 
+    /// A copy in which no array, nested ones included, has more than `most` elements.
+    pub(crate) fn shortened(&self, most: usize) -> Value {
+        match self {
+            Value::Array(array) => Value::Array(array.shortened(most)),
+            other => other.clone(),
+        }
+    }
+
     /// The value as a wide integer, if it is one of any width.
     pub fn as_integer(&self) -> Option<i128> {
         Some(match *self {
@@ -201,6 +209,27 @@ impl Array {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    fn shortened(&self, most: usize) -> Array {
+        fn first<T: Clone>(values: &[T], most: usize) -> Vec<T> {
+            values[..values.len().min(most)].to_vec()
+        }
+        match self {
+            Array::U8(v) => Array::U8(first(v, most)),
+            Array::I8(v) => Array::I8(first(v, most)),
+            Array::U16(v) => Array::U16(first(v, most)),
+            Array::I16(v) => Array::I16(first(v, most)),
+            Array::U32(v) => Array::U32(first(v, most)),
+            Array::I32(v) => Array::I32(first(v, most)),
+            Array::F32(v) => Array::F32(first(v, most)),
+            Array::Bool(v) => Array::Bool(first(v, most)),
+            Array::String(v) => Array::String(first(v, most)),
+            Array::U64(v) => Array::U64(first(v, most)),
+            Array::I64(v) => Array::I64(first(v, most)),
+            Array::F64(v) => Array::F64(first(v, most)),
+            Array::Array(v) => Array::Array(v.iter().take(most).map(|inner| inner.shortened(most)).collect()),
+        }
     }
 
     /// A copy of one element; `None` past the end.

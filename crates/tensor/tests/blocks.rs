@@ -1,5 +1,6 @@
 //! The block formats against the reference bytes in `fixtures/blocks`, which `oracles/blocks.py` wrote with the Python
 //! package `gguf` and ggml's own quantisers.
+#![allow(clippy::unwrap_used)]
 
 use std::path::PathBuf;
 
