@@ -90,7 +90,7 @@ def block_bytes(name: str, rng: np.random.Generator) -> np.ndarray:
 
 
 def sample_weights(rng: np.random.Generator) -> np.ndarray:
-    """ROWS x COLUMNS float32 like a weight matrix: gaussian rows of several scales, outliers, zero and constant rows."""
+    """ROWS x COLUMNS float32 like a weight matrix: gaussian rows of several scales, outliers, zeros, constants."""
     rows = rng.standard_normal((ROWS, COLUMNS)) * np.exp(rng.uniform(-5, 0, size=(ROWS, 1)))
     rows[20:24] = rng.standard_t(3, size=(4, COLUMNS)) * 0.05  # heavy tails
     rows[24, ::64] *= 20.0  # one outlier per block of 32, every other block
@@ -206,7 +206,8 @@ def write_encoding(out: Path, ggml: Ggml) -> dict:
     (out / "half_edges.f32").write_bytes(edges.astype("<f4").tobytes())
     with np.errstate(over="ignore"):
         (out / "half_edges.F16.bin").write_bytes(edges.astype(np.float16).tobytes())
-    (out / "half_edges.BF16.bin").write_bytes(quants.quantize(edges.reshape(1, -1), GGMLQuantizationType.BF16).tobytes())
+    brains = quants.quantize(edges.reshape(1, -1), GGMLQuantizationType.BF16)
+    (out / "half_edges.BF16.bin").write_bytes(brains.tobytes())
     return table
 
 

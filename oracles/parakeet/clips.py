@@ -28,7 +28,8 @@ TILE70_GAINS = [8, 5, 7, 4, 6]
 ZEROS_SAMPLES = RATE
 
 
-def _smooth_walk(rng: np.random.Generator, samples: int, knots_per_second: float, low: float, high: float) -> np.ndarray:
+def _smooth_walk(rng: np.random.Generator, samples: int, knots_per_second: float, low: float,
+                 high: float) -> np.ndarray:
     """A curve through uniform random knots, cosine-interpolated: a slow control signal."""
     knots = max(2, int(samples / RATE * knots_per_second) + 2)
     values = rng.uniform(low, high, knots)

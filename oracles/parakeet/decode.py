@@ -38,6 +38,10 @@ class Steps:
     duration_margin: list[float] = field(default_factory=list)
     forced: int = 0  # times max_symbols ended a frame
 
+    def smallest_margin(self) -> float:
+        margins = self.margin + self.duration_margin
+        return min(margins) if margins else float("inf")
+
 
 @dataclass
 class Decoded:
@@ -50,10 +54,6 @@ class Decoded:
     word_confidence: list[float]
     segments: list[Span]
     steps: Steps
-
-    def smallest_margin(self) -> float:
-        margins = self.steps.margin + self.steps.duration_margin
-        return min(margins) if margins else float("inf")
 
 
 def configure(model, case: Case) -> None:
@@ -125,18 +125,12 @@ def walk_transducer(model, case: Case, encoded: torch.Tensor) -> tuple[list[int]
 def walk_ctc(log_probs: torch.Tensor) -> tuple[list[int], list[int], Steps]:
     """Greedy CTC over valid rows (T, V + 1): collapsed tokens, the first frame of each run, the per-frame argmax."""
     blank = log_probs.shape[1] - 1
-    tokens, frames, steps = [], [], Steps()
-    previous = blank
-    for t, row in enumerate(log_probs):
-        token, margin = top2(row)
-        steps.frame.append(t)
-        steps.token.append(token)
-        steps.margin.append(margin)
-        if token != previous and token != blank:
-            tokens.append(token)
-            frames.append(t)
-        previous = token
-    return tokens, frames, steps
+    best = log_probs.argmax(dim=1)
+    values = log_probs.topk(2, dim=1).values
+    steps = Steps(frame=list(range(len(best))), token=best.tolist(), margin=(values[:, 0] - values[:, 1]).tolist())
+    frames = [t for t, token in enumerate(steps.token)
+              if token != blank and (t == 0 or token != steps.token[t - 1])]
+    return [steps.token[t] for t in frames], frames, steps
 
 
 def spans_of(entries: list[dict], key: str) -> list[Span]:
@@ -144,7 +138,10 @@ def spans_of(entries: list[dict], key: str) -> list[Span]:
 
 
 def decode(model, case: Case, head: str, encoded: torch.Tensor, log_probs: torch.Tensor | None) -> Decoded:
-    """NeMo's result for one clip (encoded: (T, d), log_probs: (T, V + 1), valid rows only), checked against the walk."""
+    """NeMo's result for one clip, checked against the walk.
+
+    encoded: (T, d) and log_probs: (T, V + 1), valid rows only.
+    """
     length = torch.tensor([encoded.shape[0]])
     if head == "ctc":
         decoding = model.decoding if case.transducer is None else model.ctc_decoding
