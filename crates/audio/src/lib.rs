@@ -1,1 +1,45 @@
-//! Decode any audio file to 16 kHz mono blocks, resample, and compute log-mel features.
+//! Everything between a sound file and the first tensor of a model.
+//!
+//! ```text
+//! path | bytes | stdin ─► AudioStream ─► 16 kHz mono blocks ─► PieceReader ─► Piece ─► MelExtractor ─► Features
+//! ```
+//!
+//! * [`AudioStream`] recognises the container, decodes it packet by packet, averages the channels and resamples to
+//!   16 kHz. Its memory does not depend on the length of the audio.
+//! * [`PieceReader`] cuts long audio in pauses, so that a model sees bounded clips and no word is lost or doubled.
+//! * [`MelExtractor`] turns a clip into the normalised log-mel frames NeMo's `FilterbankFeatures` would give.
+//!
+//! The frames go to the model families; this crate knows none of them.
+//!
+//! # What is read
+//!
+//! WAV (u8, s16, s24, s32, f32, f64, A-law, µ-law, extensible, RF64; IMA and Microsoft ADPCM), FLAC, MP1/2/3,
+//! Ogg (Vorbis, FLAC), MP4/M4A (AAC-LC, ALAC, FLAC, MP3), ADTS, AIFF and AIFF-C, CAF, Matroska and WebM with any of
+//! these codecs. There is no Opus, AC-3, WMA, AMR or HE-AAC band replication: those end in
+//! [`AudioError::UnsupportedCodec`] (HE-AAC decodes its AAC-LC core at half the rate).
+//!
+//! WAV is read by this crate itself and streams from a pipe whatever its header says about lengths. MP3, FLAC, Ogg,
+//! ADTS and AIFF also stream from a pipe; MP4, CAF and Matroska may need to seek, so from a pipe they are spooled first
+//! (see [`SPOOL_LIMIT`]).
+
+mod decode;
+mod error;
+pub mod features;
+mod input;
+mod pieces;
+mod resample;
+mod sniff;
+mod stream;
+mod wav;
+mod write;
+
+pub use error::AudioError;
+pub use features::{Features, MelConfig, MelExtractor, Normalize};
+pub use input::SPOOL_LIMIT;
+pub use pieces::{Cut, Piece, PieceConfig, PieceReader, speech_activity};
+pub use resample::{MAX_RATE, MIN_RATE, Resampler, resample};
+pub use stream::{AudioStream, SourceInfo, StreamStats};
+pub use write::write_wav_i16;
+
+/// Sample rate of everything that leaves [`AudioStream`], in Hz.
+pub const SAMPLE_RATE: u32 = 16_000;

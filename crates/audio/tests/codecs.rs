@@ -1,0 +1,279 @@
+//! Every container and codec against the clip they were made from (`fixtures/audio/make.py`).
+
+mod common;
+
+use std::io::{Cursor, Read};
+
+use common::{best_delay, bytes, floats, original, path, snr};
+use mynah_audio::{AudioError, AudioStream};
+
+fn decode(name: &str) -> Vec<f32> {
+    AudioStream::open(path(name)).unwrap().read_all().unwrap()
+}
+
+/// A reader that gives a few bytes at a time and cannot seek.
+struct Trickle(Cursor<Vec<u8>>);
+
+impl Read for Trickle {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        let most = buf.len().min(777);
+        self.0.read(&mut buf[..most])
+    }
+}
+
+fn pipe(bytes: Vec<u8>) -> Result<AudioStream, AudioError> {
+    AudioStream::from_reader(Box::new(Trickle(Cursor::new(bytes))), None)
+}
+
+#[test]
+fn lossless_16_khz_mono_is_bit_exact() {
+    let original = original();
+    for name in [
+        "s16.wav",
+        "s24.wav",
+        "s32.wav",
+        "f32.wav",
+        "f64.wav",
+        "s16.rf64.wav",
+        "s16.aiff",
+        "f32.aifc",
+        "s16.caf",
+        "mono16.flac",
+        "mono16.ogg.flac",
+        "alac16.m4a",
+    ] {
+        assert!(decode(name) == original, "{name} differs");
+    }
+}
+
+#[test]
+fn coarse_wav_encodings_are_close() {
+    let original = original();
+    for (name, least) in [("u8.wav", 22.0), ("alaw.wav", 35.0), ("mulaw.wav", 35.0)] {
+        let samples = decode(name);
+        assert_eq!(samples.len(), original.len(), "{name}");
+        assert!(snr(&original, &samples) > least, "{name}: {:.1} dB", snr(&original, &samples));
+    }
+    for (name, least) in [("adpcm_ima.wav", 18.0), ("adpcm_ms.wav", 18.0)] {
+        let samples = decode(name);
+        assert!(samples.len().abs_diff(original.len()) < 1100, "{name}: a block of padding at most");
+        assert!(snr(&original, &samples) > least, "{name}: {:.1} dB", snr(&original, &samples));
+    }
+}
+
+/// Other rates and channel counts: averaged to mono, resampled, in time to the sample.
+#[test]
+fn other_rates_come_back_in_time() {
+    let clip = floats("clip.f32");
+    for (name, least) in [("stereo44.wav", 70.0), ("stereo44.flac", 70.0)] {
+        let samples = decode(name);
+        assert_eq!(samples.len(), 20_000, "{name}");
+        assert!(snr(&clip, &samples) > least, "{name}: {:.1} dB", snr(&clip, &samples));
+    }
+    // 11.025 kHz loses everything above 5.5 kHz, but must not shift what is left.
+    let (delay, ratio) = best_delay(&clip, &decode("mono11.wav"), 20);
+    assert_eq!(delay, 0);
+    assert!(ratio > 10.0, "{ratio:.1} dB");
+}
+
+/// Lossy codecs: allowed delay in samples of 16 kHz, least signal to noise ratio after it.
+#[test]
+fn lossy_codecs_resemble_the_clip() {
+    let clip = floats("clip.f32");
+    for (name, allowed, least) in [
+        ("mono44.mp3", 1, 12.0),
+        ("stereo44.mp3", 1, 12.0),
+        ("mono16.mp2", 490, 10.0),
+        ("stereo48.ogg", 1, 12.0),
+        ("vorbis48.webm", 1, 12.0),
+        ("stereo48.m4a", 1, 15.0),
+        ("faststart48.m4a", 1, 15.0),
+        ("mono22.aac", 1500, 12.0),
+    ] {
+        let samples = decode(name);
+        let (delay, ratio) = best_delay(&clip, &samples, 1600);
+        println!("{name}: {} samples, delay {delay}, {ratio:.1} dB", samples.len());
+        assert!(delay.unsigned_abs() <= allowed, "{name}: delay {delay}");
+        assert!(ratio > least, "{name}: {ratio:.1} dB");
+        assert!(samples.len().abs_diff(20_000) < 2000, "{name}: {} samples", samples.len());
+    }
+}
+
+#[test]
+fn a_pipe_gives_what_a_file_gives() {
+    for name in [
+        "u8.wav",
+        "s24.wav",
+        "s16.rf64.wav",
+        "adpcm_ima.wav",
+        "stereo44.wav",
+        "mono16.flac",
+        "mono16.ogg.flac",
+        "mono44.mp3",
+        "stereo44.mp3",
+        "stereo48.ogg",
+        "mono22.aac",
+        "stereo48.m4a",
+        "faststart48.m4a",
+        "alac16.m4a",
+        "s16.aiff",
+        "f32.aifc",
+        "s16.caf",
+        "vorbis48.webm",
+    ] {
+        let piped = pipe(bytes(name)).unwrap().read_all().unwrap();
+        assert!(piped == decode(name), "{name} differs through a pipe");
+        let in_memory = AudioStream::from_bytes(bytes(name)).unwrap().read_all().unwrap();
+        assert!(in_memory == piped, "{name} differs from memory");
+    }
+}
+
+#[test]
+fn blocks_are_bounded_and_iterate() {
+    for block in AudioStream::open(path("stereo44.mp3")).unwrap() {
+        assert!(block.unwrap().len() < 20_000);
+    }
+}
+
+#[test]
+fn the_source_is_described() {
+    let stream = AudioStream::open(path("stereo44.wav")).unwrap();
+    let info = stream.source_info();
+    assert_eq!((info.container.as_str(), info.codec.as_str()), ("wav", "pcm s16"));
+    assert_eq!((info.rate, info.channels, info.bits), (44_100, 2, Some(16)));
+    for name in
+        ["s16.wav", "mono44.mp3", "mono16.flac", "stereo48.ogg", "stereo48.m4a", "s16.aiff", "s16.caf"]
+    {
+        let hint = AudioStream::open(path(name)).unwrap().duration_hint();
+        assert!(hint.is_some_and(|s| (s - 1.25).abs() < 0.06), "{name}: {hint:?}");
+    }
+}
+
+/// Headers as programs write them to a pipe or leave them in a crash.
+#[test]
+fn wav_lengths_that_are_placeholders() {
+    let original = original();
+    for (riff, data) in [
+        (0xffff_ffffu32, 0xffff_ffffu32), // ffmpeg
+        (0x7fff_f024, 0x7fff_f000),       // sox
+        (0x8000_0024, 0x8000_0000),       // arecord
+        (0, 0),                           // a recorder that crashed
+        (36, 0),                          // gstreamer
+        (0xffff_ffff, 40_000),
+    ] {
+        let mut wav = bytes("s16.wav");
+        assert_eq!(&wav[36..40], b"data");
+        wav[4..8].copy_from_slice(&riff.to_le_bytes());
+        wav[40..44].copy_from_slice(&data.to_le_bytes());
+        for mut stream in [pipe(wav.clone()).unwrap(), AudioStream::from_bytes(wav.clone()).unwrap()] {
+            assert!(stream.read_all().unwrap() == original, "riff {riff:#x} data {data:#x}");
+            assert!(!stream.stats().truncated);
+        }
+    }
+}
+
+#[test]
+fn a_wav_cut_short_gives_what_is_there() {
+    let mut wav = bytes("s16.wav");
+    wav.truncate(44 + 10_001);
+    for mut stream in [pipe(wav.clone()).unwrap(), AudioStream::from_bytes(wav.clone()).unwrap()] {
+        assert!(stream.read_all().unwrap() == original()[..5000]);
+        assert!(stream.stats().truncated);
+    }
+    let in_file = AudioStream::from_bytes(wav).unwrap();
+    assert_eq!(in_file.duration_hint(), Some(5000.0 / 16_000.0), "the header claims more than there is");
+}
+
+#[test]
+fn chunks_around_the_samples_are_not_audio() {
+    let wav = bytes("s16.wav");
+    let extra = |id: &[u8; 4], body: &[u8]| {
+        let padded = [body, if body.len() % 2 == 1 { &[0] } else { &[] }].concat();
+        [id.as_slice(), &(body.len() as u32).to_le_bytes(), &padded].concat()
+    };
+    let body = [&wav[..12], &extra(b"JUNK", &[9; 33]), &wav[12..], &extra(b"LIST", &[9; 100])].concat();
+    assert!(pipe(body).unwrap().read_all().unwrap() == original());
+    // An empty data chunk with another chunk behind it is empty audio.
+    let mut empty = [&wav[..44], &extra(b"LIST", &[9; 100])].concat();
+    let riff = (empty.len() - 8) as u32;
+    empty[4..8].copy_from_slice(&riff.to_le_bytes());
+    empty[40..44].fill(0);
+    assert!(pipe(empty).unwrap().read_all().unwrap().is_empty());
+}
+
+#[test]
+fn empty_audio_is_no_samples() {
+    let header = bytes("s16.wav")[..44].to_vec();
+    let mut stream = AudioStream::from_bytes(header).unwrap();
+    assert!(stream.next_block().unwrap().is_none());
+    assert!(stream.next_block().unwrap().is_none());
+}
+
+#[test]
+fn floats_that_are_not_numbers_are_replaced_and_counted() {
+    let mut wav = bytes("f32.wav");
+    let data = wav.windows(4).position(|w| w == b"data").unwrap() + 8;
+    wav[data..data + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    wav[data + 8..data + 12].copy_from_slice(&f32::NEG_INFINITY.to_le_bytes());
+    let mut stream = AudioStream::from_bytes(wav).unwrap();
+    let samples = stream.read_all().unwrap();
+    assert_eq!((samples[0], samples[2]), (0.0, 0.0));
+    assert_eq!(samples[3..], original()[3..]);
+    assert_eq!(stream.stats().non_finite, 2);
+}
+
+#[test]
+fn corrupt_packets_become_silence_of_the_same_length() {
+    let mut flac = bytes("mono16.flac");
+    let middle = flac.len() / 2;
+    for byte in &mut flac[middle..middle + 2000] {
+        *byte = byte.wrapping_mul(31).wrapping_add(7);
+    }
+    let mut stream = AudioStream::from_bytes(flac).unwrap();
+    let samples = stream.read_all().unwrap();
+    assert!(!samples.is_empty());
+    assert_eq!(samples[..4096], original()[..4096]);
+    let stats = stream.stats();
+    assert_eq!(stats.samples, samples.len() as u64);
+}
+
+#[test]
+fn a_truncated_mp3_gives_its_beginning() {
+    let samples = decode("truncated.mp3");
+    let clip = floats("clip.f32");
+    assert!((10_000..14_000).contains(&samples.len()), "{}", samples.len());
+    let (delay, ratio) = best_delay(&clip[..9000], &samples[..9000], 20);
+    assert!(delay.abs() <= 1 && ratio > 12.0, "delay {delay}, {ratio:.1} dB");
+}
+
+#[test]
+fn codecs_without_decoder_are_named() {
+    for name in ["opus48.ogg", "opus48.webm"] {
+        let error = AudioStream::open(path(name)).unwrap_err();
+        assert!(
+            matches!(&error, AudioError::UnsupportedCodec { codec, .. } if codec == "Opus"),
+            "{name}: {error}"
+        );
+        assert!(error.to_string().contains("ffmpeg"), "the error has a hint");
+    }
+}
+
+#[test]
+fn what_is_not_audio_says_so() {
+    let text = b"Once upon a time there was a file that was not audio at all.\n".repeat(50);
+    let zip = [b"PK\x03\x04".as_slice(), &[0; 100]].concat();
+    for (what, bytes) in
+        [("garbage", bytes("garbage.bin")), ("text", text), ("zip", zip), ("nothing", Vec::new())]
+    {
+        for stream in [AudioStream::from_bytes(bytes.clone()), pipe(bytes)] {
+            let error = match stream {
+                Ok(mut stream) => stream.read_all().unwrap_err(),
+                Err(error) => error,
+            };
+            assert!(matches!(error, AudioError::NotAudio { .. }), "{what}: {error}");
+        }
+    }
+    let error = AudioStream::open("no/such/file.wav").unwrap_err();
+    assert!(matches!(error, AudioError::Open { .. }) && error.to_string().contains("no/such/file.wav"));
+    assert!(matches!(AudioStream::open(path("")), Err(AudioError::Open { .. })), "a folder");
+}
