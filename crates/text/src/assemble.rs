@@ -110,7 +110,7 @@ impl Builder {
         let glued = punctuation && bare.chars().all(closes);
         match words.last_mut() {
             Some(word) if glued || !(spaced || mark.is_some()) => {
-                if punctuation && let Some(before) = tokens.get(word.tokens.end.saturating_sub(1)) {
+                if punctuation && let Some(before) = tokens.last() {
                     token.start = before.end;
                     token.end = before.end;
                 }
@@ -120,13 +120,14 @@ impl Builder {
                 word.tokens.end = index + 1;
             }
             _ => {
-                let first = mark.unwrap_or(index);
+                // A lone mark is the beginning of its word, unless the word brings a mark of its own: then it was noise.
+                let begun = mark.filter(|_| !spaced).and_then(|mark| tokens.get(mark));
                 words.push(Word {
                     text: bare.to_owned(),
-                    start: tokens.get(first).map_or(token.start, |mark| mark.start),
+                    start: begun.map_or(token.start, |mark| mark.start),
                     end: token.end,
-                    confidence: token.confidence,
-                    tokens: first..index + 1,
+                    confidence: begun.map_or(1.0, |mark| mark.confidence).min(token.confidence),
+                    tokens: mark.unwrap_or(index)..index + 1,
                 });
             }
         }

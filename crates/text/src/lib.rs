@@ -1,7 +1,7 @@
 //! Token ids to text, and transcripts to files.
 //!
 //! A decoder hands over token ids with frames ([`DecodedToken`]); this crate turns them into words with times
-//! ([`assemble`]), joins the pieces of a long clip ([`merge_pieces`]), cuts sentences ([`Transcript::build`]),
+//! ([`assemble()`]), joins the pieces of a long clip ([`merge_pieces`]), cuts sentences ([`Transcript::build`]),
 //! lays out subtitle cues ([`cues::cues`]), renders every file format ([`render`]) and writes the files so that
 //! none is ever half there ([`output`]). It knows no model and no device.
 

@@ -77,7 +77,14 @@ fn a_lone_word_mark_belongs_to_what_follows() {
     let spoken = decode(&[(3, 0, 1, 1.0), (6, 4, 1, 1.0), (2, 6, 1, 1.0)]);
     assert_eq!(shape(&spoken), [("world", 0, 1, 0..1), ("llo", 4, 7, 1..3)]);
     let spoken = decode(&[(3, 0, 1, 1.0), (6, 4, 1, 1.0), (4, 6, 1, 1.0)]);
-    assert_eq!(shape(&spoken), [("world.", 0, 1, 0..3)], "before a full stop it opens nothing");
+    assert_eq!(shape(&spoken), [("world.", 0, 5, 0..3)], "before a full stop it opens nothing");
+    let spoken = decode(&[(2, 0, 1, 1.0), (6, 4, 1, 0.2), (3, 6, 1, 1.0)]);
+    assert_eq!(
+        shape(&spoken),
+        [("llo", 0, 1, 0..1), ("world", 6, 7, 1..3)],
+        "before another mark it is noise"
+    );
+    assert_eq!(spoken.words[1].confidence, 1.0);
     let spoken = decode(&[(3, 0, 1, 1.0), (6, 4, 1, 1.0)]);
     assert_eq!(shape(&spoken), [("world", 0, 1, 0..2)], "at the end it opens nothing");
     assert_eq!(decode(&[(6, 4, 1, 1.0)]), Spoken::default());

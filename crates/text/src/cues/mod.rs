@@ -1,7 +1,7 @@
 //! Words → subtitle cues: what stands on the screen at once, and for how long.
 //!
-//! Words become units ([`units`]), a shortest-path search picks the cue boundaries ([`breaks`]), every cue is wrapped
-//! into balanced lines ([`lines`]), and the times are settled so that no two cues overlap ([`timing`]). The srt, vtt and
+//! Words become units (`units`), a shortest-path search picks the cue boundaries (`breaks`), every cue is wrapped
+//! into balanced lines (`lines`), and the times are settled so that no two cues overlap (`timing`). The srt, vtt and
 //! lrc writers print the result.
 
 mod breaks;

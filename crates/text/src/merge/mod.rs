@@ -2,7 +2,7 @@
 //!
 //! A long clip is decoded in pieces that overlap, or that meet in silence. Near a seam both neighbours may have heard a
 //! word, each with its own idea of when; keeping words by time alone then doubles the word or loses it. So the two
-//! hearings are aligned first ([`align`]), and each aligned pair is kept exactly once.
+//! hearings are aligned first (`align`), and each aligned pair is kept exactly once.
 
 mod align;
 

@@ -116,6 +116,19 @@ impl Template {
         Ok(Self { source: source.to_owned(), parts })
     }
 
+    /// What a user means by an output argument: an existing folder, or a name that ends in a separator, takes
+    /// `{stem}.{ext}` of every input; anything else is a template, of which a plain file name is the simplest.
+    ///
+    /// # Errors
+    /// Those of [`Template::parse`].
+    pub fn from_argument(argument: &str) -> Result<Self, OutputError> {
+        let folder = argument.ends_with(['/', std::path::MAIN_SEPARATOR]) && !argument.contains('{');
+        if folder || Path::new(argument).is_dir() {
+            return Ok(Self::into_folder(Path::new(argument)));
+        }
+        Self::parse(argument)
+    }
+
     /// A template that writes `{stem}.{ext}` into `folder`, whatever braces its name has.
     #[must_use]
     pub fn into_folder(folder: &Path) -> Self {
@@ -227,6 +240,21 @@ mod tests {
             let result = Template::parse(template).unwrap().expand(&fields);
             assert!(matches!(result, Err(OutputError::NotAFile { .. })), "{template:?}: {result:?}");
         }
+    }
+
+    #[test]
+    fn an_argument_is_a_folder_a_template_or_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let fields = Fields { input: Path::new("in/a.wav"), format: Format::Srt, language: None };
+        let path = |argument: &str| Template::from_argument(argument).unwrap().expand(&fields).unwrap();
+        assert_eq!(path(dir.path().to_str().unwrap()), dir.path().join("a.srt"));
+        assert_eq!(path("not-there-yet/"), Path::new("not-there-yet/a.srt"));
+        assert_eq!(path("x/{name}.{ext}"), Path::new("x/a.wav.srt"));
+        assert_eq!(path("talk.srt"), Path::new("talk.srt"));
+        assert!(matches!(
+            Template::from_argument("{dir}/").unwrap().expand(&fields),
+            Err(OutputError::NotAFile { .. })
+        ));
     }
 
     #[cfg(unix)]
