@@ -3,6 +3,8 @@
 //! The models behind the fixtures are random, so their "speech" is a rain of letters, lone word marks and misplaced
 //! punctuation: more corner cases of word grouping than hours of real transcripts have.
 
+#![allow(clippy::unwrap_used, reason = "a broken fixture is a failed test")]
+
 use std::path::{Path, PathBuf};
 
 use mynah_gguf::GgufFile;
