@@ -56,6 +56,20 @@ pub fn eval_op(graph: &Graph, node: &Node, operands: &[&Tensor64]) -> Result<Ten
     apply(graph, node, operands, &mut Memory { slots: &[], states: &mut [] })
 }
 
+/// Computes one node, with the slots and states it may need.
+///
+/// # Errors
+/// As [`eval_op`], and what a bad row number or slot gives.
+pub fn eval_node(
+    graph: &Graph,
+    node: &Node,
+    operands: &[&Tensor64],
+    slots: &[i64],
+    states: &mut [Tensor64],
+) -> Result<Tensor64, GraphError> {
+    apply(graph, node, operands, &mut Memory { slots, states })
+}
+
 /// Computes one node. The kernels called from here index freely: the checks are made here.
 fn apply(
     graph: &Graph,

@@ -293,24 +293,26 @@ fn xscaling(keys: &Keys<'_>, transducer: Option<&TransducerConfig>) -> Result<bo
     Ok(if label.is_empty() { scales_by_head } else { scales_by_label })
 }
 
-/// Our own key, or the one published model whose local attention parakeet.cpp's files don't record.
+/// The attention window: our own keys, or the one published model whose local attention parakeet.cpp's files don't
+/// record.
 fn window(file: &GgufFile, keys: &Keys<'_>) -> Result<Option<Window>, ModelError> {
-    let key = "mynah.attention.window";
-    if let Some(list) = file.get_i32_array(key)? {
-        let sides: Vec<usize> = list.iter().filter_map(|&n| usize::try_from(n).ok()).collect();
-        return match (sides.as_slice(), list.len()) {
-            (&[left, right], 2) => Ok(Some([left, right])),
-            // NeMo writes −1 for no limit.
-            _ if list.iter().all(|&n| n < 0) => Ok(None),
-            _ => Err(ModelError::BadKey {
-                key: key.into(),
-                found: format!("{list:?}"),
-                reason: "must be left, right".into(),
-            }),
-        };
+    let side = |key: &str| -> Result<Option<usize>, ModelError> {
+        // NeMo writes −1 for no limit.
+        let said = file.get_i32(&keys.full(key))?.filter(|&n| n >= 0);
+        Ok(said.and_then(|n| usize::try_from(n).ok()))
+    };
+    match keys.str("encoder.self_attention_model")? {
+        Some("rel_pos_local_attn") => {
+            Ok(side("encoder.att_context_left")?.zip(side("encoder.att_context_right")?).map(|(l, r)| [l, r]))
+        }
+        Some("rel_pos") => Ok(None),
+        Some(other) => Err(ModelError::Unsupported { what: format!("attention of kind '{other}'") }),
+        None => {
+            let name = file.get_str("general.name")?.unwrap_or_default();
+            let local = name.contains("tdt_ctc-1.1b") && keys.str("arch")? == Some("hybrid_tdt_ctc");
+            Ok(local.then_some([128, 128]))
+        }
     }
-    let name = file.get_str("general.name")?.unwrap_or_default();
-    Ok((name.contains("tdt_ctc-1.1b") && keys.str("arch")? == Some("hybrid_tdt_ctc")).then_some([128, 128]))
 }
 
 /// Typed access to keys under `parakeet.`.

@@ -1,0 +1,122 @@
+//! Many recordings through one model: pieces of one or several recordings are encoded and decoded together.
+//!
+//! A piece's tokens don't depend on its neighbours in the batch, so the batch size changes speed and memory, never the
+//! transcript.
+
+use crate::error::Error;
+use crate::pipeline::Recording;
+use crate::{Progress, TranscribeOptions, Transcriber};
+use mynah_audio::{AudioError, AudioStream, Piece};
+use mynah_text::Transcript;
+use std::collections::VecDeque;
+
+/// The result of one recording.
+pub struct Finished<K> {
+    /// What the caller calls it.
+    pub key: K,
+    /// Its transcript, or what went wrong with it alone.
+    pub result: Result<Transcript, Error>,
+}
+
+/// A run over many recordings.
+pub struct Batch<'a> {
+    /// The recogniser.
+    pub transcriber: &'a mut Transcriber,
+    /// How to transcribe.
+    pub options: &'a TranscribeOptions,
+}
+
+/// A recording in work.
+struct Slot<K> {
+    key: K,
+    recording: Recording,
+    failed: Option<Error>,
+}
+
+impl Batch<'_> {
+    /// Transcribes every input in order; `finished` gets each result as it is ready. Input that can't be decoded fails
+    /// alone; an error returned here is one of the model, which ends the run.
+    ///
+    /// # Errors
+    /// The head asked for doesn't exist, or the model failed.
+    pub fn run<K>(
+        &mut self,
+        inputs: &mut dyn Iterator<Item = (K, Result<AudioStream, AudioError>)>,
+        progress: &mut dyn FnMut(Progress),
+        finished: &mut dyn FnMut(Finished<K>),
+    ) -> Result<(), Error> {
+        let head = self.transcriber.model.head(self.options.head)?;
+        let capacity = self.options.batch.max(1);
+        let mut open: VecDeque<Slot<K>> = VecDeque::new();
+        let mut more = true;
+        let mut done = 0.0;
+        while more || !open.is_empty() {
+            let mut pieces: Vec<(usize, Piece)> = Vec::new();
+            let mut at = 0;
+            while pieces.len() < capacity && (at < open.len() || more) {
+                if at == open.len() {
+                    match inputs.next() {
+                        None => {
+                            more = false;
+                            continue;
+                        }
+                        Some((key, Err(e))) => {
+                            finished(Finished { key, result: Err(e.into()) });
+                            continue;
+                        }
+                        Some((key, Ok(audio))) => {
+                            let recording = Recording::new(audio, self.options.pieces, head);
+                            open.push_back(Slot { key, recording, failed: None });
+                        }
+                    }
+                }
+                match open[at].recording.next_piece() {
+                    Ok(Some(piece)) => pieces.push((at, piece)),
+                    Ok(None) => at += 1,
+                    Err(e) => {
+                        open[at].failed = Some(e);
+                        at += 1;
+                    }
+                }
+            }
+            self.hear(&pieces, &mut open)?;
+            // Recordings that failed or have every piece in leave, in order of input.
+            let mut rest = VecDeque::new();
+            for slot in open {
+                if let Some(e) = slot.failed {
+                    finished(Finished { key: slot.key, result: Err(e) });
+                } else if slot.recording.is_complete() {
+                    done += slot.recording.seconds().0;
+                    let transcript = slot.recording.finish(&self.transcriber.model);
+                    finished(Finished { key: slot.key, result: Ok(transcript) });
+                } else {
+                    rest.push_back(slot);
+                }
+            }
+            open = rest;
+            report(&open, done, progress);
+        }
+        Ok(())
+    }
+
+    /// Recognises a batch of pieces and hands the tokens to their recordings.
+    fn hear<K>(&mut self, pieces: &[(usize, Piece)], open: &mut VecDeque<Slot<K>>) -> Result<(), Error> {
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        let head = self.transcriber.model.head(self.options.head)?;
+        let clips: Vec<&[f32]> = pieces.iter().map(|(_, p)| p.samples.as_slice()).collect();
+        let tokens = self.transcriber.model.recognize(&clips, head)?;
+        for ((at, piece), tokens) in pieces.iter().zip(&tokens) {
+            open[*at].recording.take(&self.transcriber.model, piece, tokens)?;
+        }
+        Ok(())
+    }
+}
+
+/// Progress of everything read so far; the total is known only when every open recording knows its own.
+fn report<K>(open: &VecDeque<Slot<K>>, done: f64, progress: &mut dyn FnMut(Progress)) {
+    let seconds = open.iter().map(|s| s.recording.seconds().0).sum::<f64>() + done;
+    let totals: Option<Vec<f64>> = open.iter().map(|s| s.recording.seconds().1).collect();
+    progress(Progress { seconds, total: totals.map(|t| t.iter().sum::<f64>() + done) });
+}

@@ -1,0 +1,66 @@
+//! Everything that can go wrong, with a hint for the person in front of it.
+
+use mynah_audio::AudioError;
+use mynah_gguf::GgufError;
+use mynah_models::ModelError;
+use mynah_plan::PlanError;
+
+/// A failure of loading or transcribing.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The model file can't be read.
+    #[error("can't load the model")]
+    Gguf(#[from] GgufError),
+    /// The model is faulty, of another family, or failed to run.
+    #[error("the model failed")]
+    Model(#[from] ModelError),
+    /// The audio can't be decoded.
+    #[error("can't decode the audio")]
+    Audio(#[from] AudioError),
+    /// The device can't be opened.
+    #[error("can't open device '{name}': {reason}")]
+    Device {
+        /// The device asked for.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A switch that makes no sense.
+    #[error("{option}: {reason}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// What is wrong with its value.
+        reason: String,
+    },
+    /// No model was named and none is built in.
+    #[error("no model was given")]
+    NoModel,
+}
+
+impl From<PlanError> for Error {
+    fn from(e: PlanError) -> Self {
+        Self::Model(e.into())
+    }
+}
+
+impl From<mynah_text::TextError> for Error {
+    fn from(e: mynah_text::TextError) -> Self {
+        Self::Model(e.into())
+    }
+}
+
+impl Error {
+    /// What the person may do about it, if there is something.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoModel => Some("name a GGUF file with -m; this build has no model inside".into()),
+            Self::Model(ModelError::NoHead { found, .. }) => Some(format!("use --decoder with one of: {found}")),
+            Self::Model(ModelError::Family { .. }) => Some("`mynah inspect FILE` shows what a file is".into()),
+            Self::Model(ModelError::MissingTensor { .. } | ModelError::MissingKey { .. }) => {
+                Some("the file may be cut off or made for another program; `mynah inspect FILE` lists what it has".into())
+            }
+            _ => None,
+        }
+    }
+}
