@@ -1,1 +1,31 @@
 //! Op cases, tolerances, drift measures and timing.
+//!
+//! Every device runs the same suite ([`cases`], [`generated`]) against the f64 reference of `mynah-graph`; its
+//! conformance test is a few lines around [`run_case`] and [`invariance`]. `mynah ops` prints a [`Report`], `mynah
+//! drift` what [`drift`] measures, `mynah bench` a [`timing::Timing`].
+
+mod bounds;
+mod case;
+pub mod cases;
+pub mod drift;
+mod elements;
+mod error;
+pub mod invariance;
+mod measure;
+mod naive;
+mod program;
+mod report;
+mod run;
+pub mod timing;
+pub mod wer;
+
+pub use bounds::Bounds;
+pub use case::{Expect, OpCase};
+pub use cases::{cases, generated};
+pub use elements::{Arguments, Elements, Values};
+pub use error::LabError;
+pub use measure::{Error, compare};
+pub use naive::naive_plan;
+pub use program::Program;
+pub use report::Report;
+pub use run::{CaseResult, Status, run_case, run_planned};

@@ -1,0 +1,95 @@
+//! Attention with relative positions: real widths, windows, and lengths down to nothing.
+
+use super::Cases;
+use crate::bounds::Bounds;
+use crate::case::{CaseBuilder, Fill, OpCase};
+use crate::error::LabError;
+use mynah_graph::{Op, RelPosAttention};
+use mynah_tensor::DType;
+
+/// One attention.
+pub(super) struct Attention<'a> {
+    pub(super) time: usize,
+    pub(super) heads: usize,
+    pub(super) head_width: usize,
+    /// One for each clip of the batch.
+    pub(super) lengths: &'a [i32],
+    pub(super) window: Option<[usize; 2]>,
+    /// Rows the table has beyond those needed, on each side.
+    pub(super) spare: usize,
+    /// Deviation of the queries; large ones make the softmax choose one key.
+    pub(super) sharpness: f32,
+}
+
+impl Attention<'_> {
+    pub(super) fn case(&self, tag: &str) -> Result<OpCase, LabError> {
+        let Self { time, heads, head_width, lengths, window, spare, .. } = *self;
+        let (batch, width) = (lengths.len(), heads * head_width);
+        let seen = window.map_or("all".to_owned(), |[l, r]| format!("{l},{r}"));
+        let lens = lengths.iter().map(i32::to_string).collect::<Vec<_>>().join(",");
+        let detail = format!("{tag}/{batch}x{time}x{width}/h{heads}/w{seen}/len{lens}/spare{spare}");
+        let mut b = CaseBuilder::new("rel_pos_attention", &detail);
+        let dims = [batch, time, width];
+        let q = b.input("q", &dims, Fill::Normal(self.sharpness));
+        let [k, v] = ["k", "v"].map(|name| b.input(name, &dims, Fill::Normal(1.0)));
+        let reach = |side: usize| side.min(time - 1) + spare;
+        let [left, right] = window.unwrap_or([time; 2]).map(reach);
+        let p = b.input("p", &[left + right + 1, width], Fill::Normal(1.0));
+        let [u, w] =
+            ["u", "w"].map(|name| b.weight(name, &[heads, head_width], DType::F32, Fill::Normal(0.5)));
+        let lengths = b.ints("lengths", &[batch], lengths);
+        let a = RelPosAttention {
+            heads,
+            scale: 1.0 / (head_width as f32).sqrt(),
+            first_offset: left as i64,
+            window,
+        };
+        let y = b.op(Op::RelPosAttention(a), &[q, k, v, p, u, w, lengths]);
+        // A score of size s carries an error of u·s into the exponent; scores grow with the queries.
+        b.finish(&[y], Bounds::ATTENTION.times(f64::from(self.sharpness.max(1.0)).powi(2)))
+    }
+}
+
+pub(super) fn cases() -> Cases {
+    let base = Attention {
+        time: 33,
+        heads: 2,
+        head_width: 16,
+        lengths: &[33],
+        window: None,
+        spare: 0,
+        sharpness: 1.0,
+    };
+    let list = [
+        ("0.6b", Attention { time: 138, heads: 8, head_width: 128, lengths: &[138], ..base }),
+        ("110m", Attention { time: 138, heads: 8, head_width: 64, lengths: &[125], ..base }),
+        ("110m-batch", Attention { time: 46, heads: 8, head_width: 64, lengths: &[46, 13, 1], ..base }),
+        ("bucket", Attention { time: 40, heads: 4, head_width: 32, lengths: &[37], spare: 24, ..base }),
+        (
+            "local",
+            Attention {
+                time: 138,
+                heads: 8,
+                head_width: 64,
+                lengths: &[138],
+                window: Some([32, 32]),
+                ..base
+            },
+        ),
+        ("local-batch", Attention { lengths: &[33, 20, 0], window: Some([5, 3]), ..base }),
+        ("local-spare", Attention { lengths: &[29], window: Some([4, 4]), spare: 7, ..base }),
+        ("causal", Attention { window: Some([70, 0]), ..base }),
+        ("ahead", Attention { window: Some([0, 6]), ..base }),
+        ("self-only", Attention { window: Some([0, 0]), ..base }),
+        ("wider-than-clip", Attention { window: Some([128, 128]), ..base }),
+        ("one-frame", Attention { time: 1, lengths: &[1], ..base }),
+        ("two-frames", Attention { time: 2, lengths: &[2, 1], ..base }),
+        ("nothing-first", Attention { lengths: &[0, 33], ..base }),
+        ("nothing", Attention { time: 5, lengths: &[0], ..base }),
+        ("odd", Attention { time: 31, heads: 3, head_width: 17, lengths: &[31, 17], ..base }),
+        ("one-head", Attention { time: 17, heads: 1, head_width: 33, lengths: &[16], ..base }),
+        ("width-one", Attention { time: 9, heads: 5, head_width: 1, lengths: &[9], ..base }),
+        ("sharp", Attention { time: 64, heads: 2, head_width: 64, lengths: &[64], sharpness: 30.0, ..base }),
+    ];
+    list.into_iter().map(|(tag, attention)| attention.case(tag)).collect()
+}

@@ -1,0 +1,273 @@
+//! Cases drawn at random: any op, ranks one to four, sizes around the edges of tiles and vectors.
+
+use super::attention::Attention;
+use super::convolution::{conv2d, depthwise};
+use super::elementwise::{ACTIVATIONS, BINARY, binary, glu, scale, unary};
+use super::norm::{argmax, batch_norm_scale, norm, softmax};
+use super::product::Product;
+use super::{Cases, WEIGHT_TYPES, layout, sequence};
+use crate::bounds::Bounds;
+use crate::case::{Fill, OpCase};
+use crate::error::LabError;
+use mynah_graph::{Conv2d, Epilogue, Op};
+use mynah_tensor::{DType, Rng};
+
+/// `n` cases of a seed; the same seed gives the same cases everywhere.
+///
+/// # Errors
+/// When a case can't be built, which would be a mistake in this crate.
+pub fn generated(seed: u64, n: usize) -> Cases {
+    let mut draw = Draw { rng: Rng::new(seed) };
+    (0..n).map(|i| draw.case(&format!("random{seed}-{i}"))).collect()
+}
+
+struct Draw {
+    rng: Rng,
+}
+
+impl Draw {
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.rng.below(from.len())]
+    }
+
+    fn coin(&mut self) -> bool {
+        self.rng.below(2) == 1
+    }
+
+    /// An extent at or beside the multiples that kernels like.
+    fn size(&mut self) -> usize {
+        self.pick(&[1, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 64, 65])
+    }
+
+    /// A smaller one.
+    fn small(&mut self) -> usize {
+        1 + self.rng.below(5)
+    }
+
+    /// Dimensions of rank `1..=max`, the last from [`Draw::size`].
+    fn dims(&mut self, max: usize) -> Vec<usize> {
+        let rank = 1 + self.rng.below(max);
+        let mut dims: Vec<usize> = (1..rank).map(|_| self.small()).collect();
+        if rank == 2 && self.coin() {
+            dims[0] = self.size();
+        }
+        dims.push(self.size());
+        dims
+    }
+
+    fn fill(&mut self) -> Fill {
+        self.pick(&[
+            Fill::Normal(1.0),
+            Fill::Normal(1.0),
+            Fill::Around(2.0),
+            Fill::Within(-9.0, 9.0),
+            Fill::EqualRows,
+        ])
+    }
+
+    fn epilogue(&mut self) -> Epilogue {
+        // The reciprocal root of a negative sum is no number.
+        let activation = self.pick(&ACTIVATIONS[..ACTIVATIONS.len() - 3]);
+        Epilogue {
+            bias: self.coin(),
+            activation: self.coin().then_some(activation),
+            scale: self.pick(&[1.0, 1.0, 0.5, -1.5]),
+            residual: self.coin(),
+        }
+    }
+
+    /// Lengths for a batch, the ends of the range among them.
+    fn lengths(&mut self, batch: usize, time: usize) -> Vec<i32> {
+        let length = |d: &mut Self| match d.rng.below(4) {
+            0 => 0,
+            1 => time as i32,
+            2 => 1,
+            _ => d.rng.below(time + 1) as i32,
+        };
+        (0..batch).map(|_| length(self)).collect()
+    }
+
+    fn case(&mut self, tag: &str) -> Result<OpCase, LabError> {
+        match self.rng.below(20) {
+            0..=3 => self.matmul(tag),
+            4 => self.conv2d(tag),
+            5 => {
+                let x = [self.small(), self.size(), self.size()];
+                let taps = self.pick(&[1, 2, 3, 5, 9]);
+                let epilogue = self.epilogue();
+                depthwise(tag, x, taps, self.plain_type(), [taps / 2, taps - 1 - taps / 2], epilogue)
+            }
+            6..=7 => {
+                let f = self.pick(&ACTIVATIONS);
+                let dims = self.dims(4);
+                unary(f, tag, &dims, Fill::Normal(3.0))
+            }
+            8..=9 => self.binary(tag),
+            10 => {
+                if self.coin() {
+                    let dims = self.dims(4);
+                    scale(tag, &dims, -0.7)
+                } else {
+                    let mut dims = self.dims(4);
+                    dims.iter_mut().last().into_iter().for_each(|d| *d *= 2);
+                    glu(tag, &dims, Fill::Normal(1.0))
+                }
+            }
+            11..=12 => self.norm(tag),
+            13 => {
+                let (op, dims, fill) = (self.pick(&[0, 1]), self.dims(4), self.fill());
+                let op = if op == 0 { Op::Softmax } else { Op::LogSoftmax };
+                // The logarithm of a certainty is zero: one channel says nothing.
+                let certain = dims.last() == Some(&1);
+                softmax(if certain { Op::Softmax } else { op }, tag, &dims, fill)
+            }
+            14..=15 => self.attention(tag),
+            16 => self.sequence(tag),
+            17 => self.state(tag),
+            _ => self.layout(tag),
+        }
+    }
+
+    fn plain_type(&mut self) -> DType {
+        self.pick(&[DType::F32, DType::F32, DType::F16, DType::BF16])
+    }
+
+    fn matmul(&mut self, tag: &str) -> Result<OpCase, LabError> {
+        let dtype = self.pick(&WEIGHT_TYPES);
+        let mut x = self.dims(4);
+        let inner = match dtype.block_len() {
+            1 => self.size(),
+            block => block * self.small(),
+        };
+        x.iter_mut().last().into_iter().for_each(|d| *d = inner);
+        let (rows, epilogue, fill) = (self.size(), self.epilogue(), Fill::Normal(1.0));
+        Product { x: &x, rows, dtype, epilogue, fill }.case(tag)
+    }
+
+    fn conv2d(&mut self, tag: &str) -> Result<OpCase, LabError> {
+        let groups = self.small();
+        let depthwise = self.coin();
+        let group_in = if depthwise { 1 } else { self.small() };
+        let group_out = self.small();
+        let kernel = [self.pick(&[1, 2, 3]), self.pick(&[1, 3, 5])];
+        let x =
+            [self.small(), kernel[0] + self.rng.below(9), kernel[1] + self.rng.below(9), groups * group_in];
+        let conv = Conv2d {
+            stride: [1 + self.rng.below(2), 1 + self.rng.below(3)],
+            pad_height: [self.rng.below(3), self.rng.below(3)],
+            pad_width: [self.rng.below(3), self.rng.below(3)],
+            groups,
+            epilogue: self.epilogue(),
+        };
+        let dtype = self.plain_type();
+        conv2d(tag, x, [groups * group_out, group_in, kernel[0], kernel[1]], dtype, conv)
+    }
+
+    fn binary(&mut self, tag: &str) -> Result<OpCase, LabError> {
+        let left = self.dims(4);
+        let drop = self.rng.below(left.len() + 1);
+        let right: Vec<usize> =
+            left[drop..].iter().map(|&extent| if self.rng.below(3) == 0 { 1 } else { extent }).collect();
+        binary(self.pick(&BINARY), tag, &left, &right)
+    }
+
+    fn norm(&mut self, tag: &str) -> Result<OpCase, LabError> {
+        let mut dims = self.dims(3);
+        // The deviation of fewer than three elements can be tiny, and the error of the mean then large beside it.
+        dims.iter_mut().last().into_iter().for_each(|d| *d = (*d).max(3));
+        let dtype = self.plain_type();
+        match self.rng.below(4) {
+            0 => norm(
+                Op::LayerNorm { eps: 1e-5 },
+                tag,
+                &dims,
+                dtype,
+                Fill::Normal(1.0),
+                Bounds::ROW.times(10.0),
+            ),
+            1 => norm(Op::RmsNorm { eps: 1e-5 }, tag, &dims, dtype, self.fill(), Bounds::ROW),
+            2 => norm(Op::BatchNorm { eps: 1e-5 }, tag, &dims, dtype, self.fill(), Bounds::ROW.times(10.0)),
+            _ => batch_norm_scale(tag, self.size()),
+        }
+    }
+
+    fn attention(&mut self, tag: &str) -> Result<OpCase, LabError> {
+        let (time, batch) = (self.size(), self.small());
+        let lengths = self.lengths(batch, time);
+        let attention = Attention {
+            time,
+            heads: self.small(),
+            head_width: self.size(),
+            lengths: &lengths,
+            window: self.coin().then(|| [self.rng.below(time + 2), self.rng.below(time + 2)]),
+            spare: if self.coin() { self.small() } else { 0 },
+            sharpness: self.pick(&[1.0, 1.0, 4.0]),
+        };
+        attention.case(tag)
+    }
+
+    fn sequence(&mut self, tag: &str) -> Result<OpCase, LabError> {
+        if self.coin() {
+            return lstm(self, tag);
+        }
+        let mut dims = vec![self.small(), self.size()];
+        dims.extend((0..self.rng.below(3)).map(|_| self.small()));
+        let lengths = self.lengths(dims[0], dims[1]);
+        sequence::mask_rows(tag, &dims, &lengths)
+    }
+
+    fn state(&mut self, tag: &str) -> Result<OpCase, LabError> {
+        let (count, row) = (2 + self.small(), self.dims(2));
+        let mut order: Vec<i32> = (0..count as i32).collect();
+        for i in (1..count).rev() {
+            order.swap(i, self.rng.below(i + 1));
+        }
+        order.truncate(1 + self.rng.below(count));
+        match self.rng.below(3) {
+            0 => sequence::state_gather(tag, count, &row, &order),
+            1 => sequence::state_scatter(tag, count, &row, &order),
+            _ => {
+                let at = self.rng.below(count - order.len() + 1);
+                sequence::state_append(tag, count, &row, order.len(), at as i64)
+            }
+        }
+    }
+
+    fn layout(&mut self, tag: &str) -> Result<OpCase, LabError> {
+        let dims = self.dims(4);
+        let axis = self.rng.below(dims.len());
+        match self.rng.below(6) {
+            0 => {
+                let dtype = self.pick(&WEIGHT_TYPES);
+                let ids = self.dims(2);
+                let table = [1 + self.rng.below(40), dtype.block_len() * self.small()];
+                layout::gather(tag, table, dtype, &ids)
+            }
+            1 => {
+                let mut perm: Vec<usize> = (0..dims.len()).collect();
+                for i in (1..perm.len()).rev() {
+                    perm.swap(i, self.rng.below(i + 1));
+                }
+                layout::permute(tag, &dims, &perm)
+            }
+            2 => {
+                let first = self.rng.below(dims[axis]);
+                let len = 1 + self.rng.below(dims[axis] - first);
+                layout::slice(tag, &dims, axis, first, len, self.coin())
+            }
+            3 => {
+                let extents: Vec<usize> = (0..2 + self.rng.below(3)).map(|_| self.small()).collect();
+                layout::concat(tag, &dims, axis, &extents)
+            }
+            4 => {
+                let total = dims.iter().product();
+                layout::reshape(tag, &dims, &[total, 1])
+            }
+            _ => argmax(tag, &dims, self.fill()),
+        }
+    }
+}
+
+fn lstm(draw: &mut Draw, tag: &str) -> Result<OpCase, LabError> {
+    sequence::lstm_cell(tag, draw.small(), draw.size(), Fill::Normal(2.0))
+}

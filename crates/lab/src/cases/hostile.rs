@@ -1,0 +1,67 @@
+//! Arguments out of range: an error must come back, not a crash and not an answer.
+
+use super::{Cases, layout, sequence};
+use crate::case::{Expect, OpCase};
+use crate::elements::Elements;
+use mynah_tensor::DType;
+
+pub(super) fn cases() -> Cases {
+    let mut all = Vec::new();
+    for id in [3, -1, i32::MIN, i32::MAX] {
+        let case = layout::gather(&format!("id{id}"), [3, 17], DType::F32, &[2])?;
+        all.push(with_ints(&case, 0, &[0, id]));
+    }
+    for length in [6, -1, i32::MIN, i32::MAX] {
+        let case = sequence::mask_rows("too-long", &[2, 5, 3], &[5, 0])?;
+        all.push(with_ints(&case, 1, &[5, length]));
+        let attention = super::attention::Attention {
+            time: 5,
+            heads: 1,
+            head_width: 8,
+            lengths: &[5, 5],
+            window: None,
+            spare: 0,
+            sharpness: 1.0,
+        };
+        all.push(with_ints(&attention.case("too-long")?, 4, &[5, length]));
+    }
+    for rows in [[1, 4], [1, -1], [i32::MAX, 0], [2, 2]] {
+        let case = sequence::state_scatter("bad-rows", 4, &[5], &[0, 1])?;
+        all.push(with_ints(&case, 1, &rows));
+    }
+    for rows in [[1, 4], [i32::MIN, 0]] {
+        let case = sequence::state_gather("bad-rows", 4, &[5], &[0, 1])?;
+        all.push(with_ints(&case, 0, &rows));
+    }
+    for at in [6, -1, i64::MIN, i64::MAX] {
+        all.push(with_slot(&sequence::state_append("bad-slot", 9, &[3], 4, 0)?, at));
+    }
+    for start in [15, -1, i64::MIN, i64::MAX] {
+        all.push(with_slot(&layout::slice("bad-slot", &[5, 17], 1, 0, 3, true)?, start));
+    }
+    let case = layout::gather("missing-input", [3, 17], DType::F32, &[2])?;
+    let mut arguments = case.arguments.clone();
+    arguments.inputs.clear();
+    all.push(refused(case.with_arguments(arguments), "none"));
+    let case = layout::gather("short-input", [3, 17], DType::F32, &[2])?;
+    all.push(with_ints(&case, 0, &[0]));
+    Ok(all)
+}
+
+fn with_ints(case: &OpCase, input: usize, values: &[i32]) -> OpCase {
+    let mut arguments = case.arguments.clone();
+    arguments.inputs[input] = Elements::I32(values.to_vec());
+    refused(case.with_arguments(arguments), &format!("{values:?}"))
+}
+
+fn with_slot(case: &OpCase, value: i64) -> OpCase {
+    let mut arguments = case.arguments.clone();
+    arguments.slots[0] = value;
+    refused(case.with_arguments(arguments), &value.to_string())
+}
+
+fn refused(mut case: OpCase, tag: &str) -> OpCase {
+    case.name = format!("{}/refused{tag}", case.name);
+    case.expect = Expect::Refusal;
+    case
+}
