@@ -90,6 +90,12 @@ impl CodecReader {
         })
     }
 
+    /// Position of the chosen track among the audio tracks of the file.
+    pub(super) fn audio_index(&self) -> usize {
+        let mut audio = self.format.tracks().iter().filter(|t| t.track_type() == Some(TrackType::Audio));
+        audio.position(|t| t.id == self.track).unwrap_or(usize::MAX)
+    }
+
     fn seconds(&self) -> f64 {
         self.frames as f64 / f64::from(self.info.rate.max(1))
     }

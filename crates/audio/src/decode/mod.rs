@@ -2,8 +2,12 @@
 //! [`crate::stream`].
 
 mod codecs;
+mod edits;
 mod guard;
 mod names;
+mod trim;
+
+use std::io::{Seek, SeekFrom};
 
 use crate::AudioError;
 use crate::input::Input;
@@ -47,7 +51,16 @@ pub(crate) fn open(mut input: Input) -> Result<Box<dyn Decoder>, AudioError> {
     match sniff(&head) {
         Container::Wav if wav::is_adpcm(&head) => Ok(Box::new(codecs::CodecReader::new(input)?)),
         Container::Wav => Ok(Box::new(wav::WavReader::new(input)?)),
-        Container::Seeking(container) => Ok(Box::new(codecs::CodecReader::new(input.spool(container)?)?)),
+        Container::Seeking(container) => {
+            let mut input = input.spool(container)?;
+            let edits = if container == "mp4" { edits::audio_edits(&mut input) } else { Vec::new() };
+            input.seek(SeekFrom::Start(0)).map_err(|e| input.read_error(e))?;
+            let reader = codecs::CodecReader::new(input)?;
+            match edits.get(reader.audio_index()) {
+                Some(Some(edit)) => Ok(Box::new(trim::Trimmed::new(reader, *edit))),
+                _ => Ok(Box::new(reader)),
+            }
+        }
         Container::Streaming => Ok(Box::new(codecs::CodecReader::new(input)?)),
         Container::Foreign(what) => {
             let found = format!(" (it looks like {what})");

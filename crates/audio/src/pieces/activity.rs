@@ -7,6 +7,10 @@ use crate::SAMPLE_RATE;
 /// Frames of a block with its own threshold (10 s); with its neighbours it sees 30 s, long enough to contain a pause.
 const BLOCK: usize = 1000;
 
+/// Percentile of the level taken as the noise floor. Small, because fluent speech may pause for no more
+/// than a second in half a minute; not the minimum, which a single dropout would set.
+const FLOOR_PERCENT: usize = 2;
+
 /// Gaps shorter than this many frames (0.2 s) are within speech: stop consonants, breaths between syllables.
 const MIN_PAUSE: usize = 20;
 
@@ -21,7 +25,7 @@ const STEADY_SPEECH: f32 = -45.0;
 
 /// Spans of speech in seconds from the start of `samples` (16 kHz mono), in order, at least 0.08 s long and 0.2 s apart.
 ///
-/// The threshold adapts every 10 s: it lies 35 % of the way from the noise floor (10th percentile of the level around)
+/// The threshold adapts every 10 s: it lies 35 % of the way from the noise floor (2nd percentile of the level around)
 /// to the speech level (95th percentile), between 40 and 8 dB below the latter. Sound that hardly varies is all speech
 /// or all background, depending on its level. Music and noise louder than the speech are taken for speech: this is a
 /// detector of pauses, not of voices.
@@ -37,7 +41,7 @@ fn active(levels: &[f32]) -> Vec<bool> {
     let mut active = Vec::with_capacity(levels.len());
     for (index, block) in blocks.iter().enumerate() {
         let around = blocks[index.saturating_sub(1)..(index + 2).min(blocks.len())].concat();
-        let threshold = threshold(percentile(&around, 10), percentile(&around, 95), loudest);
+        let threshold = threshold(percentile(&around, FLOOR_PERCENT), percentile(&around, 95), loudest);
         active.extend(block.iter().map(|&level| level > threshold));
     }
     active
