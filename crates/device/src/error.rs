@@ -54,6 +54,14 @@ pub enum DeviceError {
         /// One past the largest legal value.
         limit: usize,
     },
+    /// A kernel failed; this is a defect of the device, not of what it was given.
+    #[error("'{node}': {reason}")]
+    Kernel {
+        /// The node.
+        node: String,
+        /// What happened.
+        reason: String,
+    },
     /// A file could not be read while preparing weights.
     #[error("reading weight '{name}'")]
     Io {

@@ -1,0 +1,108 @@
+//! Attention with relative positions, fused: neither the scores of all pairs nor their shifted position terms are
+//! ever stored.
+//!
+//! Keys, values and positions are first brought into panels. A task then takes a block of queries of one head:
+//! content scores against the keys they see, position scores against the stretch of the table that those pairs need
+//! (block rows + keys − 1 consecutive offsets), the shift as an offset when both are added, softmax over the finished
+//! row, and the product with the values. Memory is one block's rows for each thread. Which queries share a block, how
+//! long the padding is and what else is in the batch can't be seen in a row's bits.
+
+mod block;
+mod layout;
+
+use crate::memory::ScratchNeed;
+use crate::program::{Bind, Fault, Kernel, Launch, Operand, Target};
+use crate::simd::Isa;
+use crate::simd::tile::TileShape;
+use block::{Queries, attend};
+use layout::Layout;
+use mynah_device::DeviceError;
+use mynah_graph::RelPosAttention;
+
+/// Queries of a task, rounded up to whole tiles: enough to use a key that was fetched, few enough for their scores
+/// to stay in the cache.
+const BLOCK: usize = 24;
+
+struct Attention {
+    q: Operand,
+    k: Operand,
+    v: Operand,
+    positions: Operand,
+    content_bias: Operand,
+    position_bias: Operand,
+    lengths: Operand,
+    out: Target,
+    layout: Layout,
+    isa: Isa,
+}
+
+/// Compiles an attention.
+pub(crate) fn compile(bind: &Bind<'_>, op: &RelPosAttention) -> Result<Box<dyn Kernel>, DeviceError> {
+    let (q, p) = (bind.shape(0), bind.shape(3));
+    let shape = TileShape::of(bind.isa());
+    let layout = Layout::new(op, q.dims()[0], q.dims()[1], q.last(), p.dims()[0], shape, BLOCK)
+        .ok_or_else(|| bind.misplaced("the attention's scratch memory has no size"))?;
+    Ok(Box::new(Attention {
+        q: bind.operand(0)?,
+        k: bind.operand(1)?,
+        v: bind.operand(2)?,
+        positions: bind.operand(3)?,
+        content_bias: bind.operand(4)?,
+        position_bias: bind.operand(5)?,
+        lengths: bind.operand(6)?,
+        out: bind.target()?,
+        layout,
+        isa: bind.isa(),
+    }))
+}
+
+impl Kernel for Attention {
+    fn name(&self) -> String {
+        let kind = if self.layout.window.is_some() { "window" } else { "full" };
+        format!("rel-pos-attention-{kind}/{}", self.isa.name())
+    }
+
+    fn scratch(&self) -> ScratchNeed {
+        ScratchNeed { shared: 4 * self.layout.shared(), private: 4 * self.layout.private() }
+    }
+
+    fn run(&self, launch: &Launch<'_>) -> Result<(), Fault> {
+        let (l, lengths) = (&self.layout, launch.read_i32(&self.lengths));
+        for &length in lengths {
+            Fault::check("length", i64::from(length), l.time + 1)?;
+        }
+        if l.batch == 0 || l.time == 0 || l.depth == 0 {
+            return Ok(());
+        }
+        let shared = launch.scratch().shared(0, l.shared());
+        let (k, v, p) = (launch.read(&self.k), launch.read(&self.v), launch.read(&self.positions));
+        launch.pool().run(l.panels(), &|task| {
+            // SAFETY: the panels of different tasks are disjoint.
+            unsafe { l.pack(task.index, k, v, p, lengths, &shared) };
+        })?;
+        // SAFETY: the panels are only read from here on.
+        let panels = unsafe { shared.slice(0..shared.len()) };
+        let queries = Queries {
+            layout: l,
+            q: launch.read(&self.q),
+            content_bias: launch.read(&self.content_bias),
+            position_bias: launch.read(&self.position_bias),
+            panels,
+            out: launch.output(&self.out),
+        };
+        let blocks = l.time.div_ceil(l.block);
+        launch.pool().run(l.batch * l.heads * blocks, &|task| {
+            // Blocks of one head follow each other, so that its keys and values stay in the cache.
+            let (line, first) = (task.index / blocks, task.index % blocks * l.block);
+            let (batch, head) = (line / l.heads, line % l.heads);
+            let private = launch.scratch().private(task.thread);
+            // SAFETY: the private part belongs to this thread, blocks are disjoint, the isa was checked by the
+            // device.
+            unsafe {
+                let scratch = private.slice(0..private.len());
+                attend(self.isa, &queries, batch, head, first, lengths[batch] as usize, scratch);
+            }
+        })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,19 @@
+//! Operations on each element alone: activations, scales, arithmetic with broadcasting, gated units, masking.
+
+mod binary;
+mod glu;
+mod mask;
+mod unary;
+
+pub(crate) use binary::compile as compile_binary;
+pub(crate) use glu::compile as compile_glu;
+pub(crate) use mask::compile as compile_mask;
+pub(crate) use unary::{compile_scale, compile_unary};
+
+/// Elements worth a task of their own.
+pub(crate) const GRAIN: usize = 16384;
+
+/// Rows of `len` elements that make a task.
+pub(crate) fn rows_per_task(len: usize) -> usize {
+    (GRAIN / len.max(1)).max(1)
+}

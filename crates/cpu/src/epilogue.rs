@@ -1,0 +1,98 @@
+//! What a product does to its sums before it stores them, fused into matrix products and convolutions.
+
+use crate::program::{Bind, Launch, Operand};
+use crate::memory::{Input, Output};
+use crate::simd::Simd;
+use crate::simd::math::activate;
+use mynah_device::DeviceError;
+use mynah_graph::{Activation, Epilogue};
+
+/// An epilogue bound to its operands.
+#[derive(Debug)]
+pub(crate) struct BoundEpilogue {
+    bias: Option<Operand>,
+    residual: Option<Operand>,
+    activation: Option<Activation>,
+    scale: f32,
+}
+
+/// An epilogue during a run.
+#[derive(Clone, Copy)]
+pub(crate) struct Finish<'a> {
+    bias: Option<&'a [f32]>,
+    /// Of the output's shape; may be the output's memory.
+    residual: Option<Input<'a, f32>>,
+    activation: Option<Activation>,
+    scale: f32,
+}
+
+impl BoundEpilogue {
+    /// Binds the operands that follow `own` operands of the op.
+    pub(crate) fn new(bind: &Bind<'_>, e: &Epilogue, own: usize) -> Result<Self, DeviceError> {
+        let (bias, residual) = bind.epilogue(e, own)?;
+        Ok(Self { bias, residual, activation: e.activation, scale: e.scale })
+    }
+
+    /// Resolves the operands.
+    pub(crate) fn at<'a>(&'a self, launch: &'a Launch<'_>) -> Finish<'a> {
+        Finish {
+            bias: self.bias.as_ref().map(|b| launch.read(b)),
+            residual: self.residual.as_ref().map(|r| launch.view(r)),
+            activation: self.activation,
+            scale: self.scale,
+        }
+    }
+}
+
+impl Finish<'_> {
+    /// Finishes `len` sums and writes them to `out[at..]`; they belong to the channels from `channel` on.
+    ///
+    /// # Safety
+    /// `sums` must cover `len` elements, and nobody else may touch that stretch of the output.
+    #[inline(always)]
+    pub(crate) unsafe fn store<S: Simd>(
+        &self,
+        s: S,
+        sums: *const f32,
+        channel: usize,
+        len: usize,
+        out: &Output<'_, f32>,
+        at: usize,
+    ) {
+        let end = out.at(at + len);
+        let bias = self.bias.map(|b| b[channel..channel + len].as_ptr());
+        let residual = self.residual.as_ref().map(|r| {
+            r.at(at + len);
+            r.at(at)
+        });
+        // SAFETY: all four stretches are `len` long; a residual that is the output is read before it is written.
+        unsafe {
+            let out = end.sub(len);
+            let mut i = 0;
+            while i + S::LANES <= len {
+                let bias = bias.map(|b| s.load(b.add(i)));
+                let residual = residual.map(|r| s.load(r.add(i)));
+                s.store(out.add(i), self.finish(s, s.load(sums.add(i)), bias, residual));
+                i += S::LANES;
+            }
+            let rest = len - i;
+            if rest > 0 {
+                let bias = bias.map(|b| s.load_some(b.add(i), rest));
+                let residual = residual.map(|r| s.load_some(r.add(i), rest));
+                s.store_some(out.add(i), self.finish(s, s.load_some(sums.add(i), rest), bias, residual), rest);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn finish<S: Simd>(&self, s: S, sum: S::F, bias: Option<S::F>, residual: Option<S::F>) -> S::F {
+        let mut y = bias.map_or(sum, |bias| s.add(sum, bias));
+        if let Some(f) = self.activation {
+            y = activate(s, f, y);
+        }
+        if self.scale != 1.0 {
+            y = s.mul(y, s.splat(self.scale));
+        }
+        residual.map_or(y, |residual| s.add(y, residual))
+    }
+}

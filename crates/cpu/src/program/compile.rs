@@ -1,0 +1,136 @@
+//! Turns a plan into kernels.
+
+use super::bind::arena_range;
+use super::run::Port;
+use super::{Bind, Kernel, Program, Step};
+use crate::memory::ScratchNeed;
+use crate::simd::SimdLevel;
+use crate::weights::Store;
+use crate::{attention, conv, elementwise, matmul, movement, norm, recurrent, state};
+use mynah_device::{DeviceError, Location, Plan, Policy, Unsupported};
+use mynah_graph::{ElemType, Graph, Node, Op, ValueId};
+use std::time::Duration;
+
+/// Whether there is a kernel for a node.
+///
+/// # Errors
+/// What is missing.
+pub(crate) fn supports(graph: &Graph, node: &Node) -> Result<(), Unsupported> {
+    let refuse = |reason: &str| Err(Unsupported { op: node.op.name(), reason: reason.to_owned() });
+    let kernel_operand = match node.op {
+        Op::Conv2d(_) | Op::DepthwiseConv1d { .. } => node.inputs.get(1),
+        _ => None,
+    };
+    match kernel_operand {
+        Some(&v) if graph.weight(v).is_none() => refuse("the kernel must be a weight, not a computed value"),
+        _ => Ok(()),
+    }
+}
+
+/// Compiles a plan against prepared weights.
+///
+/// # Errors
+/// [`DeviceError::Unsupported`], [`DeviceError::Weight`] for a weight that isn't prepared, and
+/// [`DeviceError::Arguments`] for a plan whose places don't fit together.
+pub(crate) fn compile(
+    plan: &Plan,
+    store: &Store,
+    policy: &Policy,
+    level: SimdLevel,
+    threads: usize,
+) -> Result<Program, DeviceError> {
+    let graph = &plan.graph;
+    let wrong = |reason: String| DeviceError::Arguments { graph: graph.name.clone(), reason };
+    graph.check().map_err(|e| wrong(e.to_string()))?;
+    let mut steps = Vec::with_capacity(plan.steps.len());
+    let mut scratch = ScratchNeed::default();
+    for id in &plan.steps {
+        let node = graph.nodes().get(id.0 as usize).ok_or_else(|| wrong(format!("there is no node {}", id.0)))?;
+        supports(graph, node)?;
+        let kernel = kernel(&Bind { plan, node, store, policy, level, threads })?;
+        let value = graph.value(node.output);
+        scratch = scratch.max(kernel.scratch());
+        steps.push(Step {
+            node: value.name.clone(),
+            op: node.op.name(),
+            kernel,
+            output: arena_range(plan, node.output).map_err(wrong)?,
+            elem: value.elem,
+            runs: 0,
+            time: Duration::ZERO,
+        });
+    }
+    scratch.bytes(threads).ok_or_else(|| wrong("the scratch memory has no size".to_owned()))?;
+    let input = |&value: &ValueId| match plan.location(value) {
+        Location::Unused => Ok(port(graph, value, None)),
+        _ => Ok(port(graph, value, Some(arena_range(plan, value)?))),
+    };
+    let output = |(name, value): &(String, ValueId)| {
+        let range = Some(arena_range(plan, *value)?);
+        Ok(Port { name: name.clone(), ..port(graph, *value, range) })
+    };
+    Ok(Program {
+        graph: graph.name.clone(),
+        steps,
+        inputs: graph.inputs().iter().map(input).collect::<Result<_, String>>().map_err(wrong)?,
+        outputs: graph.outputs().iter().map(output).collect::<Result<_, String>>().map_err(wrong)?,
+        slots: graph.slots().len(),
+        states: graph.states().iter().map(|s| (s.name.clone(), s.row.numel())).collect(),
+        arena_bytes: plan.arena_bytes,
+        scratch,
+    })
+}
+
+fn port(graph: &Graph, value: ValueId, range: Option<std::ops::Range<usize>>) -> Port {
+    let v = graph.value(value);
+    Port { name: v.name.clone(), elem: v.elem, len: v.shape.numel(), range }
+}
+
+/// The kernel of a node.
+fn kernel(bind: &Bind<'_>) -> Result<Box<dyn Kernel>, DeviceError> {
+    // Kernels read floats where the op says so; the shape rules don't look at element types.
+    let is_int = |i: usize| {
+        let value = bind.node().inputs.get(i);
+        value.is_some_and(|&v| bind.graph().value(v).elem == ElemType::I32)
+    };
+    let integer_operand = match bind.node().op {
+        Op::Gather | Op::MaskRows => Some(1),
+        Op::RelPosAttention(_) => Some(6),
+        Op::StateGather(_) | Op::StateScatter(_) => Some(0),
+        _ => None,
+    };
+    let moves = matches!(
+        bind.node().op,
+        Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Concat { .. }
+    );
+    if !moves && (0..bind.operands()).any(|i| is_int(i) != (integer_operand == Some(i))) {
+        return Err(bind.misplaced("an operand has the wrong element type"));
+    }
+    match &bind.node().op {
+        Op::MatMul(e) => matmul::compile(bind, e),
+        Op::Conv2d(c) => conv::compile_2d(bind, c),
+        Op::DepthwiseConv1d { pad, epilogue } => conv::compile_depthwise(bind, *pad, epilogue),
+        Op::Binary(op) => elementwise::compile_binary(bind, *op),
+        Op::Unary(f) => elementwise::compile_unary(bind, *f),
+        Op::Scale(factor) => elementwise::compile_scale(bind, *factor),
+        Op::Glu => elementwise::compile_glu(bind),
+        Op::LayerNorm { eps } => norm::compile_layer(bind, *eps),
+        Op::RmsNorm { eps } => norm::compile_rms(bind, *eps),
+        Op::BatchNorm { eps } => norm::compile_batch(bind, *eps),
+        Op::BatchNormScale { eps } => norm::compile_batch_scale(bind, *eps),
+        Op::Softmax => norm::compile_softmax(bind, false),
+        Op::LogSoftmax => norm::compile_softmax(bind, true),
+        Op::Argmax => norm::compile_argmax(bind),
+        Op::Gather => movement::compile_gather(bind),
+        Op::MaskRows => elementwise::compile_mask(bind),
+        Op::RelPosAttention(a) => attention::compile(bind, a),
+        Op::LstmCell => recurrent::compile_lstm(bind),
+        Op::Reshape(_) => movement::compile_copy(bind),
+        Op::Permute(perm) => movement::compile_permute(bind, perm),
+        Op::Slice { axis, start, len } => movement::compile_slice(bind, *axis, *start, *len),
+        Op::Concat { axis } => movement::compile_concat(bind, *axis),
+        Op::StateGather(state) => state::compile_gather(bind, state.0),
+        Op::StateScatter(state) => state::compile_scatter(bind, state.0),
+        Op::StateAppend { state, at } => state::compile_append(bind, state.0, at.0),
+    }
+}

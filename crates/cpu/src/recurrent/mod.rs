@@ -1,0 +1,5 @@
+//! Recurrent cells.
+
+mod lstm;
+
+pub(crate) use lstm::compile as compile_lstm;

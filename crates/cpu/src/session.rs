@@ -1,0 +1,202 @@
+//! One model on the CPU: its weights, programs and states.
+
+use crate::device::Shared;
+use crate::memory::{Buffer, Output};
+use crate::program::{Program, RunMemory, StateView, compile};
+use crate::weights::Store;
+use mynah_device::{
+    DeviceError, Plan, Policy, ProgramId, RunArgs, Session, StateHandle, StepTime, WeightBytes, WeightUse,
+};
+use mynah_graph::{ElemType, StateDecl};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A [`Session`] of the CPU device.
+pub(crate) struct CpuSession {
+    device: Arc<Shared>,
+    policy: Policy,
+    store: Arc<Store>,
+    memory: RunMemory,
+    programs: HashMap<u32, Program>,
+    states: HashMap<u32, State>,
+    next_id: u32,
+    /// The program whose outputs the arena holds.
+    last: Option<u32>,
+    profiling: bool,
+}
+
+struct State {
+    data: Buffer,
+    rows: usize,
+    row: usize,
+}
+
+impl CpuSession {
+    pub(crate) fn new(device: Arc<Shared>, policy: Policy, store: Arc<Store>) -> Result<Self, DeviceError> {
+        Ok(Self {
+            device,
+            policy,
+            store,
+            memory: RunMemory::new()?,
+            programs: HashMap::new(),
+            states: HashMap::new(),
+            next_id: 0,
+            last: None,
+            profiling: false,
+        })
+    }
+
+    fn new_id(&mut self) -> u32 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn output(&self, program: ProgramId, index: usize, elem: ElemType) -> Result<&[f32], DeviceError> {
+        let found = self.programs.get(&program.0).ok_or_else(|| no_program(program))?;
+        let wrong = |reason: String| DeviceError::Arguments { graph: found.graph.clone(), reason };
+        if self.last != Some(program.0) {
+            return Err(wrong("outputs were asked for that no run has left, or another run has replaced".into()));
+        }
+        let port = found.outputs.get(index).ok_or_else(|| wrong(format!("there is no output {index}")))?;
+        if port.elem != elem {
+            return Err(wrong(format!("output '{}' holds {:?}, not {elem:?}", port.name, port.elem)));
+        }
+        Ok(self.memory.output(port))
+    }
+
+    fn state(&mut self, handle: StateHandle) -> Result<&mut State, DeviceError> {
+        self.states.get_mut(&handle.0).ok_or_else(|| DeviceError::Arguments {
+            graph: "state".to_owned(),
+            reason: format!("there is no state tensor {}", handle.0),
+        })
+    }
+}
+
+fn no_program(program: ProgramId) -> DeviceError {
+    let reason = "it was never compiled, or is forgotten".to_owned();
+    DeviceError::Arguments { graph: format!("program {}", program.0), reason }
+}
+
+impl Session for CpuSession {
+    fn fork(&self) -> Result<Box<dyn Session>, DeviceError> {
+        let fork = Self::new(Arc::clone(&self.device), self.policy.clone(), Arc::clone(&self.store))?;
+        Ok(Box::new(fork))
+    }
+
+    fn prepare(&mut self, weight: &WeightBytes<'_>, use_: WeightUse) -> Result<bool, DeviceError> {
+        self.store.prepare(weight, use_, self.device.level.isa(), &self.device.pool)
+    }
+
+    fn is_prepared(&self, name: &str, use_: WeightUse) -> bool {
+        self.store.has(name, use_)
+    }
+
+    fn compile(&mut self, plan: &Plan) -> Result<ProgramId, DeviceError> {
+        let threads = self.device.pool.threads();
+        let program = compile(plan, &self.store, &self.policy, self.device.level, threads)?;
+        // Memory that can't be had is better reported now than at the first run.
+        self.memory.grow(program.arena_bytes, program.scratch, threads)?;
+        self.last = None;
+        let id = self.new_id();
+        self.programs.insert(id, program);
+        Ok(ProgramId(id))
+    }
+
+    fn forget(&mut self, program: ProgramId) {
+        self.programs.remove(&program.0);
+    }
+
+    fn run(&mut self, program: ProgramId, args: &RunArgs<'_>) -> Result<(), DeviceError> {
+        let found = self.programs.get_mut(&program.0).ok_or_else(|| no_program(program))?;
+        let wrong = |reason: String| DeviceError::Arguments { graph: found.graph.clone(), reason };
+        if args.slots.len() != found.slots {
+            return Err(wrong(format!("{} slots are wanted, {} were given", found.slots, args.slots.len())));
+        }
+        if args.states.len() != found.states.len() {
+            let (wanted, given) = (found.states.len(), args.states.len());
+            return Err(wrong(format!("{wanted} state tensors are wanted, {given} were given")));
+        }
+        let mut views = Vec::with_capacity(args.states.len());
+        for (&handle, (name, row)) in args.states.iter().zip(&found.states) {
+            let state = self.states.get_mut(&handle.0);
+            let state = state.filter(|s| s.row == *row).ok_or_else(|| {
+                wrong(format!("state tensor {} is not one of '{name}', rows of {row} elements", handle.0))
+            })?;
+            let len = state.rows * state.row;
+            // SAFETY: the session is borrowed for the run and the buffer holds this many floats.
+            let data = unsafe { Output::new(state.data.ptr_mut().cast(), len) };
+            views.push(StateView { data, rows: state.rows, row: state.row });
+        }
+        self.last = None;
+        let (timed, checked) = (self.profiling, self.device.checksums);
+        found.run(&mut self.memory, &self.device.pool, args.inputs, args.slots, &views, timed, checked)?;
+        self.last = Some(program.0);
+        Ok(())
+    }
+
+    fn output_f32(&mut self, program: ProgramId, index: usize) -> Result<&[f32], DeviceError> {
+        self.output(program, index, ElemType::F32)
+    }
+
+    fn output_i32(&mut self, program: ProgramId, index: usize) -> Result<&[i32], DeviceError> {
+        self.output(program, index, ElemType::I32).map(bytemuck::cast_slice)
+    }
+
+    fn create_state(&mut self, decl: &StateDecl, rows: usize) -> Result<StateHandle, DeviceError> {
+        let row = decl.row.numel();
+        let what = format!("state '{}'", decl.name);
+        let data = Buffer::zeroed_f32(rows.checked_mul(row).unwrap_or(usize::MAX), &what)?;
+        let id = self.new_id();
+        self.states.insert(id, State { data, rows, row });
+        Ok(StateHandle(id))
+    }
+
+    fn drop_state(&mut self, state: StateHandle) {
+        self.states.remove(&state.0);
+    }
+
+    fn snapshot(&mut self, state: StateHandle) -> Result<Vec<f32>, DeviceError> {
+        let state = self.state(state)?;
+        Ok(state.data.as_f32()[..state.rows * state.row].to_vec())
+    }
+
+    fn restore(&mut self, state: StateHandle, contents: &[f32]) -> Result<(), DeviceError> {
+        let state = self.state(state)?;
+        let len = state.rows * state.row;
+        if contents.len() != len {
+            let reason = format!("a snapshot of {} elements for a state tensor of {len}", contents.len());
+            return Err(DeviceError::Arguments { graph: "state".to_owned(), reason });
+        }
+        state.data.as_f32_mut()[..len].copy_from_slice(contents);
+        Ok(())
+    }
+
+    fn profile(&mut self, on: bool) {
+        if on && !self.profiling {
+            for step in self.programs.values_mut().flat_map(|p| &mut p.steps) {
+                (step.runs, step.time) = (0, Duration::ZERO);
+            }
+        }
+        self.profiling = on;
+    }
+
+    fn step_times(&self) -> Vec<StepTime> {
+        let mut programs: Vec<(&u32, &Program)> = self.programs.iter().collect();
+        programs.sort_unstable_by_key(|(id, _)| **id);
+        let steps = programs.into_iter().flat_map(|(_, program)| &program.steps);
+        let time = |step: &crate::program::Step| StepTime {
+            node: step.node.clone(),
+            op: step.op,
+            kernel: step.kernel.name(),
+            runs: step.runs,
+            time: step.time,
+        };
+        steps.map(time).collect()
+    }
+
+    fn memory(&self) -> usize {
+        let states: usize = self.states.values().map(|s| s.data.bytes()).sum();
+        self.store.bytes() + self.memory.bytes() + states
+    }
+}

@@ -1,0 +1,219 @@
+//! Elementary functions on vectors, the same formulas for every instruction set.
+//!
+//! `exp` follows Cody and Waite: with `n = round(x / ln 2)` the remainder `r = x − n·ln 2` is at most 0.347, where the
+//! Taylor polynomial of degree seven is off by less than a tenth of an ulp; `2^n` is exact.
+
+use super::Simd;
+use mynah_graph::Activation;
+
+const LOG2_E: f32 = std::f32::consts::LOG2_E;
+/// The first bits of ln 2: `n` times it is exact for |n| < 2^9.
+const LN2_HIGH: f32 = 0.693_359_4;
+/// What [`LN2_HIGH`] lacks.
+const LN2_LOW: f32 = -2.121_944_4e-4;
+/// Adding and subtracting 1.5·2^23 rounds to the nearest whole number.
+const ROUND: f32 = 12_582_912.0;
+
+/// `n` and `e^r − 1` of the decomposition above.
+#[inline(always)]
+fn split<S: Simd>(s: S, x: S::F) -> (S::F, S::F) {
+    let round = s.splat(ROUND);
+    let n = s.sub(s.fma(x, s.splat(LOG2_E), round), round);
+    let r = s.fma(n, s.splat(-LN2_HIGH), x);
+    let r = s.fma(n, s.splat(-LN2_LOW), r);
+    let mut p = s.splat(1.0 / 5040.0);
+    for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5] {
+        p = s.fma(p, r, s.splat(c));
+    }
+    (n, s.fma(s.mul(p, r), r, r))
+}
+
+/// `e^x`; 0 below −104, infinity above 88.73, not a number for not a number.
+#[inline(always)]
+pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
+    let x = s.min(s.splat(89.0), s.max(s.splat(-104.0), x));
+    let (n, p) = split(s, x);
+    s.scale2(s.add(p, s.splat(1.0)), n)
+}
+
+/// `e^x − 1` without cancellation near 0, for x in −80..=80.
+#[inline(always)]
+fn exp_m1<S: Simd>(s: S, x: S::F) -> S::F {
+    let (n, p) = split(s, x);
+    let power = s.scale2(s.splat(1.0), n);
+    s.fma(p, power, s.sub(power, s.splat(1.0)))
+}
+
+/// `1 / (1 + e^−x)`.
+#[inline(always)]
+pub(crate) fn sigmoid<S: Simd>(s: S, x: S::F) -> S::F {
+    let one = s.splat(1.0);
+    s.div(one, s.add(one, exp(s, s.sub(s.zero(), x))))
+}
+
+/// `x · sigmoid(x)`.
+#[inline(always)]
+pub(crate) fn silu<S: Simd>(s: S, x: S::F) -> S::F {
+    s.div(x, s.add(s.splat(1.0), exp(s, s.sub(s.zero(), x))))
+}
+
+/// `tanh x = sign(x) · m / (m + 2)` with `m = e^(2|x|) − 1`; 1 to the last bit beyond 20.
+#[inline(always)]
+pub(crate) fn tanh<S: Simd>(s: S, x: S::F) -> S::F {
+    let size = s.min(s.splat(20.0), s.abs(x));
+    let m = exp_m1(s, s.add(size, size));
+    let t = s.div(m, s.add(m, s.splat(2.0)));
+    s.select(s.less(x, s.zero()), s.sub(s.zero(), t), t)
+}
+
+/// `x / 2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))`.
+#[inline(always)]
+fn gelu_tanh<S: Simd>(s: S, x: S::F) -> S::F {
+    let inner = s.mul(x, s.fma(s.mul(x, x), s.splat(0.044_715), s.splat(1.0)));
+    let t = tanh(s, s.mul(inner, s.splat(0.797_884_6)));
+    s.mul(s.mul(x, s.splat(0.5)), s.add(t, s.splat(1.0)))
+}
+
+/// Applies a scalar function to each lane.
+#[inline(always)]
+fn each<S: Simd>(s: S, x: S::F, f: impl Fn(f32) -> f32) -> S::F {
+    let mut lanes = [0.0f32; 16];
+    // SAFETY: no set has more than sixteen lanes.
+    unsafe {
+        s.store(lanes.as_mut_ptr(), x);
+        lanes.iter_mut().take(S::LANES).for_each(|x| *x = f(*x));
+        s.load(lanes.as_ptr())
+    }
+}
+
+/// Any activation.
+#[inline(always)]
+pub(crate) fn activate<S: Simd>(s: S, f: Activation, x: S::F) -> S::F {
+    match f {
+        Activation::Relu => s.max(x, s.zero()),
+        Activation::Silu => silu(s, x),
+        Activation::Sigmoid => sigmoid(s, x),
+        Activation::Tanh => tanh(s, x),
+        Activation::Gelu => each(s, x, gelu),
+        Activation::GeluTanh => gelu_tanh(s, x),
+        Activation::Exp => exp(s, x),
+        Activation::Softplus => each(s, x, softplus),
+        Activation::Rsqrt => s.div(s.splat(1.0), s.sqrt(x)),
+    }
+}
+
+/// `ln(1 + e^x)`, arranged so that neither end over- or underflows.
+fn softplus(x: f32) -> f32 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
+}
+
+/// `x · Φ(x)`, with `Φ(x) = erfc(−x/√2) / 2` so that the left tail keeps its digits.
+fn gelu(x: f32) -> f32 {
+    let x = f64::from(x);
+    (0.5 * x * erfc(-x * std::f64::consts::FRAC_1_SQRT_2)) as f32
+}
+
+/// The complementary error function: its Maclaurin series near 0, Lentz's continued fraction in the tails
+/// (Abramowitz and Stegun 7.1.6 and 7.1.14).
+fn erfc(x: f64) -> f64 {
+    let size = x.abs();
+    let square = size * size;
+    let tail = if size < 2.5 {
+        // erf x = 2/√π · e^(−x²) · Σ 2^n x^(2n+1) / (1·3·…·(2n+1)): all terms positive, nothing cancels.
+        let (mut term, mut sum, mut n) = (size, size, 1.0);
+        while term > sum * 1e-17 {
+            term *= 2.0 * square / (2.0 * n + 1.0);
+            sum += term;
+            n += 1.0;
+        }
+        1.0 - std::f64::consts::FRAC_2_SQRT_PI * (-square).exp() * sum
+    } else {
+        let fraction = (1..=60).rev().fold(size, |rest, n| size + f64::from(n) * 0.5 / rest);
+        (-square).exp() / (fraction * std::f64::consts::PI.sqrt())
+    };
+    if x < 0.0 { 2.0 - tail } else { tail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::{SimdLevel, dispatch};
+
+    unsafe fn body<S: Simd>(s: S, f: Activation, x: &mut [f32]) {
+        for x in x.chunks_exact_mut(S::LANES) {
+            // SAFETY: the chunk has as many elements as the vector.
+            unsafe { s.store(x.as_mut_ptr(), activate(s, f, s.load(x.as_ptr()))) };
+        }
+    }
+    dispatch! { fn apply(f: Activation, x: &mut [f32]) = body; }
+
+    /// The largest error over a sweep, in units of the last place of the right answer (or of `floor`).
+    fn worst(level: SimdLevel, f: Activation, range: [f32; 2], floor: f64, right: impl Fn(f64) -> f64) -> f64 {
+        let n = 65536;
+        let at = |i: usize| range[0] + (range[1] - range[0]) * i as f32 / (n - 1) as f32;
+        let mut y: Vec<f32> = (0..n).map(at).collect();
+        // SAFETY: the level is one of the machine's.
+        unsafe { apply(level.isa(), f, &mut y) };
+        let error = |(i, y): (usize, &f32)| {
+            let right = right(f64::from(at(i)));
+            let ulp = right.abs().max(floor) * f64::from(f32::EPSILON);
+            (f64::from(*y) - right).abs() / ulp
+        };
+        y.iter().enumerate().map(error).fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn functions_are_accurate_on_every_level() {
+        let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+        for level in SimdLevel::available() {
+            let within = |limit: f64, found: f64, what: &str| {
+                assert!(found <= limit, "{level}: {what} is off by {found} ulp");
+            };
+            within(2.0, worst(level, Activation::Exp, [-87.0, 88.7], 0.0, f64::exp), "exp");
+            within(3.0, worst(level, Activation::Sigmoid, [-80.0, 40.0], 0.0, sigmoid), "sigmoid");
+            within(4.0, worst(level, Activation::Silu, [-80.0, 40.0], 1e-30, |x| x * sigmoid(x)), "silu");
+            within(4.0, worst(level, Activation::Tanh, [-12.0, 12.0], 1e-30, f64::tanh), "tanh");
+            within(4.0, worst(level, Activation::Tanh, [-0.01, 0.01], 1e-30, f64::tanh), "tanh near 0");
+            let softplus = |x: f64| x.max(0.0) + (-x.abs()).exp().ln_1p();
+            within(3.0, worst(level, Activation::Softplus, [-80.0, 80.0], 0.0, softplus), "softplus");
+            within(2.0, worst(level, Activation::Rsqrt, [1e-6, 9.0], 0.0, |x| 1.0 / x.sqrt()), "rsqrt");
+        }
+    }
+
+    #[test]
+    fn ends_of_the_range_are_the_limits() {
+        for level in SimdLevel::available() {
+            let mut y = [f32::NEG_INFINITY, f32::INFINITY, f32::NAN, -200.0, 200.0, 0.0, 88.8, -103.0]
+                .repeat(2);
+            // SAFETY: the level is one of the machine's.
+            unsafe { apply(level.isa(), Activation::Exp, &mut y) };
+            assert_eq!(y[..2], [0.0, f32::INFINITY], "{level}");
+            assert!(y[2].is_nan(), "{level}");
+            assert_eq!(y[3..7], [0.0, f32::INFINITY, 1.0, f32::INFINITY], "{level}");
+            assert!(y[7] > 0.0 && y[7] < f32::MIN_POSITIVE, "{level}: {} is not subnormal", y[7]);
+            let mut t = [f32::NEG_INFINITY, f32::INFINITY, 0.0, -0.0, -50.0, 50.0, 1e-20, -1e-20].repeat(2);
+            // SAFETY: as above.
+            unsafe { apply(level.isa(), Activation::Tanh, &mut t) };
+            assert_eq!(t[..8], [-1.0, 1.0, 0.0, 0.0, -1.0, 1.0, 1e-20, -1e-20], "{level}");
+        }
+    }
+
+    #[test]
+    fn erfc_matches_known_values() {
+        // From tables of erfc (NIST DLMF 7.23).
+        let known = [
+            (0.0, 1.0),
+            (0.5, 0.479_500_122_186_953_5),
+            (1.0, 0.157_299_207_050_285_13),
+            (2.0, 4.677_734_981_047_266e-3),
+            (3.0, 2.209_049_699_858_544e-5),
+            (5.0, 1.537_459_794_428_034_8e-12),
+        ];
+        for (x, right) in known {
+            assert!((erfc(x) / right - 1.0).abs() < 1e-11, "erfc({x}) = {}", erfc(x));
+            assert!((erfc(-x) - (2.0 - right)).abs() < 1e-14);
+        }
+        assert_eq!(gelu(0.0), 0.0);
+        assert!((gelu(-3.0) - -0.004_049_694).abs() < 1e-8);
+    }
+}

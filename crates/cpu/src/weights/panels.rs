@@ -1,0 +1,218 @@
+//! The `[N, K]` weights of matrix products, cut into panels of as many rows as a register tile is wide.
+//!
+//! Floats are interleaved (`[panel][k][lane]`), so that a tile reads them front to back. Sixteen-bit floats stay
+//! sixteen bits wide and block formats stay as they are in the file; [`Panels::chunk`] decodes them a stretch of
+//! [`K_BLOCK`] terms at a time into a buffer that stays in the cache while many rows of `x` use it. Decoded values
+//! are those of the file, exactly.
+
+use super::{bad, checked_row_bytes, decode};
+use crate::memory::{Buffer, Output};
+use crate::pool::Pool;
+use crate::simd::tile::{TileShape, Tiles};
+use crate::simd::{Isa, Simd, dispatch};
+use mynah_device::{DeviceError, WeightBytes};
+use mynah_tensor::{DType, decode_row};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Terms summed in one go before they join the total: sums of sums keep rounding errors small, and the block is a
+/// whole number of every format's blocks. All float products use the same blocks, so that they agree bit for bit.
+pub(crate) const K_BLOCK: usize = 256;
+
+/// A weight cut into panels.
+#[derive(Debug)]
+pub(crate) struct Panels {
+    /// Rows of the weight: columns of the product.
+    pub(crate) n: usize,
+    /// Terms of each sum.
+    pub(crate) k: usize,
+    /// Rows of a panel.
+    pub(crate) width: usize,
+    data: Data,
+}
+
+#[derive(Debug)]
+enum Data {
+    /// `[panel][k][lane]` floats.
+    F32(Buffer),
+    /// `[panel][k][lane]` half-precision floats.
+    F16(Buffer),
+    /// `[panel][k][lane]` bfloat16.
+    Bf16(Buffer),
+    /// Rows of blocks as in the file.
+    Blocks { dtype: DType, rows: Buffer, row_bytes: usize },
+}
+
+impl Panels {
+    /// Brings a weight into panels, in parallel.
+    pub(crate) fn prepare(weight: &WeightBytes<'_>, isa: Isa, pool: &Pool) -> Result<Self, DeviceError> {
+        let row_bytes = checked_row_bytes(weight)?;
+        let [n, k] = *weight.shape.dims() else {
+            return Err(bad(weight, format!("the weight of a product is [N, K], not {}", weight.shape)));
+        };
+        let width = TileShape::of(isa).panel;
+        let data = match weight.dtype {
+            DType::F16 => Data::F16(interleave::<u16>(weight, n, k, width, pool, copy_row)?),
+            DType::BF16 => Data::Bf16(interleave::<u16>(weight, n, k, width, pool, copy_row)?),
+            dtype if dtype.is_quantized() => {
+                let mut rows = Buffer::zeroed(weight.bytes.len(), weight.name)?;
+                rows.as_bytes_mut()[..weight.bytes.len()].copy_from_slice(weight.bytes);
+                Data::Blocks { dtype, rows, row_bytes }
+            }
+            dtype => {
+                let read = |bytes: &[u8], out: &mut [f32]| decode_row(dtype, bytes, out).is_ok();
+                Data::F32(interleave::<f32>(weight, n, k, width, pool, read)?)
+            }
+        };
+        Ok(Self { n, k, width, data })
+    }
+
+    /// Number of panels.
+    pub(crate) fn count(&self) -> usize {
+        self.n.div_ceil(self.width)
+    }
+
+    /// How the weights are kept, for kernel names.
+    pub(crate) fn kind(&self) -> &'static str {
+        match &self.data {
+            Data::F32(_) => "f32",
+            Data::F16(_) => "f16",
+            Data::Bf16(_) => "bf16",
+            Data::Blocks { dtype, .. } => dtype.name(),
+        }
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.data {
+            Data::F32(b) | Data::F16(b) | Data::Bf16(b) | Data::Blocks { rows: b, .. } => b.bytes(),
+        }
+    }
+
+    /// Floats of scratch that [`Panels::chunk`] needs.
+    pub(crate) fn scratch(&self) -> usize {
+        match &self.data {
+            Data::F32(_) => 0,
+            Data::F16(_) | Data::Bf16(_) => K_BLOCK * self.width,
+            Data::Blocks { .. } => K_BLOCK * self.width + K_BLOCK,
+        }
+    }
+
+    /// Terms `k0 .. k0 + terms` of a panel as `[terms][lane]` floats, in place or in `scratch`. Lanes beyond the
+    /// last row are zero.
+    ///
+    /// `k0` is a multiple of [`K_BLOCK`], `terms` at most that and within the row.
+    pub(crate) fn chunk<'a>(
+        &'a self,
+        isa: Isa,
+        panel: usize,
+        k0: usize,
+        terms: usize,
+        scratch: &'a mut [f32],
+    ) -> &'a [f32] {
+        debug_assert!(k0 + terms <= self.k && panel < self.count());
+        let (first, len) = ((panel * self.k + k0) * self.width, terms * self.width);
+        match &self.data {
+            Data::F32(data) => &data.as_f32()[first..first + len],
+            Data::F16(data) => {
+                let halves: &[u16] = bytemuck::cast_slice(&data.as_bytes()[2 * first..2 * (first + len)]);
+                // SAFETY: the panel's width is the instruction set's, which the device checked.
+                unsafe { widen_f16(isa, halves, &mut scratch[..len]) };
+                &scratch[..len]
+            }
+            Data::Bf16(data) => {
+                let halves: &[u16] = bytemuck::cast_slice(&data.as_bytes()[2 * first..2 * (first + len)]);
+                // SAFETY: as above.
+                unsafe { widen_bf16(isa, halves, &mut scratch[..len]) };
+                &scratch[..len]
+            }
+            Data::Blocks { dtype, rows, row_bytes } => {
+                let (out, row) = scratch.split_at_mut(K_BLOCK * self.width);
+                let before = k0 / dtype.block_len() * dtype.block_bytes();
+                let bytes = terms / dtype.block_len() * dtype.block_bytes();
+                for lane in 0..self.width {
+                    let values = &mut row[..terms];
+                    let n = panel * self.width + lane;
+                    let stored = (n < self.n).then(|| &rows.as_bytes()[n * row_bytes + before..][..bytes]);
+                    // Sizes were checked when the weight was prepared; a row that isn't there reads as zeros.
+                    if stored.is_none_or(|bytes| decode_row(*dtype, bytes, values).is_err()) {
+                        values.fill(0.0);
+                    }
+                    for (&value, out) in values.iter().zip(out.chunks_exact_mut(self.width)) {
+                        out[lane] = value;
+                    }
+                }
+                &out[..len]
+            }
+        }
+    }
+}
+
+dispatch! {
+    /// Half precision to floats, a whole number of panels' lanes.
+    fn widen_f16(halves: &[u16], out: &mut [f32]) = widen_f16_body;
+    /// Bfloat16 to floats, a whole number of panels' lanes.
+    fn widen_bf16(halves: &[u16], out: &mut [f32]) = widen_bf16_body;
+}
+
+#[inline(always)]
+unsafe fn widen_f16_body<S: Tiles>(s: S, halves: &[u16], out: &mut [f32]) {
+    for (halves, out) in halves.chunks_exact(S::LANES).zip(out.chunks_exact_mut(S::LANES)) {
+        // SAFETY: both chunks hold a vector.
+        unsafe { s.store(out.as_mut_ptr(), s.load_f16(halves.as_ptr())) };
+    }
+}
+
+#[inline(always)]
+unsafe fn widen_bf16_body<S: Simd>(s: S, halves: &[u16], out: &mut [f32]) {
+    for (halves, out) in halves.chunks_exact(S::LANES).zip(out.chunks_exact_mut(S::LANES)) {
+        // SAFETY: both chunks hold a vector.
+        unsafe { s.store(out.as_mut_ptr(), s.load_bf16(halves.as_ptr())) };
+    }
+}
+
+/// Copies a row of plain elements from the file's bytes, which need not be aligned.
+fn copy_row(bytes: &[u8], out: &mut [u16]) -> bool {
+    bytemuck::cast_slice_mut::<u16, u8>(out).copy_from_slice(bytes);
+    true
+}
+
+/// Reads rows with `read` and interleaves them panel by panel.
+fn interleave<T: bytemuck::Pod + Send>(
+    weight: &WeightBytes<'_>,
+    n: usize,
+    k: usize,
+    width: usize,
+    pool: &Pool,
+    read: impl Fn(&[u8], &mut [T]) -> bool + Sync,
+) -> Result<Buffer, DeviceError> {
+    let per_panel = k.checked_mul(width).filter(|&size| size > 0);
+    let Some(per_panel) = per_panel else { return Buffer::zeroed(0, weight.name) };
+    let panels = n.div_ceil(width);
+    let bytes = panels.checked_mul(per_panel).and_then(|count| count.checked_mul(size_of::<T>()));
+    let mut buffer = Buffer::zeroed(bytes.unwrap_or(usize::MAX), weight.name)?;
+    // SAFETY: the buffer holds this many elements, of which any bits are a value.
+    let out = unsafe { Output::<T>::new(buffer.ptr_mut().cast(), panels * per_panel) };
+    let row_bytes = weight.bytes.len() / n.max(1);
+    let failed = AtomicBool::new(false);
+    let done = pool.run_chunks(panels, 1, &|range| {
+        let mut row = vec![T::zeroed(); k];
+        for panel in range {
+            // SAFETY: each panel is written by the one task that has it in its range.
+            let out = unsafe { out.slice(panel * per_panel..(panel + 1) * per_panel) };
+            for lane in 0..width.min(n - panel * width) {
+                let first = (panel * width + lane) * row_bytes;
+                if !read(&weight.bytes[first..first + row_bytes], &mut row) {
+                    failed.store(true, Ordering::Relaxed);
+                }
+                for (&value, out) in row.iter().zip(out.chunks_exact_mut(width)) {
+                    out[lane] = value;
+                }
+            }
+        }
+    });
+    done.map_err(|panicked| bad(weight, panicked.to_string()))?;
+    if failed.load(Ordering::Relaxed) {
+        return Err(decode(weight, weight.bytes, &mut []).err().unwrap_or_else(|| bad(weight, "unreadable")));
+    }
+    Ok(buffer)
+}
