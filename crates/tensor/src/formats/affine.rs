@@ -29,16 +29,35 @@ pub(super) fn nearest(x: f32) -> f32 {
     (x + SHIFT) - SHIFT
 }
 
-/// Sums in eight lanes, which the compiler may not do by itself; `N` is a multiple of eight.
-pub(super) fn sum<const N: usize>(values: &[f32; N]) -> f32 {
+/// Sums a function of the values in eight lanes, which the compiler may not do by itself; `N` is a multiple of eight.
+pub(super) fn sum_by<const N: usize>(values: &[f32; N], f: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0f32; 8];
     for chunk in values.as_chunks::<8>().0 {
-        for (lane, value) in lanes.iter_mut().zip(chunk) {
-            *lane += value;
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane += f(value);
         }
     }
-    let [a, b, c, d, e, f, g, h] = lanes;
+    fold(lanes)
+}
+
+/// Sums the products of two lists in eight lanes.
+pub(super) fn dot<const N: usize>(a: &[f32; N], b: &[f32; N]) -> f32 {
+    let mut lanes = [0.0f32; 8];
+    for (a, b) in a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0) {
+        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += a * b;
+        }
+    }
+    fold(lanes)
+}
+
+fn fold([a, b, c, d, e, f, g, h]: [f32; 8]) -> f32 {
     ((a + e) + (c + g)) + ((b + f) + (d + h))
+}
+
+/// The factor from values to levels, 0 where there is only one level.
+pub(super) fn inverse(scale: f32) -> f32 {
+    if scale.abs() < f32::MIN_POSITIVE { 0.0 } else { 1.0 / scale }
 }
 
 /// Minimises the squared error in three steps: every group finds the real scale and minimum it would like; these are
@@ -52,10 +71,7 @@ pub(super) fn encode(values: &[f32; 256], top: f32) -> Superblock {
     // A largest scale a little below 63 costs little resolution and may suit the other groups, or half precision, better.
     let start =
         |largest: f32| Choice::of(groups, &wanted, to_step(scale, largest), to_step(min, LARGEST), top);
-    let mut best = start(LARGEST);
-    for largest in [62.0, 61.0, 60.0] {
-        best = best.or(start(largest)).0;
-    }
+    let mut best = start(LARGEST).or(start(LARGEST - 2.0)).0;
     for _ in 0..ROUNDS {
         let Some((d, dmin)) = best.refit(groups, top) else { break };
         let next = Choice::of(groups, &best.lines(), d, dmin, top);
@@ -85,8 +101,8 @@ struct Line {
 }
 
 impl Line {
-    /// The line of least error, from a grid of ways to lay the group's range on the levels, each followed by two
-    /// rounds of least squares.
+    /// The line of least error: a grid of ways to lay the group's range on the levels, each with its least-squares
+    /// line; the best of them is then refined by assigning levels and fitting again.
     fn fit(group: &[f32; LEN], top: f32) -> Line {
         let low = group.iter().fold(0.0f32, |m, &x| m.min(x));
         let high = group.iter().fold(f32::NEG_INFINITY, |m, &x| m.max(x));
@@ -95,45 +111,63 @@ impl Line {
         if range < f32::MIN_POSITIVE {
             return Line { scale: 0.0, min: -low };
         }
-        let mut best = Line::default();
-        let mut least = best.error(group, top);
-        for step in -10..=10 {
-            let mut line = Line { scale: range / (top + step as f32 * 0.1), min: -low };
-            // The fit to the levels of the first guess, and the fit to the levels of that fit.
-            for _ in 0..2 {
-                line = line.refit(group, top);
-                let error = line.error(group, top);
-                if error < least {
-                    (best, least) = (line, error);
-                }
+        let spread = |step: i32| Line { scale: range / (top + step as f32 * 0.15), min: -low };
+        let (mut best, mut least) = (Line::default(), f32::INFINITY);
+        for step in -7..=7 {
+            let q = spread(step).levels(group, top);
+            let line = Line::through(group, &q);
+            let error = line.error_at(group, &q);
+            if error < least {
+                (best, least) = (line, error);
             }
+        }
+        for _ in 0..ROUNDS {
+            let q = best.levels(group, top);
+            let line = Line::through(group, &q);
+            let error = line.error_at(group, &q);
+            if error >= least {
+                break;
+            }
+            (best, least) = (line, error);
         }
         best
     }
 
     /// The nearest level of each value.
     fn levels(&self, group: &[f32; LEN], top: f32) -> [f32; LEN] {
-        let inverse = if self.scale < f32::MIN_POSITIVE { 0.0 } else { 1.0 / self.scale };
+        let inverse = inverse(self.scale);
         group.map(|x| nearest(((x + self.min) * inverse).clamp(0.0, top)))
     }
 
     /// The summed squared distance of the values from their nearest levels.
     fn error(&self, group: &[f32; LEN], top: f32) -> f32 {
-        let q = self.levels(group, top);
-        let distance = |i: usize| group[i] - (self.scale * q[i] - self.min);
-        sum(&std::array::from_fn::<f32, LEN, _>(|i| distance(i) * distance(i)))
+        let inverse = inverse(self.scale);
+        sum_by(group, |x| {
+            let q = nearest(((x + self.min) * inverse).clamp(0.0, top));
+            let distance = x - (self.scale * q - self.min);
+            distance * distance
+        })
     }
 
-    /// The least-squares line through the values at the levels they have on this one.
-    fn refit(&self, group: &[f32; LEN], top: f32) -> Line {
-        let q = self.levels(group, top);
-        let (x_sum, q_sum) = (sum(group), sum(&q));
-        let qq = sum(&q.map(|q| q * q));
-        let xq = sum(&std::array::from_fn::<f32, LEN, _>(|i| group[i] * q[i]));
+    /// The summed squared distance of the values from these levels.
+    fn error_at(&self, group: &[f32; LEN], q: &[f32; LEN]) -> f32 {
+        let mut distance = *group;
+        for (distance, q) in distance.iter_mut().zip(q) {
+            *distance -= self.scale * q - self.min;
+        }
+        dot(&distance, &distance)
+    }
+
+    /// The least-squares line that puts the values at these levels.
+    fn through(group: &[f32; LEN], q: &[f32; LEN]) -> Line {
+        let (x_sum, q_sum) = (sum_by(group, |x| x), sum_by(q, |q| q));
+        let (qq, xq) = (dot(q, q), dot(group, q));
         let n = LEN as f32;
         let determinant = n * qq - q_sum * q_sum;
         if determinant <= 0.0 {
-            return *self;
+            // All at one level: below zero the minimum alone can be their mean, above it the scale alone.
+            let scale = if qq > 0.0 { (xq / qq).max(0.0) } else { 0.0 };
+            return if x_sum < 0.0 { Line { scale: 0.0, min: -x_sum / n } } else { Line { scale, min: 0.0 } };
         }
         let min = -(qq * x_sum - q_sum * xq) / determinant;
         if min < 0.0 {
@@ -159,21 +193,9 @@ impl Choice {
         let (scales, mins) = ([0.0; GROUPS], [0.0; GROUPS]);
         let mut choice = Choice { d, dmin, scales, mins, error: 0.0 };
         for (g, (group, wanted)) in groups.iter().zip(wanted).enumerate() {
-            let mut least = f32::INFINITY;
-            for scale in around(wanted.scale, d) {
-                // For another scale another minimum is best: the fit of the mean tells which.
-                let line = Line { scale: d * scale, min: wanted.min };
-                let q = line.levels(group, top);
-                let min = (line.scale * sum(&q) - sum(group)) / LEN as f32;
-                for min in around(min, dmin) {
-                    let error = Line { scale: d * scale, min: dmin * min }.error(group, top);
-                    if error < least {
-                        least = error;
-                        (choice.scales[g], choice.mins[g]) = (scale, min);
-                    }
-                }
-            }
-            choice.error += least;
+            let (error, scale, min) = best_integers(group, *wanted, d, dmin, top);
+            (choice.scales[g], choice.mins[g]) = (scale, min);
+            choice.error += error;
         }
         choice
     }
@@ -213,6 +235,24 @@ impl Choice {
         let (d, dmin) = (half(to_half(d as f32)), half(to_half(dmin as f32)));
         (d >= 0.0 && dmin >= 0.0 && d.is_finite() && dmin.is_finite()).then_some((d, dmin))
     }
+}
+
+/// The error, scale and minimum of the best integers near a wanted line.
+fn best_integers(group: &[f32; LEN], wanted: Line, d: f32, dmin: f32, top: f32) -> (f32, f32, f32) {
+    let total = sum_by(group, |x| x);
+    let mut best = (f32::INFINITY, 0.0, 0.0);
+    for scale in around(wanted.scale, d) {
+        // For another scale another minimum is best: the mean distance from the levels tells which.
+        let q = Line { scale: d * scale, min: wanted.min }.levels(group, top);
+        let min = (d * scale * sum_by(&q, |q| q) - total) / LEN as f32;
+        for min in around(min, dmin) {
+            let error = Line { scale: d * scale, min: dmin * min }.error(group, top);
+            if error < best.0 {
+                best = (error, scale, min);
+            }
+        }
+    }
+    best
 }
 
 /// The integers around `wanted / unit`, within range.

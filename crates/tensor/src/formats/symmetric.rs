@@ -1,6 +1,6 @@
 //! Choosing scales for formats whose levels lie around zero.
 
-use super::affine::{nearest, sum};
+use super::affine::{dot, inverse, nearest, sum_by};
 use super::{half, to_half};
 
 /// The scale that maps the value of largest magnitude (the first of equals) to `level`, and its inverse, 0 for zeros.
@@ -43,7 +43,7 @@ pub(super) fn encode(values: &[f32; 256]) -> Superblock {
     // The largest scale takes the one integer more that the negative side has, or a few steps less where that suits
     // the other groups, or half precision, better.
     let mut best = Choice::of(groups, &wanted, to_step(extreme, -128.0));
-    for steps in [-126.0, -124.0, -122.0] {
+    for steps in [-125.0, -122.0] {
         let other = Choice::of(groups, &wanted, to_step(extreme, steps));
         if other.error < best.error {
             best = other;
@@ -88,7 +88,7 @@ impl Choice {
         let mut error = 0.0;
         for ((group, &wanted), chosen) in groups.iter().zip(wanted).zip(&mut choice.scales) {
             let near = if d == 0.0 { 0.0 } else { (wanted / d).round() };
-            let candidates = [0.0, near, near - 1.0, near + 1.0, near - 2.0, near + 2.0];
+            let candidates = [near, near - 1.0, near + 1.0];
             let mut least = f32::INFINITY;
             for candidate in candidates.map(|s| s.clamp(-128.0, 127.0)) {
                 let e = group_error(group, d * candidate);
@@ -118,13 +118,16 @@ impl Choice {
 
 /// The nearest level of each value.
 fn levels(group: &[f32; LEN], scale: f32) -> [f32; LEN] {
-    let inverse = if scale.abs() < f32::MIN_POSITIVE { 0.0 } else { 1.0 / scale };
+    let inverse = inverse(scale);
     group.map(|x| nearest((x * inverse).clamp(LOW, HIGH)))
 }
 
 fn group_error(group: &[f32; LEN], scale: f32) -> f32 {
-    let q = levels(group, scale);
-    sum(&std::array::from_fn::<f32, LEN, _>(|i| (group[i] - scale * q[i]) * (group[i] - scale * q[i])))
+    let inverse = inverse(scale);
+    sum_by(group, |x| {
+        let distance = x - scale * nearest((x * inverse).clamp(LOW, HIGH));
+        distance * distance
+    })
 }
 
 /// The real-valued scale with the least error for one group, from a grid of ways to lay the extreme value on the
@@ -134,18 +137,14 @@ fn best_scale(group: &[f32; LEN]) -> f32 {
     if extreme.abs() < f32::MIN_POSITIVE {
         return 0.0;
     }
-    let mut best = (f32::INFINITY, 0.0);
-    // From the plain layout outwards, so that of equal errors the plainest wins.
-    for step in (0..=12).flat_map(|step| [step, -step]) {
-        let q = levels(group, extreme / (LOW - step as f32 * 0.125));
-        let xq = sum(&std::array::from_fn::<f32, LEN, _>(|i| group[i] * q[i]));
-        let qq = sum(&q.map(|q| q * q));
-        if qq > 0.0 {
-            let scale = xq / qq;
-            let error = group_error(group, scale);
-            if error < best.0 {
-                best = (error, scale);
-            }
+    let mut best = (0.0, 0.0);
+    // From the plain layout outwards, so that of equal layouts the plainest wins.
+    for step in (0..=9).flat_map(|step| [step, -step]) {
+        let q = levels(group, extreme / (LOW - step as f32 * 0.15));
+        let (xq, qq) = (dot(group, &q), dot(&q, &q));
+        // With the scale xq/qq the squared error is the values' square less xq²/qq.
+        if qq > 0.0 && xq * xq > best.0 * qq {
+            best = (xq * xq / qq, xq / qq);
         }
     }
     best.1
