@@ -1,0 +1,8 @@
+//! Parakeet against NeMo: tiny random models of every head and option (`oracles/`, `fixtures/parakeet/`).
+//!
+//! All on the CPU device with the exact policy. The encoder is compared stage by stage, tokens wherever NeMo's top-2
+//! margin is clear. What becomes of the tokens (words, times, segments) is compared in `mynah-text`.
+
+mod fixtures;
+mod stages;
+mod tokens;
