@@ -25,4 +25,5 @@ pub use encoder::{EncoderDims, encoder_graph};
 pub use estimate::{MemoryEstimate, estimate};
 pub use heads::{joint_graph, predictor_graph};
 pub use model::{Encoded, LoadOptions, Parakeet};
+pub use positions::position_table;
 pub use subsample::subsample_graph;

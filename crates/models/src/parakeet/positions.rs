@@ -1,6 +1,14 @@
 //! The sinusoidal table of relative positions (Vaswani et al. 2017; Dai et al. 2019), as NeMo's
 //! `RelPositionalEncoding` computes it in f32: sine on even columns, cosine on odd ones, base 10000.
 
+use crate::parakeet::encoder::EncoderDims;
+
+/// The table an encoder graph of these dimensions takes as its input `positions`, row-major `[rows, d_model]`.
+pub fn position_table(dims: &EncoderDims, d_model: usize) -> Vec<f32> {
+    let (first, rows) = dims.positions();
+    table(first, rows, d_model)
+}
+
 /// Rows for the offsets `first, first − 1, …`, row-major `[rows, d_model]`.
 pub(crate) fn table(first: i64, rows: usize, d_model: usize) -> Vec<f32> {
     let step = -(10_000f64.ln() / d_model as f64) as f32;

@@ -1,9 +1,12 @@
 //! Features, subsampling, every block, the encoder and the CTC head.
 
-use crate::fixtures::{CASES, CLIPS, Reference, SHORT, clip, model, model_with, reference, root};
+use crate::fixtures::{
+    CASES, CLIPS, NEMO_IS_OFF, Reference, SHORT, clip, comparable, model, model_with, reference, root,
+};
 use mynah_device::Policy;
 use mynah_gguf::GgufFile;
-use mynah_models::parakeet::Head;
+use mynah_graph::interp::{self, Env, Tensor64};
+use mynah_models::parakeet::{EncoderDims, Head, encoder_graph, position_table};
 
 /// Largest difference over the largest magnitude of the reference.
 fn relative(found: &[f32], wanted: &[f32]) -> f32 {
@@ -34,7 +37,7 @@ fn features_are_exact_to_a_hundred_thousandth() {
 
 #[test]
 fn every_stage_agrees_with_nemo() {
-    for case in CASES {
+    for case in comparable() {
         let mut model = model(case);
         let heads = model.config().heads_available();
         for name in SHORT {
@@ -64,7 +67,7 @@ fn every_stage_agrees_with_nemo() {
 
 #[test]
 fn long_and_silent_clips_agree_with_nemo() {
-    for case in CASES {
+    for case in comparable() {
         let mut model = model(case);
         let (d, head) = (model.config().d_model, model.head(None).unwrap());
         for name in ["long15", "tile70", "zeros"] {
@@ -141,6 +144,42 @@ fn clips_without_a_frame_give_nothing() {
             assert!(model.recognize(&[samples], head).unwrap()[0].is_empty());
         }
     }
+}
+
+#[test]
+fn an_uneven_window_follows_the_formula() {
+    let mut model = model(NEMO_IS_OFF);
+    let features = model.features(&clip("mod1"));
+    let frames = model.subsample(&features).unwrap();
+    let config = model.config().clone();
+    let encoded = model.encode_frames(&[frames.clone()], &[], false).unwrap();
+    let valid = encoded.lengths[0];
+
+    let file = GgufFile::open(root().join(NEMO_IS_OFF).join("model.gguf")).unwrap();
+    let dims = EncoderDims {
+        batch: 1,
+        frames: valid,
+        window: config.window,
+        ctc: false,
+        transducer: false,
+        trace: false,
+    };
+    let graph = encoder_graph(&file, &config, &dims).unwrap();
+    let f64s = |shape, data: &[f32]| Tensor64 { shape, data: data.iter().map(|&x| f64::from(x)).collect() };
+    let shape = |i: usize| graph.shape(graph.inputs()[i]);
+    let inputs = vec![
+        f64s(shape(0), &frames),
+        f64s(shape(1), &[valid as f32]),
+        f64s(shape(2), &position_table(&dims, config.d_model)),
+    ];
+    let weights = |spec: &mynah_graph::WeightSpec| {
+        let tensor = file.host_tensor(file.tensor(&spec.name)?).ok()?;
+        Some(f64s(spec.shape, &tensor.to_f32()))
+    };
+    let mut env = Env { inputs, weights: &weights, slots: vec![], states: vec![] };
+    let wanted = interp::run(&graph, &mut env).unwrap().remove(0).to_f32();
+    let error = relative(&encoded.encoded[..valid * config.d_model], &wanted);
+    assert!(error <= 1e-5, "off the interpreter by {error}");
 }
 
 #[test]
