@@ -55,11 +55,16 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoModel => Some("name a GGUF file with -m; this build has no model inside".into()),
-            Self::Model(ModelError::NoHead { found, .. }) => Some(format!("use --decoder with one of: {found}")),
-            Self::Model(ModelError::Family { .. }) => Some("`mynah inspect FILE` shows what a file is".into()),
-            Self::Model(ModelError::MissingTensor { .. } | ModelError::MissingKey { .. }) => {
-                Some("the file may be cut off or made for another program; `mynah inspect FILE` lists what it has".into())
+            Self::Model(ModelError::NoHead { found, .. }) => {
+                Some(format!("use --decoder with one of: {found}"))
             }
+            Self::Model(ModelError::Family { .. }) => {
+                Some("`mynah inspect FILE` shows what a file is".into())
+            }
+            Self::Model(ModelError::MissingTensor { .. } | ModelError::MissingKey { .. }) => Some(
+                "the file may be cut off or made for another program; `mynah inspect FILE` lists what it has"
+                    .into(),
+            ),
             _ => None,
         }
     }

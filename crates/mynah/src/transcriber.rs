@@ -74,7 +74,8 @@ impl Transcriber {
         policy
             .switch(&options.routes, device.routes())
             .map_err(|reason| Error::Option { option: "--route", reason })?;
-        let executor = mynah_plan::Options { policy, strict: options.strict, ..mynah_plan::Options::default() };
+        let executor =
+            mynah_plan::Options { policy, strict: options.strict, ..mynah_plan::Options::default() };
         let load = LoadOptions { executor, attention: options.attention };
         Ok(Self { model: Parakeet::load(Arc::new(file), device, None, load)? })
     }
@@ -104,7 +105,8 @@ impl Transcriber {
     ) -> Result<Transcript, Error> {
         let mut result = None;
         let mut inputs = std::iter::once(((), Ok(audio)));
-        Batch { transcriber: self, options }.run(&mut inputs, progress, &mut |finished| result = Some(finished.result))?;
+        Batch { transcriber: self, options }
+            .run(&mut inputs, progress, &mut |finished| result = Some(finished.result))?;
         result.unwrap_or(Err(Error::NoModel))
     }
 }
