@@ -159,12 +159,15 @@ pub(crate) enum Fill {
     EqualRows,
 }
 
+/// Normal draws have 16 bits after the point, so sums of two would be exact. This factor fills the lower bits.
+const FILL_SIGNIFICAND: f32 = 0.999_912_3;
+
 impl Fill {
     fn draw(self, rng: &mut Rng, shape: Shape) -> Vec<f32> {
         let mut data = vec![0.0; shape.numel()];
         match self {
-            Self::Normal(deviation) => rng.fill_normal(&mut data, deviation),
-            Self::Around(mean) => data.iter_mut().for_each(|v| *v = mean + rng.normal()),
+            Self::Normal(deviation) => rng.fill_normal(&mut data, deviation * FILL_SIGNIFICAND),
+            Self::Around(mean) => data.iter_mut().for_each(|v| *v = mean + rng.normal() * FILL_SIGNIFICAND),
             Self::Within(low, high) => data.iter_mut().for_each(|v| *v = rng.range(low, high)),
             Self::EqualRows => {
                 data.chunks_mut(shape.last().max(1)).for_each(|row| row.fill(rng.range(0.5, 4.0)));

@@ -1,0 +1,227 @@
+//! The suite run on the reference device: it must pass there, planned and unplanned, and it must catch faults.
+
+#![allow(clippy::unwrap_used)] // helpers of tests, where a panic is a failure
+
+use mynah_device::{
+    Device, DeviceError, DeviceReport, Plan, Policy, ProgramId, Route, RunArgs, Session, StateHandle,
+    StepTime, Unsupported, WeightBytes, WeightUse,
+};
+use mynah_graph::{Graph, Node, Op, StateDecl};
+use mynah_lab::drift::{Subject, drift, drift_by_route, first_beyond};
+use mynah_lab::{
+    OpCase, ReferenceDevice, Report, Status, cases, generated, invariance, run_case, run_planned,
+};
+use std::sync::Arc;
+
+fn all_cases() -> Vec<OpCase> {
+    let mut all = cases().unwrap();
+    all.extend(generated(2, 300).unwrap());
+    all
+}
+
+fn failures(results: Vec<mynah_lab::CaseResult>) -> Vec<String> {
+    let report = Report { title: String::new(), results };
+    report.failures().map(|(r, reason)| format!("{}: {reason}", r.name)).collect()
+}
+
+#[test]
+fn the_reference_passes_with_a_naive_plan() {
+    let results = all_cases().iter().map(|c| run_case(c, &ReferenceDevice, &Policy::exact())).collect();
+    assert_eq!(failures(results), Vec::<String>::new());
+}
+
+#[test]
+fn the_reference_passes_through_the_planner() {
+    let device = Arc::new(ReferenceDevice);
+    let results = all_cases().iter().map(|c| run_planned(c, device.clone(), &Policy::exact())).collect();
+    assert_eq!(failures(results), Vec::<String>::new());
+}
+
+#[test]
+fn the_fast_route_keeps_its_bound_and_not_the_exact_one() {
+    let all = all_cases();
+    let products = || all.iter().filter(|c| c.op == "matmul");
+    let fast = products().map(|c| run_case(c, &ReferenceDevice, &Policy::default())).collect();
+    assert_eq!(failures(fast), Vec::<String>::new());
+    let exact_bound = |c: &OpCase| {
+        let mut c = c.clone();
+        c.bounds.fast = c.bounds.exact;
+        c
+    };
+    let strict: Vec<_> =
+        products().map(|c| run_case(&exact_bound(c), &ReferenceDevice, &Policy::default())).collect();
+    assert!(failures(strict).len() > products().count() / 2);
+}
+
+#[test]
+fn the_reference_is_invariant() {
+    let all = all_cases();
+    let checks = invariance::check(&all, &|_| Arc::new(ReferenceDevice), &Policy::exact());
+    let failed: Vec<_> = checks.iter().filter(|c| c.status != Status::Passed).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+    for kind in ["threads", "repeat", "batch", "padding"] {
+        assert!(checks.iter().filter(|c| c.kind == kind).count() >= 20, "hardly any checks of {kind}");
+    }
+}
+
+/// What a faulty device does to results.
+#[derive(Clone, Copy, PartialEq)]
+enum Fault {
+    /// The last element of each output is off by a thousandth of one.
+    LastElement,
+    /// Results depend on the number of threads.
+    Threads(usize),
+    /// Nothing but matrix products is supported.
+    OnlyProducts,
+}
+
+/// The reference with a fault.
+struct Faulty(Fault);
+
+impl Device for Faulty {
+    fn name(&self) -> &str {
+        "faulty"
+    }
+    fn report(&self) -> DeviceReport {
+        ReferenceDevice.report()
+    }
+    fn routes(&self) -> &[Route] {
+        &[]
+    }
+    fn supports(&self, _: &Graph, node: &Node) -> Result<(), Unsupported> {
+        if self.0 == Fault::OnlyProducts && !matches!(node.op, Op::MatMul(_)) {
+            return Err(Unsupported { op: node.op.name(), reason: "not here".into() });
+        }
+        Ok(())
+    }
+    fn in_place(&self, _: &Graph, _: &Node) -> Option<usize> {
+        None
+    }
+    fn open(&self, policy: &Policy) -> Result<Box<dyn Session>, DeviceError> {
+        let inner = ReferenceDevice.open(policy)?;
+        Ok(Box::new(FaultySession { inner, fault: self.0, lent: Vec::new() }))
+    }
+}
+
+struct FaultySession {
+    inner: Box<dyn Session>,
+    fault: Fault,
+    lent: Vec<f32>,
+}
+
+impl Session for FaultySession {
+    fn fork(&self) -> Result<Box<dyn Session>, DeviceError> {
+        self.inner.fork()
+    }
+    fn prepare(&mut self, weight: &WeightBytes<'_>, use_: WeightUse) -> Result<bool, DeviceError> {
+        self.inner.prepare(weight, use_)
+    }
+    fn is_prepared(&self, name: &str, use_: WeightUse) -> bool {
+        self.inner.is_prepared(name, use_)
+    }
+    fn compile(&mut self, plan: &Plan) -> Result<ProgramId, DeviceError> {
+        self.inner.compile(plan)
+    }
+    fn forget(&mut self, program: ProgramId) {
+        self.inner.forget(program);
+    }
+    fn run(&mut self, program: ProgramId, args: &RunArgs<'_>) -> Result<(), DeviceError> {
+        self.inner.run(program, args)
+    }
+    fn output_f32(&mut self, program: ProgramId, index: usize) -> Result<&[f32], DeviceError> {
+        self.lent = self.inner.output_f32(program, index)?.to_vec();
+        if let Some(last) = self.lent.last_mut() {
+            match self.fault {
+                Fault::LastElement => *last += 1e-3,
+                Fault::Threads(n) => *last = f32::from_bits(last.to_bits() ^ (n as u32 & 1)),
+                Fault::OnlyProducts => {}
+            }
+        }
+        Ok(&self.lent)
+    }
+    fn output_i32(&mut self, program: ProgramId, index: usize) -> Result<&[i32], DeviceError> {
+        self.inner.output_i32(program, index)
+    }
+    fn create_state(&mut self, decl: &StateDecl, rows: usize) -> Result<StateHandle, DeviceError> {
+        self.inner.create_state(decl, rows)
+    }
+    fn drop_state(&mut self, state: StateHandle) {
+        self.inner.drop_state(state);
+    }
+    fn snapshot(&mut self, state: StateHandle) -> Result<Vec<f32>, DeviceError> {
+        self.inner.snapshot(state)
+    }
+    fn restore(&mut self, state: StateHandle, contents: &[f32]) -> Result<(), DeviceError> {
+        self.inner.restore(state, contents)
+    }
+    fn profile(&mut self, on: bool) {
+        self.inner.profile(on);
+    }
+    fn step_times(&self) -> Vec<StepTime> {
+        self.inner.step_times()
+    }
+    fn memory(&self) -> usize {
+        self.inner.memory()
+    }
+}
+
+#[test]
+fn one_wrong_element_fails_every_exact_case_with_floats() {
+    let device = Faulty(Fault::LastElement);
+    for case in cases().unwrap() {
+        let floats = case
+            .graph
+            .outputs()
+            .iter()
+            .all(|(_, id)| case.graph.value(*id).elem == mynah_graph::ElemType::F32);
+        // Elements of ten thousand hide a thousandth; the equal-rows bounds are wide on purpose.
+        let hides = ["outliers", "saturated", "large", "equal-rows", "offset", "sharp"];
+        if !floats || case.name.contains("refused") || hides.iter().any(|h| case.name.contains(h)) {
+            continue;
+        }
+        let result = run_case(&case, &device, &Policy::exact());
+        assert!(matches!(result.status, Status::Failed(_)), "{} passes with a wrong element", case.name);
+    }
+}
+
+#[test]
+fn a_last_bit_that_depends_on_threads_is_caught() {
+    let all: Vec<OpCase> = cases().unwrap().into_iter().filter(|c| c.op == "layer_norm").collect();
+    let checks = invariance::check(&all, &|n| Arc::new(Faulty(Fault::Threads(n))), &Policy::exact());
+    let threads: Vec<_> = checks.iter().filter(|c| c.kind == "threads").collect();
+    assert!(
+        !threads.is_empty() && threads.iter().all(|c| matches!(c.status, Status::Failed(_))),
+        "{threads:#?}"
+    );
+}
+
+#[test]
+fn what_a_device_lacks_is_listed_and_is_no_failure() {
+    let results: Vec<_> = cases()
+        .unwrap()
+        .iter()
+        .filter(|c| ["glu", "matmul"].contains(&c.op))
+        .map(|c| run_case(c, &Faulty(Fault::OnlyProducts), &Policy::exact()))
+        .collect();
+    let report = Report { title: "faulty".into(), results };
+    assert_eq!(report.failures().count(), 0);
+    assert!(report.unsupported().all(|(r, reason)| r.op == "glu" && reason == "glu: not here"));
+    assert!(report.to_string().contains("unsupported: glu/"));
+}
+
+#[test]
+fn drift_points_at_the_first_product_and_grows_from_there() {
+    let all = cases().unwrap();
+    let case = all.iter().find(|c| c.name == "composite/feed-forward/F32").unwrap();
+    let subject = Subject { graph: &case.graph, weights: case.weights.as_ref(), arguments: &case.arguments };
+    let same = drift(&subject, &ReferenceDevice, &Policy::exact(), &Policy::exact()).unwrap();
+    assert!(same.iter().all(|v| v.error.nmse == 0.0));
+    let routes = drift_by_route(&subject, &ReferenceDevice).unwrap();
+    assert_eq!(routes.iter().map(|r| r.route).collect::<Vec<_>>(), ["f16-product"]);
+    let first = first_beyond(&routes[0].values, 0.0).unwrap();
+    assert_eq!((first.name.as_str(), first.op), ("matmul", "matmul"));
+    // Two factors rounded to 11 bits: 2·(2⁻¹²)²·⅓, within a factor of three.
+    assert!((1e-8..1.2e-7).contains(&first.error.nmse), "{:e}", first.error.nmse);
+    assert_eq!(routes[0].outputs.len(), 1);
+    assert!(routes[0].outputs[0].error.nmse > 0.0);
+}
