@@ -1,13 +1,13 @@
 //! Turns a plan into kernels.
 
 use super::bind::arena_range;
-use super::run::Port;
+use super::run::{Port, PortPlace};
 use super::{Bind, Kernel, Program, Step};
 use crate::memory::ScratchNeed;
 use crate::simd::SimdLevel;
 use crate::weights::Store;
 use crate::{attention, conv, elementwise, matmul, movement, norm, recurrent, state};
-use mynah_device::{DeviceError, Location, Plan, Policy, Unsupported};
+use mynah_device::{DeviceError, Location, Plan, Policy, Unsupported, WeightUse};
 use mynah_graph::{ElemType, Graph, Node, Op, ValueId};
 use std::time::Duration;
 
@@ -62,12 +62,16 @@ pub(crate) fn compile(
     }
     scratch.bytes(threads).ok_or_else(|| wrong("the scratch memory has no size".to_owned()))?;
     let input = |&value: &ValueId| match plan.location(value) {
-        Location::Unused => Ok(port(graph, value, None)),
-        _ => Ok(port(graph, value, Some(arena_range(plan, value)?))),
+        Location::Unused => Ok(port(graph, value, PortPlace::Unused)),
+        _ => Ok(port(graph, value, PortPlace::Arena(arena_range(plan, value)?))),
     };
     let output = |(name, value): &(String, ValueId)| {
-        let range = Some(arena_range(plan, *value)?);
-        Ok(Port { name: name.clone(), ..port(graph, *value, range) })
+        let folded = graph.weight(*value).and_then(|w| store.elements(&w.name, WeightUse::Elements));
+        let place = match folded {
+            Some(elements) => PortPlace::Elements(elements),
+            None => PortPlace::Arena(arena_range(plan, *value)?),
+        };
+        Ok(Port { name: name.clone(), ..port(graph, *value, place) })
     };
     Ok(Program {
         graph: graph.name.clone(),
@@ -81,9 +85,9 @@ pub(crate) fn compile(
     })
 }
 
-fn port(graph: &Graph, value: ValueId, range: Option<std::ops::Range<usize>>) -> Port {
+fn port(graph: &Graph, value: ValueId, place: PortPlace) -> Port {
     let v = graph.value(value);
-    Port { name: v.name.clone(), elem: v.elem, len: v.shape.numel(), range }
+    Port { name: v.name.clone(), elem: v.elem, len: v.shape.numel(), place }
 }
 
 /// The kernel of a node.

@@ -17,6 +17,13 @@ pub(crate) enum Fault {
         /// One past the largest legal value.
         limit: usize,
     },
+    /// A row is named twice where each may be named once.
+    Twice {
+        /// What was indexed.
+        what: &'static str,
+        /// The value found again.
+        found: i64,
+    },
     /// A kernel's task panicked.
     Panicked(Panicked),
 }

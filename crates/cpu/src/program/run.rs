@@ -3,9 +3,11 @@
 use super::{Fault, Kernel, Launch, StateView};
 use crate::memory::{Buffer, Input, Output, Scratch, ScratchNeed};
 use crate::pool::Pool;
+use crate::weights::Elements;
 use mynah_device::{Data, DeviceError};
 use mynah_graph::ElemType;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A value that the caller gives or takes.
@@ -15,8 +17,18 @@ pub(crate) struct Port {
     pub(crate) elem: ElemType,
     /// Elements.
     pub(crate) len: usize,
-    /// Bytes in the arena; `None` for an input nobody reads.
-    pub(crate) range: Option<Range<usize>>,
+    pub(crate) place: PortPlace,
+}
+
+/// Where a port's elements are.
+#[derive(Clone, Debug)]
+pub(crate) enum PortPlace {
+    /// Nowhere: an input that nobody reads.
+    Unused,
+    /// These bytes of the arena.
+    Arena(Range<usize>),
+    /// Among the weights: an output that folding made constant.
+    Elements(Arc<Elements>),
 }
 
 /// One launch.
@@ -80,9 +92,12 @@ impl RunMemory {
     }
 
     /// The elements of a port after a run.
-    pub(crate) fn output(&self, port: &Port) -> &[f32] {
-        let range = port.range.clone().unwrap_or(0..0);
-        bytemuck::cast_slice(self.arena.as_bytes().get(range).unwrap_or(&[]))
+    pub(crate) fn output<'a>(&'a self, port: &'a Port) -> &'a [f32] {
+        match &port.place {
+            PortPlace::Unused => &[],
+            PortPlace::Arena(range) => bytemuck::cast_slice(self.arena.as_bytes().get(range.clone()).unwrap_or(&[])),
+            PortPlace::Elements(elements) => elements.as_f32(),
+        }
     }
 }
 
@@ -108,7 +123,7 @@ impl Program {
         let launch = Launch { arena, scratch, pool, slots, states };
         for step in &mut self.steps {
             let start = timed.then(Instant::now);
-            step.kernel.run(&launch).map_err(|fault| blame(&step.node, fault))?;
+            step.kernel.run(&launch).map_err(|fault| blame(&self.graph, &step.node, fault))?;
             if let Some(start) = start {
                 step.runs += 1;
                 step.time += start.elapsed();
@@ -136,7 +151,7 @@ impl Program {
                 let kinds = format!("{wanted} elements of {:?}, not {found} of {elem:?}", port.elem);
                 return Err(wrong(format!("input '{name}' has {kinds}")));
             }
-            if let Some(range) = &port.range
+            if let PortPlace::Arena(range) = &port.place
                 && let Some(place) = memory.arena.as_bytes_mut().get_mut(range.clone())
             {
                 place.copy_from_slice(bytes);
@@ -146,9 +161,13 @@ impl Program {
     }
 }
 
-fn blame(node: &str, fault: Fault) -> DeviceError {
+fn blame(graph: &str, node: &str, fault: Fault) -> DeviceError {
     let node = node.to_owned();
     match fault {
+        Fault::Twice { what, found } => DeviceError::Arguments {
+            graph: graph.to_owned(),
+            reason: format!("'{node}': {what} {found} is named twice"),
+        },
         Fault::OutOfRange { what, found, limit } => DeviceError::OutOfRange { node, what, found, limit },
         Fault::Panicked(panicked) => DeviceError::Kernel { node, reason: panicked.to_string() },
     }

@@ -25,34 +25,51 @@ pub(crate) struct Tile {
     pub(crate) accumulate: bool,
 }
 
-/// `ROWS` rows by `WIDE` vectors.
+/// Vectors a tile is wide.
+const WIDE: usize = 2;
+
+/// The body of a tile: every sum is a variable of its own, because sums in an array end up in memory.
+macro_rules! tile_body {
+    ($s:ident, $t:ident, $rows:literal: $($r:literal $left:ident $right:ident),*) => {{
+        let lanes = lanes_of($s);
+        $(let (mut $left, mut $right) = ($s.zero(), $s.zero());)*
+        let (mut x, mut w) = ($t.x, $t.w);
+        for _ in 0..$t.k {
+            let (first, second) = ($s.load(w), $s.load(w.add(lanes)));
+            $(
+                let factor = $s.splat(*x.add($r));
+                $left = $s.fma(factor, first, $left);
+                $right = $s.fma(factor, second, $right);
+            )*
+            x = x.add($rows);
+            w = w.add($t.w_stride);
+        }
+        $(
+            let c = $t.c.add($r * $t.c_stride);
+            if $t.accumulate {
+                $left = $s.add($s.load(c), $left);
+                $right = $s.add($s.load(c.add(lanes)), $right);
+            }
+            $s.store(c, $left);
+            $s.store(c.add(lanes), $right);
+        )*
+    }};
+}
+
 #[inline(always)]
-unsafe fn tile<S: Simd, const ROWS: usize, const WIDE: usize>(s: S, t: &Tile) {
-    // SAFETY: the caller's pointers cover the extents that `Tile` documents.
-    unsafe {
-        let mut sums = [[s.zero(); WIDE]; ROWS];
-        let (mut x, mut w) = (t.x, t.w);
-        for _ in 0..t.k {
-            let mut weights = [s.zero(); WIDE];
-            for (v, weight) in weights.iter_mut().enumerate() {
-                *weight = s.load(w.add(v * S::LANES));
-            }
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let x = s.splat(*x.add(r));
-                for (sum, &weight) in sums.iter_mut().zip(&weights) {
-                    *sum = s.fma(x, weight, *sum);
-                }
-            }
-            x = x.add(ROWS);
-            w = w.add(t.w_stride);
+fn lanes_of<S: Simd>(_: S) -> usize {
+    S::LANES
+}
+
+/// One function for each height, so that each has the registers to itself.
+macro_rules! heights {
+    ($isa:ty, #[$features:meta] $($name:ident $rows:literal: [$($row:tt)*];)*) => {$(
+        #[$features]
+        unsafe fn $name(s: $isa, t: &Tile) {
+            // SAFETY: the caller's pointers cover the extents that `Tile` documents.
+            unsafe { tile_body!(s, t, $rows: $($row)*) }
         }
-        for (r, sums) in sums.iter().enumerate() {
-            for (v, &sum) in sums.iter().enumerate() {
-                let c = t.c.add(r * t.c_stride + v * S::LANES);
-                s.store(c, if t.accumulate { s.add(s.load(c), sum) } else { sum });
-            }
-        }
-    }
+    )*};
 }
 
 /// Shape of the register tile of an instruction set.
@@ -66,32 +83,186 @@ pub(crate) trait Tiles: Simd {
     unsafe fn tile(self, rows: usize, t: &Tile);
 }
 
-macro_rules! tiles {
-    ($isa:ty, wide = $wide:literal, heights = [$($height:literal),*]) => {
-        impl Tiles for $isa {
-            const PANEL: usize = $wide * <$isa as Simd>::LANES;
-            const HEIGHTS: &'static [usize] = &[$($height),*];
+// Thirty-two registers hold 14 × 2 sums, two weights and a factor; sixteen hold 6 × 2.
+#[cfg(target_arch = "x86_64")]
+mod avx512 {
+    use super::*;
+    use crate::simd::Avx512;
 
-            #[inline(always)]
-            unsafe fn tile(self, rows: usize, t: &Tile) {
+    heights! {
+        Avx512,
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")]
+        rows1 1: [0 l0 r0];
+        rows2 2: [0 l0 r0, 1 l1 r1];
+        rows3 3: [0 l0 r0, 1 l1 r1, 2 l2 r2];
+        rows4 4: [0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3];
+        rows5 5: [
+            0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3, 4 l4 r4
+        ];
+        rows6 6: [
+            0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3, 4 l4 r4, 5 l5 r5
+        ];
+        rows8 8: [
+            0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3, 4 l4 r4, 5 l5 r5, 6 l6 r6, 7 l7 r7
+        ];
+        rows10 10: [
+            0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3, 4 l4 r4, 5 l5 r5, 6 l6 r6, 7 l7 r7, 8 l8 r8, 9 l9 r9
+        ];
+        rows12 12: [
+            0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3, 4 l4 r4, 5 l5 r5, 6 l6 r6, 7 l7 r7, 8 l8 r8, 9 l9 r9,
+            10 l10 r10, 11 l11 r11
+        ];
+        rows14 14: [
+            0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3, 4 l4 r4, 5 l5 r5, 6 l6 r6, 7 l7 r7, 8 l8 r8, 9 l9 r9,
+            10 l10 r10, 11 l11 r11, 12 l12 r12, 13 l13 r13
+        ];
+    }
+
+    impl Tiles for Avx512 {
+        const PANEL: usize = WIDE * Avx512::LANES;
+        const HEIGHTS: &'static [usize] = &[1, 2, 3, 4, 5, 6, 8, 10, 12, 14];
+
+        #[inline(always)]
+        unsafe fn tile(self, rows: usize, t: &Tile) {
+            // SAFETY: `self` proves the features; the rest is passed on to the caller.
+            unsafe {
                 match rows {
-                    // SAFETY: passed on to the caller.
-                    $($height => unsafe { tile::<Self, $height, $wide>(self, t) },)*
+                    1 => rows1(self, t),
+                    2 => rows2(self, t),
+                    3 => rows3(self, t),
+                    4 => rows4(self, t),
+                    5 => rows5(self, t),
+                    6 => rows6(self, t),
+                    8 => rows8(self, t),
+                    10 => rows10(self, t),
+                    12 => rows12(self, t),
+                    14 => rows14(self, t),
                     _ => debug_assert!(false, "no tile has {rows} rows"),
                 }
             }
         }
-    };
+    }
 }
 
-// Thirty-two registers hold 14 × 2 sums, two weights and a factor; sixteen hold 6 × 2.
 #[cfg(target_arch = "x86_64")]
-tiles!(super::Avx512, wide = 2, heights = [1, 2, 3, 4, 5, 6, 8, 10, 12, 14]);
-#[cfg(target_arch = "x86_64")]
-tiles!(super::Avx2, wide = 2, heights = [1, 2, 3, 4, 5, 6]);
+mod avx2 {
+    use super::*;
+    use crate::simd::Avx2;
+
+    heights! {
+        Avx2,
+        #[target_feature(enable = "avx2,fma,f16c")]
+        rows1 1: [0 l0 r0];
+        rows2 2: [0 l0 r0, 1 l1 r1];
+        rows3 3: [0 l0 r0, 1 l1 r1, 2 l2 r2];
+        rows4 4: [0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3];
+        rows5 5: [
+            0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3, 4 l4 r4
+        ];
+        rows6 6: [
+            0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3, 4 l4 r4, 5 l5 r5
+        ];
+    }
+
+    impl Tiles for Avx2 {
+        const PANEL: usize = WIDE * Avx2::LANES;
+        const HEIGHTS: &'static [usize] = &[1, 2, 3, 4, 5, 6];
+
+        #[inline(always)]
+        unsafe fn tile(self, rows: usize, t: &Tile) {
+            // SAFETY: `self` proves the features; the rest is passed on to the caller.
+            unsafe {
+                match rows {
+                    1 => rows1(self, t),
+                    2 => rows2(self, t),
+                    3 => rows3(self, t),
+                    4 => rows4(self, t),
+                    5 => rows5(self, t),
+                    6 => rows6(self, t),
+                    _ => debug_assert!(false, "no tile has {rows} rows"),
+                }
+            }
+        }
+    }
+}
+
 #[cfg(target_arch = "aarch64")]
-tiles!(super::Neon, wide = 4, heights = [1, 2, 3, 4, 5, 6]);
-tiles!(super::Portable, wide = 2, heights = [1, 2, 4]);
+mod neon {
+    use super::*;
+    use crate::simd::Neon;
+
+    heights! {
+        Neon,
+        #[inline(never)]
+        rows1 1: [0 l0 r0];
+        rows2 2: [0 l0 r0, 1 l1 r1];
+        rows3 3: [0 l0 r0, 1 l1 r1, 2 l2 r2];
+        rows4 4: [0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3];
+        rows6 6: [
+            0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3, 4 l4 r4, 5 l5 r5
+        ];
+        rows8 8: [
+            0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3, 4 l4 r4, 5 l5 r5, 6 l6 r6, 7 l7 r7
+        ];
+        rows12 12: [
+            0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3, 4 l4 r4, 5 l5 r5, 6 l6 r6, 7 l7 r7, 8 l8 r8, 9 l9 r9,
+            10 l10 r10, 11 l11 r11
+        ];
+    }
+
+    impl Tiles for Neon {
+        const PANEL: usize = WIDE * Neon::LANES;
+        const HEIGHTS: &'static [usize] = &[1, 2, 3, 4, 6, 8, 12];
+
+        #[inline(always)]
+        unsafe fn tile(self, rows: usize, t: &Tile) {
+            // SAFETY: `self` proves the features; the rest is passed on to the caller.
+            unsafe {
+                match rows {
+                    1 => rows1(self, t),
+                    2 => rows2(self, t),
+                    3 => rows3(self, t),
+                    4 => rows4(self, t),
+                    6 => rows6(self, t),
+                    8 => rows8(self, t),
+                    12 => rows12(self, t),
+                    _ => debug_assert!(false, "no tile has {rows} rows"),
+                }
+            }
+        }
+    }
+}
+
+mod portable {
+    use super::*;
+    use crate::simd::Portable;
+
+    heights! {
+        Portable,
+        #[inline(never)]
+        rows1 1: [0 l0 r0];
+        rows2 2: [0 l0 r0, 1 l1 r1];
+        rows4 4: [0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3];
+    }
+
+    impl Tiles for Portable {
+        const PANEL: usize = WIDE * Portable::LANES;
+        const HEIGHTS: &'static [usize] = &[1, 2, 4];
+
+        #[inline(always)]
+        unsafe fn tile(self, rows: usize, t: &Tile) {
+            // SAFETY: `self` proves the features; the rest is passed on to the caller.
+            unsafe {
+                match rows {
+                    1 => rows1(self, t),
+                    2 => rows2(self, t),
+                    4 => rows4(self, t),
+                    _ => debug_assert!(false, "no tile has {rows} rows"),
+                }
+            }
+        }
+    }
+}
 
 /// Panel width and tile heights of an instruction set, for code that lays memory out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

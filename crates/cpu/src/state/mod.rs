@@ -2,6 +2,7 @@
 
 use crate::program::{Bind, Fault, Kernel, Launch, Operand, Target};
 use mynah_device::DeviceError;
+use std::collections::HashSet;
 
 /// Which rows of the state tensor are meant.
 enum Access {
@@ -64,8 +65,12 @@ impl Kernel for State {
             }
             Access::Scatter { rows, value } => {
                 let rows = launch.read_i32(rows);
+                let mut seen = HashSet::with_capacity(rows.len());
                 for &to in rows {
                     Fault::check("state row", i64::from(to), state.rows)?;
+                    if !seen.insert(to) {
+                        return Err(Fault::Twice { what: "state row", found: i64::from(to) });
+                    }
                 }
                 let value = launch.view(value);
                 for (i, &to) in rows.iter().enumerate() {
