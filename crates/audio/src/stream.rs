@@ -41,7 +41,7 @@ pub struct StreamStats {
     pub samples: u64,
     /// Packets that could not be decoded and were replaced by silence.
     pub bad_packets: u64,
-    /// NaN or infinite source samples, replaced by zero.
+    /// Source samples that are NaN, infinite, or beyond 10^10, replaced by zero.
     pub non_finite: u64,
     /// The input ended before its container said it would, or became unreadable: audio is missing at the end.
     pub truncated: bool,
@@ -198,7 +198,7 @@ impl AudioStream {
             return self.flush();
         };
         if block.decoded {
-            self.stats.non_finite += replace_non_finite(&mut self.packet);
+            self.stats.non_finite += replace_absurd(&mut self.packet);
         }
         mix_to_mono(&mut self.packet, block.channels);
         self.resample(block)
@@ -242,10 +242,14 @@ fn check_rate(name: &str, rate: u32) -> Result<(), AudioError> {
     Err(AudioError::BadRate { name: name.into(), rate })
 }
 
-/// One NaN would spread through a resampler block or a clip's statistics. Returns how many were replaced.
-fn replace_non_finite(samples: &mut [f32]) -> u64 {
+/// Samples beyond this are no audio, even for writers that scale floats like 32-bit integers.
+const MAX_SAMPLE: f32 = 1e10;
+
+/// One NaN would spread through a resampler block or a clip's statistics, and so would a value near the end of the
+/// range. Returns how many were replaced.
+fn replace_absurd(samples: &mut [f32]) -> u64 {
     let mut replaced = 0;
-    for sample in samples.iter_mut().filter(|s| !s.is_finite()) {
+    for sample in samples.iter_mut().filter(|s| s.is_nan() || s.abs() > MAX_SAMPLE) {
         *sample = 0.0;
         replaced += 1;
     }
@@ -281,8 +285,8 @@ mod tests {
 
     #[test]
     fn samples_that_are_not_numbers_become_zero() {
-        let mut samples = [1.0, f32::NAN, f32::INFINITY, -2.0, f32::NEG_INFINITY];
-        assert_eq!(replace_non_finite(&mut samples), 3);
-        assert_eq!(samples, [1.0, 0.0, 0.0, -2.0, 0.0]);
+        let mut samples = [1.0, f32::NAN, f32::INFINITY, -2.0, f32::NEG_INFINITY, -3e38, 32768.0];
+        assert_eq!(replace_absurd(&mut samples), 4);
+        assert_eq!(samples, [1.0, 0.0, 0.0, -2.0, 0.0, 0.0, 32768.0]);
     }
 }

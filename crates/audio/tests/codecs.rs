@@ -246,6 +246,31 @@ fn a_truncated_mp3_gives_its_beginning() {
     assert!(delay.abs() <= 1 && ratio > 12.0, "delay {delay}, {ratio:.1} dB");
 }
 
+/// A header counts the frames of its own file only.
+#[test]
+fn joined_mp3_files_are_heard_to_the_end() {
+    let one = bytes("mono44.mp3");
+    let joined = one.repeat(3);
+    let samples = AudioStream::from_bytes(joined.clone()).unwrap().read_all().unwrap();
+    assert!(samples.len() > 59_000, "{}", samples.len());
+    assert!(pipe(joined).unwrap().read_all().unwrap() == samples);
+}
+
+/// Without a header the length is a guess from the bit rate of the first frame.
+#[test]
+fn a_wrong_guess_of_the_length_drops_nothing() {
+    let mp3 = bytes("mono44.mp3");
+    // The first frame is the header.
+    let mut frames = (0..mp3.len() - 1).filter(|&at| mp3[at..at + 2] == [0xff, 0xfb]);
+    let second = frames.nth(1).unwrap();
+    let headless = [&mp3[second..], &[0; 5000]].concat();
+    let from_file = AudioStream::from_bytes(headless.clone()).unwrap();
+    assert!(from_file.duration_hint().is_some(), "a guess for progress");
+    let samples = from_file.into_iter().flat_map(Result::unwrap).collect::<Vec<f32>>();
+    assert!(samples.len() > 20_000, "{}", samples.len());
+    assert!(pipe(headless).unwrap().read_all().unwrap() == samples);
+}
+
 #[test]
 fn codecs_without_decoder_are_named() {
     for name in ["opus48.ogg", "opus48.webm"] {

@@ -12,6 +12,7 @@ use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::units::Duration;
 
+use super::gapless::Gapless;
 use super::guard::{guarded, panicked};
 use super::names::codec_name;
 use super::{Block, Decoder};
@@ -34,6 +35,7 @@ pub(super) struct CodecReader {
     format: Box<dyn FormatReader>,
     decoder: Box<dyn AudioDecoder>,
     track: u32,
+    gapless: Gapless,
     info: SourceInfo,
     bad_packets: u64,
     bad_run: u32,
@@ -73,12 +75,13 @@ impl CodecReader {
             }
             Err(_) => return Err(AudioError::NotAudio { name, found: String::new() }),
         };
-        let (track, decoder, info) = choose_track(&*format, &name)?;
+        let Choice { track, decoder, gapless, info } = choose_track(&*format, &name)?;
         Ok(Self {
             name,
             format,
             decoder,
             track,
+            gapless,
             info,
             bad_packets: 0,
             bad_run: 0,
@@ -139,11 +142,12 @@ impl CodecReader {
 
     /// A chained stream starts anew: its tracks and codec parameters may differ.
     fn restart(&mut self) -> Result<(), AudioError> {
-        let (track, decoder, info) = choose_track(&*self.format, &self.name)?;
-        self.track = track;
-        self.decoder = decoder;
+        let choice = choose_track(&*self.format, &self.name)?;
+        self.track = choice.track;
+        self.decoder = choice.decoder;
+        self.gapless = choice.gapless;
         // The stream as a whole is described by its first part.
-        self.info.rate = info.rate;
+        self.info.rate = choice.info.rate;
         Ok(())
     }
 }
@@ -193,6 +197,7 @@ impl Decoder for CodecReader {
                     self.good_packets += 1;
                 }
                 Ok((rate, channels, frames)) => {
+                    self.gapless.trim(&packet, channels, samples);
                     self.good_packets += 1;
                     self.bad_run = 0;
                     self.frames += frames as u64;
@@ -228,11 +233,19 @@ fn packet_frames(format: &dyn FormatReader, track: u32, duration: Duration, rate
     u64::try_from(numerator / u128::from(base.denom.get())).unwrap_or(u64::MAX)
 }
 
-/// The default audio track with a decoder, else the first other one that has a decoder.
-fn choose_track(
-    format: &dyn FormatReader,
-    name: &str,
-) -> Result<(u32, Box<dyn AudioDecoder>, SourceInfo), AudioError> {
+/// More channels than any recording has; decoders allocate for each.
+const MAX_CHANNELS: usize = 256;
+
+/// A track and what is needed to decode it.
+struct Choice {
+    track: u32,
+    decoder: Box<dyn AudioDecoder>,
+    gapless: Gapless,
+    info: SourceInfo,
+}
+
+/// The default audio track if it has a decoder, else the first other one that has.
+fn choose_track(format: &dyn FormatReader, name: &str) -> Result<Choice, AudioError> {
     let default = format.default_track(TrackType::Audio).map(|t| t.id);
     let audio = |t: &&Track| t.track_type() == Some(TrackType::Audio);
     let mut tracks: Vec<&Track> = format.tracks().iter().filter(audio).collect();
@@ -240,9 +253,14 @@ fn choose_track(
     let mut unsupported = None;
     for track in tracks {
         let Some(params) = track.codec_params.as_ref().and_then(|p| p.audio()) else { continue };
-        let made = guarded(|| {
-            symphonia::default::get_codecs().make_audio_decoder(params, &AudioDecoderOptions::default())
-        });
+        let channels = params.channels.as_ref().map_or(0, symphonia::core::audio::Channels::count);
+        if channels > MAX_CHANNELS {
+            let reason = format!("{channels} channels");
+            return Err(AudioError::BadHeader { name: name.into(), container: "container", reason });
+        }
+        let gapless = Gapless::of(track, params.codec);
+        let options = AudioDecoderOptions::default().gapless(gapless == Gapless::Library);
+        let made = guarded(|| symphonia::default::get_codecs().make_audio_decoder(params, &options));
         let Ok(decoder) = made else {
             unsupported.get_or_insert_with(|| codec_name(params.codec));
             continue;
@@ -260,7 +278,7 @@ fn choose_track(
                 (frames > 0).then_some(frames)
             }),
         };
-        return Ok((track.id, decoder, info));
+        return Ok(Choice { track: track.id, decoder, gapless, info });
     }
     match unsupported {
         Some(codec) => Err(AudioError::UnsupportedCodec { name: name.into(), codec }),

@@ -3,6 +3,7 @@
 
 mod codecs;
 mod edits;
+mod gapless;
 mod guard;
 mod names;
 mod trim;
