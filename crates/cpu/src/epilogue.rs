@@ -70,29 +70,39 @@ impl Finish<'_> {
             let out = end.sub(len);
             let mut i = 0;
             while i + S::LANES <= len {
-                let bias = bias.map(|b| s.load(b.add(i)));
-                let residual = residual.map(|r| s.load(r.add(i)));
-                s.store(out.add(i), self.finish(s, s.load(sums.add(i)), bias, residual));
+                let mut y = s.load(sums.add(i));
+                if let Some(bias) = bias {
+                    y = s.add(y, s.load(bias.add(i)));
+                }
+                y = self.finish(s, y);
+                if let Some(residual) = residual {
+                    y = s.add(y, s.load(residual.add(i)));
+                }
+                s.store(out.add(i), y);
                 i += S::LANES;
             }
             let rest = len - i;
             if rest > 0 {
-                let bias = bias.map(|b| s.load_some(b.add(i), rest));
-                let residual = residual.map(|r| s.load_some(r.add(i), rest));
-                s.store_some(out.add(i), self.finish(s, s.load_some(sums.add(i), rest), bias, residual), rest);
+                let mut y = s.load_some(sums.add(i), rest);
+                if let Some(bias) = bias {
+                    y = s.add(y, s.load_some(bias.add(i), rest));
+                }
+                y = self.finish(s, y);
+                if let Some(residual) = residual {
+                    y = s.add(y, s.load_some(residual.add(i), rest));
+                }
+                s.store_some(out.add(i), y, rest);
             }
         }
     }
 
+    /// What comes between bias and residual.
     #[inline(always)]
-    fn finish<S: Simd>(&self, s: S, sum: S::F, bias: Option<S::F>, residual: Option<S::F>) -> S::F {
-        let mut y = bias.map_or(sum, |bias| s.add(sum, bias));
-        if let Some(f) = self.activation {
-            y = activate(s, f, y);
-        }
-        if self.scale != 1.0 {
-            y = s.mul(y, s.splat(self.scale));
-        }
-        residual.map_or(y, |residual| s.add(y, residual))
+    fn finish<S: Simd>(&self, s: S, sum: S::F) -> S::F {
+        let y = match self.activation {
+            Some(f) => activate(s, f, sum),
+            None => sum,
+        };
+        if self.scale == 1.0 { y } else { s.mul(y, s.splat(self.scale)) }
     }
 }

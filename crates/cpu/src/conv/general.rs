@@ -1,84 +1,93 @@
-//! Convolution with any number of groups: an input element times the weights of all output channels it feeds.
+//! Convolution with any number of groups: the patches of a few positions are laid side by side and multiplied with the
+//! kernel by the register tile of matrix products. Only the patches of one tile exist at a time.
 
 use super::kernel::Row;
-use crate::simd::{Simd, dispatch};
-
-/// Vectors of sums kept in registers.
-const WIDE: usize = 8;
+use crate::simd::dispatch;
+use crate::simd::tile::{Tile, Tiles};
+use crate::weights::K_BLOCK;
 
 dispatch! {
-    /// Computes a stretch of an output row; `sums` holds one position's channels.
-    pub(super) fn general_row(row: &Row<'_>, sums: &mut [f32]) = body;
+    /// Computes a stretch of an output row; `scratch` holds one tile's patches, a padded panel and the sums.
+    pub(super) fn general_row(row: &Row<'_>, scratch: &mut [f32]) = body;
 }
 
 #[inline(always)]
-unsafe fn body<S: Simd>(s: S, row: &Row<'_>, sums: &mut [f32]) {
-    let g = row.geometry;
-    let per_group = g.channels / g.groups;
-    for position in row.from..row.to {
-        for group in 0..g.groups {
-            let mut c = group * per_group;
-            let end = c + per_group;
-            while c + WIDE * S::LANES <= end {
-                // SAFETY: the block lies within the group's channels.
-                unsafe { block::<S, WIDE>(s, row, position, group, c, S::LANES, sums) };
-                c += WIDE * S::LANES;
-            }
-            while c < end {
-                let len = S::LANES.min(end - c);
-                // SAFETY: as above.
-                unsafe { block::<S, 1>(s, row, position, group, c, len, sums) };
-                c += len;
-            }
-        }
-        let at = ((row.batch * g.height.output + row.at) * g.width.output + position) * g.channels;
-        // SAFETY: this position of the output belongs to this task.
-        unsafe { row.finish.store(s, sums.as_ptr(), 0, g.channels, &row.out, at) };
-    }
-}
-
-/// The sums of `N` vectors of output channels from `c` on; `len` elements of each vector exist.
-#[inline(always)]
-unsafe fn block<S: Simd, const N: usize>(
-    s: S,
-    row: &Row<'_>,
-    position: usize,
-    group: usize,
-    c: usize,
-    len: usize,
-    sums: &mut [f32],
-) {
-    let g = row.geometry;
-    let inputs = row.kernel.inputs;
-    let (high, top) = g.height.taps(row.at);
-    let (wide, left) = g.width.taps(position);
-    let mut acc = [s.zero(); N];
-    for kh in high {
-        let line = row.batch * g.height.input + (top + kh as isize) as usize;
-        for kw in wide.clone() {
-            let pixel = line * g.width.input + (left + kw as isize) as usize;
-            let x = &row.x[pixel * g.inputs + group * inputs..][..inputs];
-            let tap = kh * g.width.kernel + kw;
-            for (input, &x) in x.iter().enumerate() {
-                let w = &row.kernel.as_f32()[(tap * inputs + input) * g.channels + c..][..(N - 1) * S::LANES + len];
-                let x = s.splat(x);
-                for (v, acc) in acc.iter_mut().enumerate() {
-                    // SAFETY: the slice holds N − 1 whole vectors and `len` elements of the last.
-                    unsafe {
-                        let w = w.as_ptr().add(v * S::LANES);
-                        let w = if len == S::LANES { s.load(w) } else { s.load_some(w, len) };
-                        *acc = s.fma(x, w, *acc);
-                    }
+unsafe fn body<S: Tiles>(s: S, row: &Row<'_>, scratch: &mut [f32]) {
+    let (g, tiles) = (row.geometry, row.tiles);
+    let (tallest, per_group, k) = (tiles.tallest(), g.channels / g.groups, row.kernel.taps() * row.kernel.inputs);
+    let (patches, scratch) = scratch.split_at_mut(k * tallest);
+    let (panel, sums) = scratch.split_at_mut(k * S::PANEL);
+    let mut from = row.from;
+    while from < row.to {
+        let count = tallest.min(row.to - from);
+        let height = tiles.height_for(count);
+        let mut group = 0;
+        while group < g.groups {
+            gather(row, group, from, count, height, patches);
+            let mut first = 0;
+            while first < per_group {
+                let (channel, len) = (group * per_group + first, S::PANEL.min(per_group - first));
+                let (weights, stride) = if len == S::PANEL {
+                    (&row.kernel.as_f32()[channel..], g.channels)
+                } else {
+                    pad(row, channel, len, S::PANEL, panel);
+                    (&*panel, S::PANEL)
+                };
+                let mut k0 = 0;
+                while k0 < k {
+                    let tile = Tile {
+                        x: patches[k0 * height..].as_ptr(),
+                        w: weights[k0 * stride..].as_ptr(),
+                        w_stride: stride,
+                        k: K_BLOCK.min(k - k0),
+                        c: sums.as_mut_ptr(),
+                        c_stride: S::PANEL,
+                        accumulate: k0 > 0,
+                    };
+                    // SAFETY: patches, weights and sums have the extents the tile reads and writes.
+                    unsafe { s.tile(height, &tile) };
+                    k0 += K_BLOCK;
                 }
+                let mut r = 0;
+                while r < count {
+                    let position = (row.batch * g.height.output + row.at) * g.width.output + from + r;
+                    let (sums, at) = (&sums[r * S::PANEL..][..len], position * g.channels + channel);
+                    // SAFETY: this position of the output belongs to this task.
+                    unsafe { row.finish.store(s, sums.as_ptr(), channel, len, &row.out, at) };
+                    r += 1;
+                }
+                first += S::PANEL;
+            }
+            group += 1;
+        }
+        from += count;
+    }
+}
+
+/// Lays the patches of `count` positions side by side as `[tap, input][height]`; what lies outside the input is zero.
+fn gather(row: &Row<'_>, group: usize, from: usize, count: usize, height: usize, out: &mut [f32]) {
+    let (g, inputs) = (row.geometry, row.kernel.inputs);
+    out[..row.kernel.taps() * inputs * height].fill(0.0);
+    let (high, top) = g.height.taps(row.at);
+    for r in 0..count {
+        let (wide, left) = g.width.taps(from + r);
+        for kh in high.clone() {
+            let line = row.batch * g.height.input + (top + kh as isize) as usize;
+            for kw in wide.clone() {
+                let pixel = line * g.width.input + (left + kw as isize) as usize;
+                let x = &row.x[pixel * g.inputs + group * inputs..][..inputs];
+                let out = &mut out[(kh * g.width.kernel + kw) * inputs * height + r..];
+                out.iter_mut().step_by(height).zip(x).for_each(|(out, &x)| *out = x);
             }
         }
     }
-    let sums = &mut sums[c..c + (N - 1) * S::LANES + len];
-    for (v, &acc) in acc.iter().enumerate() {
-        // SAFETY: as for the weights.
-        unsafe {
-            let to = sums.as_mut_ptr().add(v * S::LANES);
-            if len == S::LANES { s.store(to, acc) } else { s.store_some(to, acc, len) };
-        }
+}
+
+/// Copies the last channels of a group as a panel padded with zeros.
+fn pad(row: &Row<'_>, channel: usize, len: usize, width: usize, panel: &mut [f32]) {
+    let weights = row.kernel.as_f32().chunks_exact(row.kernel.channels);
+    for (out, weights) in panel.chunks_exact_mut(width).zip(weights) {
+        out[..len].copy_from_slice(&weights[channel..channel + len]);
+        out[len..].fill(0.0);
     }
 }

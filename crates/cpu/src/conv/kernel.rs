@@ -7,6 +7,7 @@ use crate::epilogue::{BoundEpilogue, Finish};
 use crate::memory::{Output, ScratchNeed};
 use crate::program::{Bind, Fault, Kernel, Launch, Operand, Target};
 use crate::simd::Isa;
+use crate::simd::tile::TileShape;
 use crate::weights::ConvKernel;
 use mynah_device::DeviceError;
 use mynah_graph::{Conv2d, Epilogue};
@@ -29,6 +30,7 @@ pub(super) struct Row<'a> {
     pub(super) geometry: &'a Geometry,
     pub(super) x: &'a [f32],
     pub(super) kernel: &'a ConvKernel,
+    pub(super) tiles: TileShape,
     pub(super) finish: Finish<'a>,
     pub(super) out: Output<'a, f32>,
     pub(super) batch: usize,
@@ -116,27 +118,30 @@ impl Kernel for Conv {
     }
 
     fn scratch(&self) -> ScratchNeed {
-        ScratchNeed { shared: 0, private: 4 * self.geometry.channels }
+        let tiles = TileShape::of(self.isa);
+        let k = self.kernel.taps() * self.kernel.inputs;
+        let general = k * (tiles.tallest() + tiles.panel) + tiles.tallest() * tiles.panel;
+        ScratchNeed { shared: 0, private: 4 * if self.is_depthwise() { self.geometry.channels } else { general } }
     }
 
     fn run(&self, launch: &Launch<'_>) -> Result<(), Fault> {
         let (g, x, finish) = (&self.geometry, launch.read(&self.x), self.epilogue.at(launch));
-        let out = launch.output(&self.out);
+        let (out, tiles) = (launch.output(&self.out), TileShape::of(self.isa));
         let stretches = g.width.output.div_ceil(self.stretch);
         launch.pool().run(g.batch * g.height.output * stretches, &|task| {
             let (line, from) = (task.index / stretches, task.index % stretches * self.stretch);
             let (batch, at) = (line / g.height.output, line % g.height.output);
             let to = g.width.output.min(from + self.stretch);
-            let row = Row { geometry: g, x, kernel: &self.kernel, finish, out, batch, at, from, to };
+            let row = Row { geometry: g, x, kernel: &self.kernel, tiles, finish, out, batch, at, from, to };
             let private = launch.scratch().private(task.thread);
             // SAFETY: the private part belongs to this thread, stretches are disjoint, the isa was checked by the
             // device.
             unsafe {
-                let sums = private.slice(0..g.channels);
+                let scratch = private.slice(0..private.len());
                 if self.is_depthwise() {
-                    depthwise_row(self.isa, &row, sums);
+                    depthwise_row(self.isa, &row, scratch);
                 } else {
-                    general_row(self.isa, &row, sums);
+                    general_row(self.isa, &row, scratch);
                 }
             }
         })?;

@@ -107,6 +107,16 @@ dispatch! {
 }
 
 #[inline(always)]
+fn of<S: Simd>(s: S, op: BinaryOp, a: S::F, b: S::F) -> S::F {
+    match op {
+        BinaryOp::Add => s.add(a, b),
+        BinaryOp::Sub => s.sub(a, b),
+        BinaryOp::Mul => s.mul(a, b),
+        BinaryOp::Div => s.div(a, b),
+    }
+}
+
+#[inline(always)]
 unsafe fn combine_body<S: Simd>(
     s: S,
     op: BinaryOp,
@@ -116,25 +126,19 @@ unsafe fn combine_body<S: Simd>(
     y: *mut f32,
     n: usize,
 ) {
-    let of = |a: S::F, b: S::F| match op {
-        BinaryOp::Add => s.add(a, b),
-        BinaryOp::Sub => s.sub(a, b),
-        BinaryOp::Mul => s.mul(a, b),
-        BinaryOp::Div => s.div(a, b),
-    };
     // SAFETY: the caller's pointers cover n elements, or one of `b`.
     unsafe {
         let single = if n > 0 { s.splat(*b) } else { s.zero() };
         let mut i = 0;
         while i + S::LANES <= n {
             let b = if whole { s.load(b.add(i)) } else { single };
-            s.store(y.add(i), of(s.load(a.add(i)), b));
+            s.store(y.add(i), of(s, op, s.load(a.add(i)), b));
             i += S::LANES;
         }
         let rest = n - i;
         if rest > 0 {
             let b = if whole { s.load_some(b.add(i), rest) } else { single };
-            s.store_some(y.add(i), of(s.load_some(a.add(i), rest), b), rest);
+            s.store_some(y.add(i), of(s, op, s.load_some(a.add(i), rest), b), rest);
         }
     }
 }

@@ -62,20 +62,24 @@ dispatch! {
 }
 
 #[inline(always)]
-unsafe fn apply_body<S: Simd>(s: S, f: Function, x: *const f32, y: *mut f32, n: usize) {
-    let of = |x: S::F| match f {
+fn of<S: Simd>(s: S, f: Function, x: S::F) -> S::F {
+    match f {
         Function::Activate(f) => activate(s, f, x),
         Function::Scale(factor) => s.mul(x, s.splat(factor)),
-    };
+    }
+}
+
+#[inline(always)]
+unsafe fn apply_body<S: Simd>(s: S, f: Function, x: *const f32, y: *mut f32, n: usize) {
     // SAFETY: the caller's pointers cover n elements.
     unsafe {
         let mut i = 0;
         while i + S::LANES <= n {
-            s.store(y.add(i), of(s.load(x.add(i))));
+            s.store(y.add(i), of(s, f, s.load(x.add(i))));
             i += S::LANES;
         }
         if i < n {
-            s.store_some(y.add(i), of(s.load_some(x.add(i), n - i)), n - i);
+            s.store_some(y.add(i), of(s, f, s.load_some(x.add(i), n - i)), n - i);
         }
     }
 }

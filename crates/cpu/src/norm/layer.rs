@@ -72,26 +72,23 @@ unsafe fn normalise_body<S: Simd>(
     // SAFETY: the caller's pointers cover n elements, and so do the slices.
     unsafe {
         // Two passes: the mean first, then the squares about it, so that a large mean costs no digits.
-        let mean = if bias.is_some() { sum_of(s, x, n, |x| x) / n as f32 } else { 0.0 };
+        let mean = if bias.is_some() { sum_of(s, x, n, #[inline(always)] |x| x) / n as f32 } else { 0.0 };
         let middle = s.splat(mean);
-        let squares = sum_of(s, x, n, |x| {
-            let d = s.sub(x, middle);
-            s.mul(d, d)
-        });
+        let squares = sum_of(s, x, n, #[inline(always)] |x| s.mul(s.sub(x, middle), s.sub(x, middle)));
         let inverse = s.splat(1.0 / (squares / n as f32 + eps).sqrt());
-        let of = |x: S::F, gain: S::F, bias: S::F| s.fma(s.mul(s.sub(x, middle), inverse), gain, bias);
         let (gain, bias) = (gain.as_ptr(), bias.map(<[f32]>::as_ptr));
         let mut i = 0;
         while i + S::LANES <= n {
-            let bias = bias.map_or(s.zero(), |b| s.load(b.add(i)));
-            s.store(y.add(i), of(s.load(x.add(i)), s.load(gain.add(i)), bias));
+            let z = s.mul(s.sub(s.load(x.add(i)), middle), inverse);
+            let bias = if let Some(bias) = bias { s.load(bias.add(i)) } else { s.zero() };
+            s.store(y.add(i), s.fma(z, s.load(gain.add(i)), bias));
             i += S::LANES;
         }
         let rest = n - i;
         if rest > 0 {
-            let bias = bias.map_or(s.zero(), |b| s.load_some(b.add(i), rest));
-            let y_rest = of(s.load_some(x.add(i), rest), s.load_some(gain.add(i), rest), bias);
-            s.store_some(y.add(i), y_rest, rest);
+            let z = s.mul(s.sub(s.load_some(x.add(i), rest), middle), inverse);
+            let bias = if let Some(bias) = bias { s.load_some(bias.add(i), rest) } else { s.zero() };
+            s.store_some(y.add(i), s.fma(z, s.load_some(gain.add(i), rest), bias), rest);
         }
     }
 }

@@ -51,19 +51,18 @@ unsafe fn softmax_body<S: Simd>(s: S, log: bool, x: *const f32, y: *mut f32, n: 
     // SAFETY: the caller's pointers cover n elements.
     unsafe {
         let top = s.splat(largest(s, x, n));
-        let sum = sum_of(s, x, n, |x| exp(s, s.sub(x, top)));
+        let sum = sum_of(s, x, n, #[inline(always)] |x| exp(s, s.sub(x, top)));
         let (shift, factor) = (s.splat(sum.ln()), s.splat(1.0 / sum));
-        let of = |x: S::F| {
-            let d = s.sub(x, top);
-            if log { s.sub(d, shift) } else { s.mul(exp(s, d), factor) }
-        };
         let mut i = 0;
         while i + S::LANES <= n {
-            s.store(y.add(i), of(s.load(x.add(i))));
+            let d = s.sub(s.load(x.add(i)), top);
+            s.store(y.add(i), if log { s.sub(d, shift) } else { s.mul(exp(s, d), factor) });
             i += S::LANES;
         }
         if i < n {
-            s.store_some(y.add(i), of(s.load_some(x.add(i), n - i)), n - i);
+            let d = s.sub(s.load_some(x.add(i), n - i), top);
+            let d = if log { s.sub(d, shift) } else { s.mul(exp(s, d), factor) };
+            s.store_some(y.add(i), d, n - i);
         }
     }
 }

@@ -45,30 +45,38 @@ dispatch! {
     fn step(gates: &[f32], cell: &[f32], out: &mut [f32]) = step_body;
 }
 
+/// The next hidden and cell state.
+#[inline(always)]
+fn next<S: Simd>(s: S, gates: [S::F; 4], cell: S::F) -> (S::F, S::F) {
+    let [input, forget, candidate, output] = gates;
+    let kept = s.mul(sigmoid(s, input), tanh(s, candidate));
+    let cell = s.fma(sigmoid(s, forget), cell, kept);
+    (s.mul(sigmoid(s, output), tanh(s, cell)), cell)
+}
+
 #[inline(always)]
 unsafe fn step_body<S: Simd>(s: S, gates: &[f32], cell: &[f32], out: &mut [f32]) {
     let h = cell.len();
-    let (gates, cell, out) = (gates.as_ptr(), cell.as_ptr(), out.as_mut_ptr());
-    let next = |i: S::F, f: S::F, g: S::F, o: S::F, c: S::F| {
-        let c = s.fma(sigmoid(s, f), c, s.mul(sigmoid(s, i), tanh(s, g)));
-        (s.mul(sigmoid(s, o), tanh(s, c)), c)
-    };
+    let (cell, out) = (cell.as_ptr(), out.as_mut_ptr());
     // SAFETY: the extents are those of the slices.
     unsafe {
+        let (i, f) = (gates.as_ptr(), gates.as_ptr().add(h));
+        let (g, o) = (gates.as_ptr().add(2 * h), gates.as_ptr().add(3 * h));
         let mut at = 0;
         while at + S::LANES <= h {
-            let gate = |n: usize| s.load(gates.add(n * h + at));
-            let (hidden, c) = next(gate(0), gate(1), gate(2), gate(3), s.load(cell.add(at)));
+            let gates = [s.load(i.add(at)), s.load(f.add(at)), s.load(g.add(at)), s.load(o.add(at))];
+            let (hidden, c) = next(s, gates, s.load(cell.add(at)));
             s.store(out.add(at), hidden);
             s.store(out.add(h + at), c);
             at += S::LANES;
         }
-        let rest = h - at;
-        if rest > 0 {
-            let gate = |n: usize| s.load_some(gates.add(n * h + at), rest);
-            let (hidden, c) = next(gate(0), gate(1), gate(2), gate(3), s.load_some(cell.add(at), rest));
-            s.store_some(out.add(at), hidden, rest);
-            s.store_some(out.add(h + at), c, rest);
+        let n = h - at;
+        if n > 0 {
+            let (i, f) = (s.load_some(i.add(at), n), s.load_some(f.add(at), n));
+            let (g, o) = (s.load_some(g.add(at), n), s.load_some(o.add(at), n));
+            let (hidden, c) = next(s, [i, f, g, o], s.load_some(cell.add(at), n));
+            s.store_some(out.add(at), hidden, n);
+            s.store_some(out.add(h + at), c, n);
         }
     }
 }

@@ -91,8 +91,9 @@ impl Simd for Avx2 {
             let n = _mm256_cvtps_epi32(n);
             let half = _mm256_srai_epi32::<1>(n);
             let bias = _mm256_set1_epi32(127);
-            let power = |n| _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(n, bias)));
-            _mm256_mul_ps(_mm256_mul_ps(v, power(half)), power(_mm256_sub_epi32(n, half)))
+            let low = _mm256_slli_epi32::<23>(_mm256_add_epi32(half, bias));
+            let high = _mm256_slli_epi32::<23>(_mm256_add_epi32(_mm256_sub_epi32(n, half), bias));
+            _mm256_mul_ps(_mm256_mul_ps(v, _mm256_castsi256_ps(low)), _mm256_castsi256_ps(high))
         }
     }
     #[inline(always)]
@@ -131,11 +132,11 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    unsafe fn load_byte<const LANE: usize>(self, p: *const u8) -> __m256 {
+    unsafe fn load_bits<const SHIFT: u32>(self, p: *const u8, mask: i32) -> __m256 {
         unsafe {
-            let groups = _mm256_loadu_si256(p.cast());
-            let shifted = _mm256_srlv_epi32(groups, _mm256_set1_epi32(8 * LANE as i32));
-            _mm256_cvtepi32_ps(_mm256_and_si256(shifted, _mm256_set1_epi32(255)))
+            let words = _mm256_loadu_si256(p.cast());
+            let shifted = _mm256_srlv_epi32(words, _mm256_set1_epi32(SHIFT as i32));
+            _mm256_cvtepi32_ps(_mm256_and_si256(shifted, _mm256_set1_epi32(mask)))
         }
     }
 }

@@ -112,11 +112,10 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
-    unsafe fn load_byte<const LANE: usize>(self, p: *const u8) -> __m512 {
+    unsafe fn load_bits<const SHIFT: u32>(self, p: *const u8, mask: i32) -> __m512 {
         unsafe {
-            let groups = _mm512_loadu_si512(p.cast());
-            let shifted = _mm512_srlv_epi32(groups, _mm512_set1_epi32(8 * LANE as i32));
-            _mm512_cvtepi32_ps(_mm512_and_si512(shifted, _mm512_set1_epi32(255)))
+            let shifted = _mm512_srli_epi32::<SHIFT>(_mm512_loadu_si512(p.cast()));
+            _mm512_cvtepi32_ps(_mm512_and_si512(shifted, _mm512_set1_epi32(mask)))
         }
     }
 }

@@ -21,10 +21,11 @@ fn split<S: Simd>(s: S, x: S::F) -> (S::F, S::F) {
     let n = s.sub(s.fma(x, s.splat(LOG2_E), round), round);
     let r = s.fma(n, s.splat(-LN2_HIGH), x);
     let r = s.fma(n, s.splat(-LN2_LOW), r);
-    let mut p = s.splat(1.0 / 5040.0);
-    for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5] {
-        p = s.fma(p, r, s.splat(c));
-    }
+    let p = s.fma(s.splat(1.0 / 5040.0), r, s.splat(1.0 / 720.0));
+    let p = s.fma(p, r, s.splat(1.0 / 120.0));
+    let p = s.fma(p, r, s.splat(1.0 / 24.0));
+    let p = s.fma(p, r, s.splat(1.0 / 6.0));
+    let p = s.fma(p, r, s.splat(0.5));
     (n, s.fma(s.mul(p, r), r, r))
 }
 

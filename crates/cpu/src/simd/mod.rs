@@ -3,7 +3,8 @@
 //! A kernel body is an `#[inline(always)]` function generic over [`Simd`], written once; [`dispatch!`] makes a plain
 //! function of it that compiles the body under each instruction set's target features and picks one at run time.
 //! Bodies call nothing but [`Simd`] methods and other always-inlined functions, so the whole kernel ends up inside
-//! the function that carries the features. Floats never contract by themselves, so the order of operations in the
+//! the function that carries the features. A closure is a function of its own, without the features: bodies use
+//! none that touches a vector, unless it's marked `#[inline(always)]`. Floats never contract by themselves, so the order of operations in the
 //! body is the order on the machine, and a level gives the same bits whatever the tiling around it.
 
 mod level;
@@ -81,8 +82,8 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn load_f16(self, p: *const u16) -> Self::F;
     /// Reads [`Simd::LANES`] bfloat16 elements.
     unsafe fn load_bf16(self, p: *const u16) -> Self::F;
-    /// Reads [`Simd::LANES`] groups of four unsigned bytes and converts byte `LANE` of each.
-    unsafe fn load_byte<const LANE: usize>(self, p: *const u8) -> Self::F;
+    /// Reads [`Simd::LANES`] 32-bit words and converts the bits of `mask` after a shift right by `SHIFT`.
+    unsafe fn load_bits<const SHIFT: u32>(self, p: *const u8, mask: i32) -> Self::F;
 
     /// All lanes zero.
     #[inline(always)]

@@ -120,11 +120,10 @@ impl Simd for Neon {
         unsafe { vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(p))) }
     }
     #[inline(always)]
-    unsafe fn load_byte<const LANE: usize>(self, p: *const u8) -> float32x4_t {
+    unsafe fn load_bits<const SHIFT: u32>(self, p: *const u8, mask: i32) -> float32x4_t {
         unsafe {
-            let groups = vld1q_u32(p.cast());
-            let shifted = vshlq_u32(groups, vdupq_n_s32(-8 * LANE as i32));
-            vcvtq_f32_u32(vandq_u32(shifted, vdupq_n_u32(255)))
+            let shifted = vshlq_u32(vld1q_u32(p.cast()), vdupq_n_s32(-(SHIFT as i32)));
+            vcvtq_f32_u32(vandq_u32(shifted, vdupq_n_u32(mask as u32)))
         }
     }
 }

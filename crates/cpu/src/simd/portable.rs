@@ -121,8 +121,9 @@ impl Simd for Portable {
         std::array::from_fn(|i| bf16::from_bits(unsafe { p.add(i).read_unaligned() }).to_f32())
     }
     #[inline(always)]
-    unsafe fn load_byte<const LANE: usize>(self, p: *const u8) -> V {
+    unsafe fn load_bits<const SHIFT: u32>(self, p: *const u8, mask: i32) -> V {
         // SAFETY: the caller's pointer covers four bytes a lane.
-        std::array::from_fn(|i| f32::from(unsafe { *p.add(4 * i + LANE) }))
+        let words = unsafe { p.cast::<[u32; LANES]>().read_unaligned() };
+        words.map(|word| ((word >> SHIFT) as i32 & mask) as f32)
     }
 }

@@ -50,10 +50,9 @@ impl ConvKernel {
         Ok(Self { data, channels, inputs, extent })
     }
 
-    /// The weights of all output channels for one tap and input channel.
-    pub(crate) fn row(&self, tap: usize, input: usize) -> &[f32] {
-        let first = (tap * self.inputs + input) * self.channels;
-        &self.data.as_f32()[first..first + self.channels]
+    /// Positions of the kernel.
+    pub(crate) fn taps(&self) -> usize {
+        self.extent[0] * self.extent[1]
     }
 
     /// All weights.

@@ -1,14 +1,15 @@
 //! The `[N, K]` weights of matrix products, cut into panels of as many rows as a register tile is wide.
 //!
 //! Floats are interleaved (`[panel][k][lane]`), so that a tile reads them front to back. Sixteen-bit floats stay
-//! sixteen bits wide and block formats stay as they are in the file; [`Panels::chunk`] decodes them a stretch of
-//! [`K_BLOCK`] terms at a time into a buffer that stays in the cache while many rows of `x` use it. Decoded values
-//! are those of the file, exactly.
+//! sixteen bits wide, the common block formats become interleaved integers ([`LevelPanels`]) and the rest stays as it
+//! is in the file; [`Panels::chunk`] decodes a stretch of [`K_BLOCK`] terms at a time into a buffer that stays in the
+//! cache while many rows of `x` use it. Decoded values are those of the file, exactly.
 
+use super::levels::{LevelFormat, LevelPanels};
 use super::{bad, checked_row_bytes, decode};
 use crate::memory::{Buffer, Output};
 use crate::pool::Pool;
-use crate::simd::tile::{TileShape, Tiles};
+use crate::simd::tile::TileShape;
 use crate::simd::{Isa, Simd, dispatch};
 use mynah_device::{DeviceError, WeightBytes};
 use mynah_tensor::{DType, decode_row};
@@ -38,6 +39,8 @@ enum Data {
     F16(Buffer),
     /// `[panel][k][lane]` bfloat16.
     Bf16(Buffer),
+    /// Levels of a block format, interleaved.
+    Levels(LevelPanels),
     /// Rows of blocks as in the file.
     Blocks { dtype: DType, rows: Buffer, row_bytes: usize },
 }
@@ -53,6 +56,9 @@ impl Panels {
         let data = match weight.dtype {
             DType::F16 => Data::F16(interleave::<u16>(weight, n, k, width, pool, copy_row)?),
             DType::BF16 => Data::Bf16(interleave::<u16>(weight, n, k, width, pool, copy_row)?),
+            dtype if LevelFormat::of(dtype).is_some() => {
+                Data::Levels(LevelPanels::prepare(weight, n, k, width, pool)?)
+            }
             dtype if dtype.is_quantized() => {
                 let mut rows = Buffer::zeroed(weight.bytes.len(), weight.name)?;
                 rows.as_bytes_mut()[..weight.bytes.len()].copy_from_slice(weight.bytes);
@@ -71,9 +77,18 @@ impl Panels {
         self.n.div_ceil(self.width)
     }
 
+    /// The levels, for products of integers.
+    pub(crate) fn levels(&self) -> Option<&LevelPanels> {
+        match &self.data {
+            Data::Levels(levels) => Some(levels),
+            _ => None,
+        }
+    }
+
     /// How the weights are kept, for kernel names.
     pub(crate) fn kind(&self) -> &'static str {
         match &self.data {
+            Data::Levels(levels) => levels.dtype.name(),
             Data::F32(_) => "f32",
             Data::F16(_) => "f16",
             Data::Bf16(_) => "bf16",
@@ -84,6 +99,7 @@ impl Panels {
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
         match &self.data {
+            Data::Levels(levels) => levels.bytes(),
             Data::F32(b) | Data::F16(b) | Data::Bf16(b) | Data::Blocks { rows: b, .. } => b.bytes(),
         }
     }
@@ -92,7 +108,7 @@ impl Panels {
     pub(crate) fn scratch(&self) -> usize {
         match &self.data {
             Data::F32(_) => 0,
-            Data::F16(_) | Data::Bf16(_) => K_BLOCK * self.width,
+            Data::F16(_) | Data::Bf16(_) | Data::Levels(_) => K_BLOCK * self.width,
             Data::Blocks { .. } => K_BLOCK * self.width + K_BLOCK,
         }
     }
@@ -125,6 +141,10 @@ impl Panels {
                 unsafe { widen_bf16(isa, halves, &mut scratch[..len]) };
                 &scratch[..len]
             }
+            Data::Levels(levels) => {
+                levels.decode(isa, panel, k0, &mut scratch[..len]);
+                &scratch[..len]
+            }
             Data::Blocks { dtype, rows, row_bytes } => {
                 let (out, row) = scratch.split_at_mut(K_BLOCK * self.width);
                 let before = k0 / dtype.block_len() * dtype.block_bytes();
@@ -155,18 +175,24 @@ dispatch! {
 }
 
 #[inline(always)]
-unsafe fn widen_f16_body<S: Tiles>(s: S, halves: &[u16], out: &mut [f32]) {
-    for (halves, out) in halves.chunks_exact(S::LANES).zip(out.chunks_exact_mut(S::LANES)) {
-        // SAFETY: both chunks hold a vector.
-        unsafe { s.store(out.as_mut_ptr(), s.load_f16(halves.as_ptr())) };
+unsafe fn widen_f16_body<S: Simd>(s: S, halves: &[u16], out: &mut [f32]) {
+    let (n, halves, out) = (halves.len().min(out.len()), halves.as_ptr(), out.as_mut_ptr());
+    let mut i = 0;
+    while i + S::LANES <= n {
+        // SAFETY: both slices hold n elements.
+        unsafe { s.store(out.add(i), s.load_f16(halves.add(i))) };
+        i += S::LANES;
     }
 }
 
 #[inline(always)]
 unsafe fn widen_bf16_body<S: Simd>(s: S, halves: &[u16], out: &mut [f32]) {
-    for (halves, out) in halves.chunks_exact(S::LANES).zip(out.chunks_exact_mut(S::LANES)) {
-        // SAFETY: both chunks hold a vector.
-        unsafe { s.store(out.as_mut_ptr(), s.load_bf16(halves.as_ptr())) };
+    let (n, halves, out) = (halves.len().min(out.len()), halves.as_ptr(), out.as_mut_ptr());
+    let mut i = 0;
+    while i + S::LANES <= n {
+        // SAFETY: both slices hold n elements.
+        unsafe { s.store(out.add(i), s.load_bf16(halves.add(i))) };
+        i += S::LANES;
     }
 }
 
