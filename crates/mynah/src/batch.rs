@@ -6,7 +6,7 @@
 use crate::error::Error;
 use crate::pipeline::Recording;
 use crate::{Progress, TranscribeOptions, Transcriber};
-use mynah_audio::{AudioError, AudioStream, Piece};
+use mynah_audio::{AudioError, AudioStream, Piece, StreamStats};
 use mynah_text::Transcript;
 use std::collections::VecDeque;
 
@@ -16,6 +16,8 @@ pub struct Finished<K> {
     pub key: K,
     /// Its transcript, or what went wrong with it alone.
     pub result: Result<Transcript, Error>,
+    /// What decoding it met with; `None` if it could not be opened.
+    pub audio: Option<StreamStats>,
 }
 
 /// A run over many recordings.
@@ -61,7 +63,7 @@ impl Batch<'_> {
                             continue;
                         }
                         Some((key, Err(e))) => {
-                            finished(Finished { key, result: Err(e.into()) });
+                            finished(Finished { key, result: Err(e.into()), audio: None });
                             continue;
                         }
                         Some((key, Ok(audio))) => {
@@ -83,12 +85,13 @@ impl Batch<'_> {
             // Recordings that failed or have every piece in leave, in order of input.
             let mut rest = VecDeque::new();
             for slot in open {
+                let audio = Some(slot.recording.stats());
                 if let Some(e) = slot.failed {
-                    finished(Finished { key: slot.key, result: Err(e) });
+                    finished(Finished { key: slot.key, result: Err(e), audio });
                 } else if slot.recording.is_complete() {
                     done += slot.recording.seconds().0;
                     let transcript = slot.recording.finish(&self.transcriber.model);
-                    finished(Finished { key: slot.key, result: Ok(transcript) });
+                    finished(Finished { key: slot.key, result: Ok(transcript), audio });
                 } else {
                     rest.push_back(slot);
                 }

@@ -1,5 +1,8 @@
 //! The small English model that is compiled into the binary, so that the binary alone does the job.
 
+use crate::error::Error;
+use mynah_gguf::GgufFile;
+
 /// What the built-in model calls itself.
 pub const BUILTIN_NAME: &str = "mynah-ears-en";
 
@@ -11,8 +14,16 @@ pub fn has_builtin() -> bool {
     cfg!(feature = "builtin-model")
 }
 
+/// The model inside the binary as a file, for tools that look inside.
+///
+/// # Errors
+/// [`Error::NoModel`] when the binary was built without one.
+pub fn builtin_file() -> Result<GgufFile, Error> {
+    Ok(GgufFile::from_bytes(bytes().ok_or(Error::NoModel)?)?)
+}
+
 /// The model's bytes.
-pub(crate) fn bytes() -> Option<&'static [u8]> {
+fn bytes() -> Option<&'static [u8]> {
     #[cfg(feature = "builtin-model")]
     {
         Some(MODEL)

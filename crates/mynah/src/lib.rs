@@ -20,12 +20,12 @@ mod pipeline;
 mod transcriber;
 
 pub use batch::{Batch, Finished};
-pub use builtin::{BUILTIN_NAME, has_builtin};
+pub use builtin::{BUILTIN_NAME, builtin_file, has_builtin};
 pub use device::{DeviceChoice, open_device};
 pub use error::Error;
 pub use transcriber::{Options, TranscribeOptions, Transcriber};
 
-pub use mynah_audio::{AudioError, AudioStream, PieceConfig};
+pub use mynah_audio::{AudioError, AudioStream, PieceConfig, StreamStats};
 pub use mynah_device::{DeviceReport, Policy, Precision, Route};
 pub use mynah_models::parakeet::{Head, ParakeetConfig};
 pub use mynah_text::{Segment, Token, Transcript, Word};

@@ -1,7 +1,7 @@
 //! One recording on its way through: pieces of audio go to the model, what comes back is merged into a transcript.
 
 use crate::error::Error;
-use mynah_audio::{AudioStream, Piece, PieceConfig, PieceReader, SAMPLE_RATE};
+use mynah_audio::{AudioStream, Piece, PieceConfig, PieceReader, SAMPLE_RATE, StreamStats};
 use mynah_models::parakeet::{Decoded, Head, Parakeet};
 use mynah_text::{
     PieceTranscript, SegmentRules, SpanRule, Timing, Transcript, TranscriptInfo, assemble, merge_pieces,
@@ -67,6 +67,11 @@ impl Recording {
     /// Seconds read so far, and in all where known.
     pub(crate) fn seconds(&self) -> (f64, Option<f64>) {
         (self.samples as f64 / f64::from(SAMPLE_RATE), self.total)
+    }
+
+    /// What decoding the audio met with so far.
+    pub(crate) fn stats(&self) -> StreamStats {
+        self.reader.stream().stats()
     }
 
     /// Merges the pieces.

@@ -3,7 +3,7 @@
 use crate::batch::Batch;
 use crate::device::{DeviceChoice, open_device};
 use crate::error::Error;
-use crate::{Progress, builtin};
+use crate::{Progress, builtin_file};
 use mynah_audio::{AudioStream, PieceConfig};
 use mynah_device::{Policy, Precision};
 use mynah_gguf::GgufFile;
@@ -65,7 +65,7 @@ impl Transcriber {
     /// # Errors
     /// [`Error::NoModel`] when it was built without one.
     pub fn builtin(options: &Options) -> Result<Self, Error> {
-        Self::load(GgufFile::from_bytes(builtin::bytes().ok_or(Error::NoModel)?)?, options)
+        Self::load(builtin_file()?, options)
     }
 
     fn load(file: GgufFile, options: &Options) -> Result<Self, Error> {

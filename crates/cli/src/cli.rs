@@ -1,0 +1,99 @@
+//! The verbs and their flags. Help texts are written here and beside the flags; parsing is clap's.
+
+use crate::config::Config;
+use crate::exit::{Exit, Usage};
+use crate::verbs;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+/// Hears speech on the machine you own.
+///
+/// Words from recordings with NVIDIA Parakeet models, on the CPU, with nothing else installed.
+#[derive(Parser, Debug)]
+#[command(name = "mynah", version, max_term_width = 110, after_help = EXAMPLES, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  mynah transcribe talk.mp3
+  mynah transcribe -m parakeet.gguf -f srt,vtt -o '{dir}/{stem}.{ext}' talks/ --recursive
+  mynah convert parakeet-tdt-0.6b-v3.nemo parakeet.gguf --type q8_0
+  mynah inspect parakeet.gguf
+
+Every flag can be set as MYNAH_FLAG in the environment (MYNAH_MODEL, MYNAH_THREADS) and in the config file
+(mynah/config.toml in the XDG config folder); a flag beats the environment, which beats the file.
+Exit codes: 0 ok, 1 failure, 2 usage, 3 some inputs failed, 130 interrupted.";
+
+/// What can be done.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Print or write what is said in recordings
+    #[command(after_help = verbs::transcribe::EXAMPLES)]
+    Transcribe(verbs::transcribe::Transcribe),
+    /// Show what is in a GGUF file and the memory it needs
+    Inspect(verbs::inspect::Inspect),
+    /// Make a GGUF of a NeMo archive, a Hugging Face folder, or of random weights
+    #[command(after_help = verbs::convert::EXAMPLES)]
+    Convert(verbs::convert::Convert),
+    /// Change the types of a GGUF's tensors
+    #[command(after_help = verbs::quantize::EXAMPLES)]
+    Quantize(verbs::quantize::Quantize),
+    /// Measure speed and memory
+    Bench(verbs::bench::Bench),
+    /// Measure word error rates over a list of recordings with known words
+    #[command(after_help = verbs::wer::EXAMPLES)]
+    Wer(verbs::wer::Wer),
+    /// Show where and how far fast results part from exact ones
+    Drift(verbs::drift::Drift),
+    /// Check every op of a device against the reference
+    Ops(verbs::ops::Ops),
+    /// Show what Mynah found on this machine
+    Doctor(verbs::doctor::Doctor),
+    /// Print a completion script for a shell
+    Completions(verbs::completions::Completions),
+}
+
+/// What the command line asked for.
+pub(crate) enum Parsed {
+    /// A verb.
+    Command(Box<Command>),
+    /// Help or version, or a complaint; printed already.
+    Done(Exit),
+}
+
+/// The whole command with defaults as clap knows them.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Parses the arguments; values that they lack come from the environment, then from `config`.
+///
+/// # Errors
+/// A config file that names unknown flags, or a terminal that can't be written to.
+pub(crate) fn parse(config: &Config) -> anyhow::Result<Parsed> {
+    let command = config.apply(command())?;
+    let matches = match command.try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => {
+            error.print()?;
+            if let Some(hint) = config.blame(&error) {
+                crate::notes::raw(&hint);
+            }
+            let exit = if error.exit_code() == 0 { Exit::Success } else { Exit::Usage };
+            return Ok(Parsed::Done(exit));
+        }
+    };
+    let cli = Cli::from_arg_matches(&matches).map_err(|e| Usage::plain(e.to_string()))?;
+    Ok(Parsed::Command(Box::new(cli.command)))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_flags_are_sound() {
+        super::command().debug_assert();
+        super::Config::default().apply(super::command()).unwrap().debug_assert();
+    }
+}

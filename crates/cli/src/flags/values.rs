@@ -1,0 +1,91 @@
+//! Values of flags that need more than a number: each parser says what would have been right.
+
+use mynah::{Head, Precision};
+use mynah_tensor::DType;
+use mynah_text::Format;
+use std::str::FromStr;
+
+/// What `--attention` asks for: `None` is full, else frames to the left and right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Attention(pub(crate) Option<[usize; 2]>);
+
+impl FromStr for Attention {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "give full, or local:LEFT,RIGHT such as local:128,128".to_owned();
+        if text == "full" {
+            return Ok(Self(None));
+        }
+        let (left, right) = text.strip_prefix("local:").and_then(|w| w.split_once(',')).ok_or_else(wrong)?;
+        // More frames than a day of audio has; beyond it sums of the two sides could overflow somewhere below.
+        let side = |s: &str| s.trim().parse::<usize>().ok().filter(|n| *n <= 1 << 24).ok_or_else(wrong);
+        Ok(Self(Some([side(left)?, side(right)?])))
+    }
+}
+
+pub(super) fn head(text: &str) -> Result<Head, String> {
+    let all = [Head::Ctc, Head::Rnnt, Head::Tdt];
+    let found = all.into_iter().find(|h| h.name().eq_ignore_ascii_case(text));
+    found.ok_or_else(|| "the heads are ctc, rnnt and tdt".into())
+}
+
+pub(crate) fn precision(text: &str) -> Result<Precision, String> {
+    match text {
+        "exact" => Ok(Precision::Exact),
+        "fast" => Ok(Precision::Fast),
+        _ => Err("give exact or fast".into()),
+    }
+}
+
+pub(super) fn format(text: &str) -> Result<Format, String> {
+    text.parse().map_err(|e: mynah_text::TextError| e.to_string())
+}
+
+/// Seconds of a piece: 0 for whole, else at least 4, below which context would fill a piece.
+pub(super) fn chunk(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds == 0.0 || (seconds >= 4.0 && seconds.is_finite()) => Ok(seconds),
+        _ => Err("give seconds, at least 4, or 0 for the whole".into()),
+    }
+}
+
+pub(crate) fn positive(text: &str) -> Result<f64, String> {
+    let seconds = text.parse::<f64>().ok().filter(|s| s.is_finite() && *s > 0.0);
+    seconds.ok_or_else(|| "give seconds above 0".into())
+}
+
+/// A tensor type by its name, in any case.
+pub(crate) fn element_type(text: &str) -> Result<DType, String> {
+    text.parse().map_err(|_| "the types are F32, F16, BF16, Q8_0, Q4_0, Q5_0, Q4_K, Q5_K and Q6_K".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attention_is_full_or_two_sides() {
+        assert_eq!("full".parse(), Ok(Attention(None)));
+        assert_eq!("local:128,64".parse(), Ok(Attention(Some([128, 64]))));
+        for wrong in ["local", "local:3", "local:a,b", "local:-1,2", "128,128", "local:99999999999,1"] {
+            assert!(wrong.parse::<Attention>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn pieces_have_a_shortest_length() {
+        assert_eq!(chunk("0"), Ok(0.0));
+        assert_eq!(chunk("4"), Ok(4.0));
+        for wrong in ["3.9", "-1", "nan", "inf", "x"] {
+            assert!(chunk(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn names_are_known_in_any_case() {
+        assert_eq!(element_type("q8_0"), Ok(DType::Q8_0));
+        assert_eq!(head("TDT"), Ok(Head::Tdt));
+        assert!(element_type("q9").is_err() && head("aed").is_err() && precision("slow").is_err());
+    }
+}

@@ -1,0 +1,130 @@
+//! `mynah inspect`: what is in a GGUF file, which family it is, and the memory it will need.
+
+use crate::exit::Exit;
+use crate::{ears, out, units};
+use clap::Args;
+use mynah::DeviceChoice;
+use mynah_gguf::GgufFile;
+use mynah_gguf::inspect::Inspection;
+use mynah_models::ModelError;
+use mynah_models::parakeet::{MemoryEstimate, ParakeetConfig, estimate};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+/// Flags of `mynah inspect`.
+#[derive(Args, Debug)]
+pub(crate) struct Inspect {
+    /// A GGUF file; without it the model inside the binary
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Lengths of pieces that memory is told for: what the field quotes, the default piece, a long one.
+const SECONDS: [f64; 3] = [11.0, 60.0, 300.0];
+
+/// What Mynah makes of a file.
+enum Family {
+    Parakeet {
+        config: Box<ParakeetConfig>,
+        memory: Vec<(f64, MemoryEstimate)>,
+    },
+    /// Not a model that runs here, and why.
+    Other(String),
+}
+
+impl Inspect {
+    /// Runs the verb.
+    ///
+    /// # Errors
+    /// A file that can't be read. A sound file of a foreign family is no error.
+    pub(crate) fn run(&self) -> anyhow::Result<Exit> {
+        let file = ears::file(self.file.as_deref())?;
+        let inspection = Inspection::new(&file);
+        let family = family(&file)?;
+        if self.json {
+            let mut value = serde_json::to_value(&inspection)?;
+            value["model"] = json_of(&family);
+            out::write_json(&value)?;
+        } else {
+            out::write(&format!("{}\n{inspection}", text_of(&family)))?;
+        }
+        Ok(Exit::Success)
+    }
+}
+
+fn family(file: &GgufFile) -> anyhow::Result<Family> {
+    // Memory does not depend on threads.
+    let device = mynah::open_device(DeviceChoice::Cpu, Some(1))?;
+    let found = || -> Result<Family, ModelError> {
+        let config = Box::new(ParakeetConfig::read(file)?);
+        let memory: Result<_, ModelError> =
+            SECONDS.iter().map(|&s| Ok((s, estimate(file, &config, device.as_ref(), s)?))).collect();
+        Ok(Family::Parakeet { memory: memory?, config })
+    };
+    Ok(found().unwrap_or_else(|reason| Family::Other(reason.to_string())))
+}
+
+fn heads(config: &ParakeetConfig) -> Vec<&'static str> {
+    config.heads_available().iter().map(|head| head.name()).collect()
+}
+
+fn text_of(family: &Family) -> String {
+    let (config, memory) = match family {
+        Family::Other(reason) => return format!("family        none that runs here: {reason}\n"),
+        Family::Parakeet { config, memory } => (config, memory),
+    };
+    let mut text = String::from("family        Parakeet, speech to text\n");
+    // Writing to a String can't fail.
+    let _ = writeln!(text, "heads         {}", heads(config).join(", "));
+    let _ = writeln!(
+        text,
+        "encoder       {} layers of {}, {} heads, {} mel bands, {} pieces",
+        config.layers, config.d_model, config.heads, config.mel.n_mels, config.vocabulary
+    );
+    let attention = match config.window {
+        None => "full".to_owned(),
+        Some([left, right]) => format!("local, {left} frames back and {right} ahead"),
+    };
+    let _ = writeln!(text, "attention     {attention}");
+    for (seconds, need) in memory {
+        let total = units::bytes(need.total());
+        let [weights, arena, audio] = [need.weights, need.arena, need.audio].map(units::bytes);
+        let parts = format!("(weights {weights}, activations {arena}, audio {audio})");
+        let _ = writeln!(text, "memory        {total} for pieces of {seconds} s {parts}");
+    }
+    text
+}
+
+fn json_of(family: &Family) -> Value {
+    match family {
+        Family::Other(reason) => json!({ "family": null, "reason": reason }),
+        Family::Parakeet { config, memory } => {
+            let need = |(seconds, need): &(f64, MemoryEstimate)| {
+                json!({
+                    "seconds": seconds,
+                    "weights": need.weights,
+                    "activations": need.arena,
+                    "audio": need.audio,
+                    "total": need.total(),
+                })
+            };
+            json!({
+                "family": "parakeet",
+                "task": "transcribe",
+                "heads": heads(config),
+                "layers": config.layers,
+                "d_model": config.d_model,
+                "attention_heads": config.heads,
+                "mel_bands": config.mel.n_mels,
+                "pieces": config.vocabulary,
+                "attention_window": config.window,
+                "memory": memory.iter().map(need).collect::<Vec<_>>(),
+            })
+        }
+    }
+}
