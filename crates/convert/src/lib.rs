@@ -1,1 +1,36 @@
-//! NeMo archives and Hugging Face folders to GGUF, and quantisation.
+//! Models from elsewhere to GGUF, GGUF to other types, and random models of exact shapes.
+//!
+//! ```text
+//! .nemo archive ────┐
+//! Hugging Face folder├─► Checkpoint ─► rules choose types ─► GGUF in parakeet.cpp's layout
+//! random shape ─────┘                        ▲
+//! GGUF ──────────────────────────────────────┘
+//! ```
+//!
+//! [`convert`] finds out what its input is ([`sniff`]); [`quantize`] changes the types of a GGUF; [`random_model`] makes
+//! weights for measuring without any download. All three write through the same rules ([`Rules`]) and return a
+//! [`Report`]. No code of a checkpoint is ever run, and tensors stay in mapped files until their turn comes.
+
+mod bytes;
+mod convert;
+mod emit;
+mod error;
+pub mod hf;
+pub mod nemo;
+pub mod parakeet;
+pub mod quantize;
+pub mod random;
+mod sentencepiece;
+mod settings;
+mod sniff;
+mod source;
+mod yaml;
+
+pub use convert::{ConvertReport, Options, convert, random_model};
+pub use emit::Progress;
+pub use error::ConvertError;
+pub use quantize::{Glob, Layout, Reason, Report, Rules, TensorReport, quantize};
+pub use sentencepiece::SentencePieceError;
+pub use settings::ConfigError;
+pub use sniff::{InputKind, sniff};
+pub use source::{Source, Tensor};

@@ -1,0 +1,63 @@
+//! Errors of the three commands; readers have their own, which these wrap with the file's name.
+
+use std::io;
+use std::path::PathBuf;
+
+use mynah_gguf::GgufError;
+use mynah_tensor::DType;
+
+use crate::hf::HfError;
+use crate::nemo::NemoError;
+use crate::random::UnknownShape;
+
+/// Why a conversion failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConvertError {
+    /// The input cannot be looked at.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The input.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The input is nothing that is read here.
+    #[error("{}: {what}", path.display())]
+    UnknownInput {
+        /// The input.
+        path: PathBuf,
+        /// What it looks like and what would do.
+        what: &'static str,
+    },
+    /// A `.nemo` archive is broken, hostile or of another model.
+    #[error("{}: {source}", path.display())]
+    Nemo {
+        /// The archive.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<NemoError>,
+    },
+    /// A Hugging Face folder is broken or of another model.
+    #[error("{}: {source}", path.display())]
+    Hf {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<HfError>,
+    },
+    /// Reading or writing GGUF.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
+    /// No such random model.
+    #[error(transparent)]
+    Shape(#[from] UnknownShape),
+    /// A target type that can only be read.
+    #[error("tensors can be read as {dtype} but not written; F32 F16 BF16 Q8_0 Q4_0 Q5_0 Q4_K Q5_K Q6_K can")]
+    Encoder {
+        /// The type asked for.
+        dtype: DType,
+    },
+    /// The threads asked for cannot be started.
+    #[error("starting threads: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+}
