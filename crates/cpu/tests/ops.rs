@@ -5,13 +5,14 @@
 use mynah_cpu::{CpuDevice, CpuOptions, SimdLevel};
 use mynah_device::{Device, Policy};
 use mynah_lab::{CaseResult, OpCase, Report, Status, cases, generated, invariance, run_case, run_planned};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-fn suite() -> Vec<OpCase> {
+/// Shared by the tests, so that each reference is computed once.
+static SUITE: LazyLock<Vec<OpCase>> = LazyLock::new(|| {
     let mut all = cases().unwrap();
     all.extend(generated(3, 400).unwrap());
     all
-}
+});
 
 fn open(level: SimdLevel, threads: usize) -> Arc<dyn Device> {
     Arc::new(CpuDevice::new(CpuOptions { threads: Some(threads), simd: Some(level) }).unwrap())
@@ -23,11 +24,11 @@ fn policies() -> [(&'static str, Policy); 2] {
 
 /// Runs the suite at every level under both policies and fails with the tables of those that fail.
 fn conforms(run: impl Fn(&OpCase, Arc<dyn Device>, &Policy) -> CaseResult) {
-    let (suite, mut failed) = (suite(), String::new());
+    let mut failed = String::new();
     for level in SimdLevel::available() {
         let device = open(level, 2);
         for (name, policy) in policies() {
-            let results = suite.iter().map(|case| run(case, Arc::clone(&device), &policy)).collect();
+            let results = SUITE.iter().map(|case| run(case, Arc::clone(&device), &policy)).collect();
             let report = Report { title: format!("{level:?}, {name}"), results };
             if report.failures().count() + report.unsupported().count() > 0 {
                 failed.push_str(&report.to_string());
@@ -49,10 +50,10 @@ fn planned_runs_agree_with_the_reference() {
 
 #[test]
 fn bytes_depend_on_nothing_but_the_inputs() {
-    let (suite, mut failed) = (suite(), Vec::new());
+    let mut failed = Vec::new();
     for level in SimdLevel::available() {
         for (name, policy) in policies() {
-            let checks = invariance::check(&suite, &|threads| open(level, threads), &policy);
+            let checks = invariance::check(&SUITE, &|threads| open(level, threads), &policy);
             let bad = checks.into_iter().filter(|c| c.status != Status::Passed);
             failed.extend(bad.map(|c| format!("{level:?}, {name}: {}: {}: {:?}", c.kind, c.case, c.status)));
         }

@@ -58,11 +58,12 @@ pub(super) fn log_softmax(x: &Tensor64) -> Vec<f64> {
 }
 
 pub(super) fn argmax(x: &Tensor64) -> Vec<f64> {
+    // What is no number is never the largest; a row without numbers gives 0.
     let first_largest = |row: &[f64]| {
-        let mut best = 0;
-        for (i, v) in row.iter().enumerate() {
-            if *v > row[best] {
-                best = i;
+        let (mut best, mut top) = (0, f64::NEG_INFINITY);
+        for (i, &v) in row.iter().enumerate() {
+            if v > top {
+                (best, top) = (i, v);
             }
         }
         best as f64
@@ -172,5 +173,7 @@ mod tests {
         let y = evaluate(Op::Argmax, &[&t([3, 3], &[1., 9., 9., -3., -4., -5., 2., 2., 2.])]).unwrap();
         assert_eq!(y, t([3], &[1., 0., 0.]));
         assert!(evaluate(Op::Argmax, &[&t([3, 0], &[])]).is_err());
+        let y = evaluate(Op::Argmax, &[&t([2, 2], &[f64::NAN, -1., f64::NAN, f64::NAN])]).unwrap();
+        assert_eq!(y.data, [1., 0.]);
     }
 }

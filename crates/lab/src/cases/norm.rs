@@ -94,18 +94,19 @@ pub(super) fn cases() -> Cases {
     all.push(argmax("vector", &[33], normal)?);
     all.push(argmax("equal-rows", &[9, 70], Fill::EqualRows)?);
     all.push(argmax("negative", &[4, 70], Fill::Within(-9.0, -8.0))?);
-    all.push(ties()?);
+    all.push(ties("ties", 9.0)?);
+    all.push(ties("no-number", f32::NAN)?);
     Ok(all)
 }
 
-/// The largest element stands twice in each row, at places that fall into different lanes and blocks of any kernel.
-fn ties() -> Result<OpCase, LabError> {
+/// One value stands twice in each row, at places that fall into different lanes and blocks of any kernel.
+fn ties(tag: &str, value: f32) -> Result<OpCase, LabError> {
     let (rows, width) = (40, 133);
-    let mut b = CaseBuilder::new("argmax", &format!("ties/{rows}x{width}"));
+    let mut b = CaseBuilder::new("argmax", &format!("{tag}/{rows}x{width}"));
     let mut data: Vec<f32> = (0..rows * width).map(|_| b.rng.normal()).collect();
     for row in data.chunks_mut(width) {
         let places = [b.rng.below(width), b.rng.below(width)];
-        places.into_iter().for_each(|i| row[i] = 9.0);
+        places.into_iter().for_each(|i| row[i] = value);
     }
     let x = b.given("x", Shape::from([rows, width]), Elements::F32(data));
     let y = b.op(Op::Argmax, &[x]);
