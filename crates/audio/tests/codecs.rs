@@ -1,4 +1,5 @@
 //! Every container and codec against the clip they were made from (`fixtures/audio/make.py`).
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Log-mel features against NeMo's `FilterbankFeatures` (`fixtures/audio/make.py`).
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! Bytes nobody meant as audio, and audio somebody damaged: an error or samples, never a panic, a hang, or memory out of
 //! proportion.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Cutting long audio: coverage, tiling, bounds, and where the cuts fall.
+#![allow(clippy::unwrap_used)]
 
 use mynah_audio::{AudioError, Cut, Piece, PieceConfig, PieceReader, speech_activity};
 use proptest::prelude::*;
@@ -159,7 +160,7 @@ fn memory_is_bounded() {
         type Item = Result<Vec<f32>, AudioError>;
         fn next(&mut self) -> Option<Self::Item> {
             self.left = self.left.checked_sub(1)?;
-            let quiet = self.left % 11 == 0;
+            let quiet = self.left.is_multiple_of(11);
             Some(Ok((0..16_000).map(|_| self.noise.next() * if quiet { 1e-3 } else { 0.3 }).collect()))
         }
     }

@@ -1,4 +1,5 @@
 //! Quality, timing and length of the resampler.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

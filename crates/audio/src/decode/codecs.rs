@@ -50,6 +50,7 @@ impl CodecReader {
     /// Probes the input, picks its default audio track and makes a decoder for it.
     pub(super) fn new(input: Input) -> Result<Self, AudioError> {
         let name = input.name.clone();
+        let bytes = input.byte_len();
         let mut hint = Hint::new();
         if let Some(extension) = &input.extension {
             hint.with_extension(extension);
@@ -75,7 +76,9 @@ impl CodecReader {
             }
             Err(_) => return Err(AudioError::NotAudio { name, found: String::new() }),
         };
-        let Choice { track, decoder, gapless, info } = choose_track(&*format, &name)?;
+        let Choice { track, decoder, gapless, mut info } = choose_track(&*format, &name)?;
+        let most = bytes.map_or(u64::MAX, |bytes| bytes.saturating_mul(MAX_FRAMES_PER_BYTE));
+        info.frames = info.frames.filter(|&frames| frames <= most);
         Ok(Self {
             name,
             format,
@@ -233,8 +236,15 @@ fn packet_frames(format: &dyn FormatReader, track: u32, duration: Duration, rate
     u64::try_from(numerator / u128::from(base.denom.get())).unwrap_or(u64::MAX)
 }
 
-/// More channels than any recording has; decoders allocate for each.
+/// More channels than any recording has.
 const MAX_CHANNELS: usize = 256;
+
+/// Most samples, over all channels, of one packet; decoders allocate for as many as the header claims. Real packets have
+/// up to 65 536 frames (FLAC) and rarely more than two channels.
+const MAX_PACKET_SAMPLES: u64 = 1 << 20;
+
+/// Frames that a byte of a file can stand for, at the very most (FLAC of digital silence comes to some hundred).
+const MAX_FRAMES_PER_BYTE: u64 = 4096;
 
 /// A track and what is needed to decode it.
 struct Choice {
@@ -254,8 +264,9 @@ fn choose_track(format: &dyn FormatReader, name: &str) -> Result<Choice, AudioEr
     for track in tracks {
         let Some(params) = track.codec_params.as_ref().and_then(|p| p.audio()) else { continue };
         let channels = params.channels.as_ref().map_or(0, symphonia::core::audio::Channels::count);
-        if channels > MAX_CHANNELS {
-            let reason = format!("{channels} channels");
+        let frames = params.max_frames_per_packet.unwrap_or(0);
+        if channels > MAX_CHANNELS || frames.saturating_mul(channels as u64) > MAX_PACKET_SAMPLES {
+            let reason = format!("{channels} channels, {frames} frames a packet");
             return Err(AudioError::BadHeader { name: name.into(), container: "container", reason });
         }
         let gapless = Gapless::of(track, params.codec);

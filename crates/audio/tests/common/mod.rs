@@ -1,5 +1,5 @@
 //! What the tests share: fixtures, and measures of how alike two signals are.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::path::PathBuf;
 
