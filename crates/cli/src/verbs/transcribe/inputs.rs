@@ -28,6 +28,8 @@ impl Input {
 pub(super) struct Gathered {
     /// In the order of the arguments; a folder's recordings by name.
     pub(super) inputs: Vec<Input>,
+    /// Whether there could be several, whatever a folder happened to hold.
+    pub(super) several: bool,
     /// Folders that give nothing.
     pub(super) failures: Vec<anyhow::Error>,
 }
@@ -41,7 +43,8 @@ const EXTENSIONS: [&str; 20] = [
 
 /// Resolves the arguments. A file is taken whatever it is called; whether it can be opened shows later.
 pub(super) fn gather(arguments: &[PathBuf], recursive: bool) -> Gathered {
-    let mut gathered = Gathered { inputs: Vec::new(), failures: Vec::new() };
+    let several = arguments.len() > 1 || arguments.iter().any(|a| a.is_dir());
+    let mut gathered = Gathered { inputs: Vec::new(), several, failures: Vec::new() };
     for argument in arguments {
         if argument.as_os_str() == "-" {
             gathered.inputs.push(Input { name: "stdin".into(), path: None });

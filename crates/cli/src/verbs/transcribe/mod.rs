@@ -81,7 +81,7 @@ impl Transcribe {
         for failure in &gathered.failures {
             crate::failure::print(failure);
         }
-        let (work, skipped) = outputs::decide(gathered.inputs, &self.render)?;
+        let (work, skipped) = outputs::decide(gathered.inputs, gathered.several, &self.render)?;
         run::run(self, &work, run::Before { failed, skipped }, debug)
     }
 }

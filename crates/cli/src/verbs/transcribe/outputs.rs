@@ -23,11 +23,15 @@ pub(super) enum Target {
     Files(Vec<(Format, PathBuf)>),
 }
 
-/// Decides formats and targets. Gives what is to be done, and the recordings whose files an earlier run finished.
+/// Decides formats and targets; `named` is whether results on standard output need names. Gives what is to be done, and the recordings whose files an earlier run finished.
 ///
 /// # Errors
 /// [`Usage`] for flags that don't fit each other.
-pub(super) fn decide(inputs: Vec<Input>, flags: &RenderFlags) -> anyhow::Result<(Vec<Work>, Vec<Input>)> {
+pub(super) fn decide(
+    inputs: Vec<Input>,
+    named: bool,
+    flags: &RenderFlags,
+) -> anyhow::Result<(Vec<Work>, Vec<Input>)> {
     let output = flags.output.as_deref().filter(|o| *o != "-");
     let formats = formats(flags, output);
     let Some(output) = output else {
@@ -35,7 +39,6 @@ pub(super) fn decide(inputs: Vec<Input>, flags: &RenderFlags) -> anyhow::Result<
             let hint = "-o '{dir}/{stem}.{ext}' writes them beside the input, -o FOLDER/ into a folder";
             return Err(Usage::new("several formats don't fit on standard output", hint).into());
         };
-        let named = inputs.len() > 1;
         let work = |input| Work { input, target: Target::Stdout { format, named } };
         return Ok((inputs.into_iter().map(work).collect(), Vec::new()));
     };
@@ -147,7 +150,7 @@ mod tests {
     fn decided(inputs: &[&str], args: &[&str]) -> anyhow::Result<(Vec<Work>, Vec<Input>)> {
         let flags = Flags::parse_from(std::iter::once(&"x").chain(args)).render;
         let input = |name: &&str| Input { name: (*name).into(), path: Some((*name).into()) };
-        decide(inputs.iter().map(input).collect(), &flags)
+        decide(inputs.iter().map(input).collect(), inputs.len() > 1, &flags)
     }
 
     fn files(inputs: &[&str], args: &[&str]) -> Vec<String> {

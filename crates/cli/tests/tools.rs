@@ -1,0 +1,166 @@
+//! The verbs around transcription: what is in a file, making one, measuring.
+
+mod support;
+
+use serde_json::Value;
+use std::fs;
+use support::{clips, exact, fixture, model, mynah, run, stdout, whole};
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn inspect_shows_the_family_and_its_memory() {
+    let dir = clips();
+    let text = stdout(dir.path(), &["inspect", &model("tdt_ctc_local")]);
+    let head: String =
+        text.lines().take_while(|l| !l.starts_with("keys")).map(|l| format!("{l}\n")).collect();
+    insta::assert_snapshot!(head);
+    let value = json(&stdout(dir.path(), &["inspect", "--json", &model("tdt_ctc_local")]));
+    assert_eq!(value["architecture"], "parakeet");
+    assert_eq!(value["model"]["heads"], serde_json::json!(["tdt", "ctc"]));
+    let memory = value["model"]["memory"].as_array().unwrap();
+    let totals: Vec<u64> = memory.iter().map(|m| m["total"].as_u64().unwrap()).collect();
+    assert!(totals.is_sorted() && totals[0] > 0, "{totals:?}");
+}
+
+#[test]
+fn inspect_shows_sound_files_of_other_families_and_refuses_broken_ones() {
+    let dir = clips();
+    let other = stdout(dir.path(), &["inspect", &fixture("gguf/types.gguf")]);
+    assert!(other.starts_with("family        none that runs here: "), "{other}");
+    fs::write(dir.path().join("broken.gguf"), b"GGUF\x03\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff").unwrap();
+    insta::assert_snapshot!(whole(&run(dir.path(), &["inspect", "broken.gguf"])));
+}
+
+#[test]
+fn a_random_model_is_made_quantized_and_run() {
+    let dir = clips();
+    let made = whole(&run(dir.path(), &["convert", "--random", "tiny", "tiny.gguf", "--seed", "3"]));
+    insta::assert_snapshot!(made);
+    let again = run(dir.path(), &["convert", "--random", "tiny", "again.gguf", "--seed", "3", "-t", "1"]);
+    assert!(again.status.success());
+    let bytes = |name: &str| fs::read(dir.path().join(name)).unwrap();
+    assert!(bytes("tiny.gguf") == bytes("again.gguf"), "the same seed gives the same file");
+    stdout(dir.path(), &["quantize", "tiny.gguf", "small.gguf", "q8_0", "--keep", "encoder.layers.0.*"]);
+    assert!(bytes("small.gguf").len() < bytes("tiny.gguf").len());
+    let types = json(&stdout(dir.path(), &["inspect", "--json", "small.gguf"]));
+    let q8 = |t: &&Value| t["type"] == "Q8_0";
+    let names: Vec<&str> =
+        types["tensors"].as_array().unwrap().iter().filter(q8).map(|t| t["name"].as_str().unwrap()).collect();
+    assert!(!names.is_empty() && !names.iter().any(|n| n.starts_with("encoder.layers.0.")), "{names:?}");
+    assert!(run(dir.path(), &exact("small.gguf", &["mod0.wav"])).status.success());
+}
+
+#[test]
+fn a_nemo_archive_becomes_the_model_it_is() {
+    let dir = clips();
+    let archive = fixture("parakeet/ctc/model.nemo");
+    stdout(dir.path(), &["convert", &archive, "ctc.gguf", "-q"]);
+    let ours = stdout(dir.path(), &exact("ctc.gguf", &["mod0.wav", "-f", "json", "-q"]));
+    assert_eq!(ours, stdout(dir.path(), &exact(&model("ctc"), &["mod0.wav", "-f", "json", "-q"])));
+}
+
+#[test]
+fn conversions_that_make_no_sense() {
+    let dir = clips();
+    let cases: [&[&str]; 6] = [
+        &["convert", "only-one.nemo"],
+        &["convert", "--random", "parakeet-9000", "out.gguf"],
+        &["convert", "mod0.wav", "out.gguf"],
+        &["convert", "missing.nemo", "out.gguf"],
+        &["quantize", "missing.gguf", "out.gguf", "q8_0"],
+        &["quantize", "mod0.wav", "out.gguf", "q9"],
+    ];
+    let all: Vec<String> = cases.iter().map(|args| whole(&run(dir.path(), args))).collect();
+    insta::assert_snapshot!(all.join("\n"));
+    assert!(!dir.path().join("out.gguf").exists());
+}
+
+#[test]
+fn word_errors_are_counted_per_voice() {
+    let dir = clips();
+    let ctc = model("ctc");
+    let heard = |clip| stdout(dir.path(), &exact(&ctc, &[clip, "-q"]));
+    let (first, second) = (heard("mod0.wav"), heard("mod1.wav"));
+    let manifest = format!("mod0.wav\tann\t{first}mod1.wav\tbob\textra {second}gone.wav\tbob\twords\n");
+    fs::write(dir.path().join("m.tsv"), manifest).unwrap();
+    let output = run(dir.path(), &["wer", "m.tsv", "-m", &ctc, "--precision", "exact", "--json", "-q"]);
+    assert_eq!(output.status.code(), Some(3), "one recording is missing");
+    let value = json(&String::from_utf8(output.stdout).unwrap());
+    assert_eq!(value["voices"]["ann"]["wer"], 0.0);
+    assert_eq!((&value["voices"]["bob"]["deletions"], &value["failed"]), (&1.into(), &1.into()));
+    assert_eq!(value["all"]["clips"], 2);
+}
+
+#[test]
+fn drift_is_measured_against_the_exact_policy() {
+    let dir = clips();
+    let args = ["drift", "-m", &model("hybrid_tdt_ctc"), "mod7.wav", "--json", "-q"];
+    let value = json(&stdout(dir.path(), &args));
+    let fast = &value["columns"][0];
+    assert_eq!(fast["name"], "fast");
+    let errors = fast["nmse"].as_object().unwrap();
+    assert!(
+        errors.contains_key("block 0") && errors.contains_key("encoded") && errors.contains_key("projected")
+    );
+    assert!(errors.values().all(|e| e.as_f64().unwrap() < 1e-2), "{errors:?}");
+    assert!(fast["tokens"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn the_op_suite_passes() {
+    let dir = clips();
+    let report = stdout(dir.path(), &["ops", "--op", "layer_norm", "--generated", "20"]);
+    assert!(report.contains("layer_norm") && !report.contains("FAILED"), "{report}");
+    let value = json(&stdout(
+        dir.path(),
+        &["ops", "--op", "relu", "--precision", "exact", "--generated", "0", "--json"],
+    ));
+    let cases = value[0]["cases"].as_array().unwrap();
+    assert!(!cases.is_empty() && cases.iter().all(|c| c["status"] == "passed"), "{value}");
+    let wrong = run(dir.path(), &["ops", "--op", "teleport"]);
+    assert_eq!(wrong.status.code(), Some(2));
+}
+
+#[test]
+fn speed_is_measured_in_times_realtime() {
+    let dir = clips();
+    let args = ["bench", "asr", "-m", &model("tdt"), "--seconds", "3", "--reps", "2", "--json", "-q"];
+    let value = json(&stdout(dir.path(), &args));
+    assert_eq!(value["audio_seconds"], 3.0);
+    assert!(value["rtfx"].as_f64().unwrap() > 0.0 && value["tokens"].as_u64().unwrap() > 0, "{value}");
+    for stage in ["features", "subsample", "encoder", "decoder"] {
+        assert!(value["stages"][stage].as_f64().unwrap() > 0.0, "{stage}");
+    }
+    let ops = json(&stdout(dir.path(), &["bench", "ops", "--type", "q8_0", "--json"]));
+    assert!(ops.as_array().unwrap().iter().all(|line| line["gflops"].as_f64().unwrap() > 0.0), "{ops}");
+}
+
+#[test]
+fn doctor_names_what_it_found() {
+    let dir = clips();
+    let text = stdout(dir.path(), &["doctor"]);
+    for part in
+        ["mynah", "processor", "instructions  portable", "threads", "built-in model", "MYNAH_CPU=portable"]
+    {
+        assert!(text.contains(part), "no {part} in\n{text}");
+    }
+    let value = json(&stdout(dir.path(), &["doctor", "--json"]));
+    assert_eq!(value["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(value["environment"]["MYNAH_CPU"], "portable");
+}
+
+#[test]
+fn help_version_and_completions() {
+    let dir = clips();
+    assert_eq!(stdout(dir.path(), &["--version"]), format!("mynah {}\n", env!("CARGO_PKG_VERSION")));
+    let help = |args: &[&str]| {
+        let output = mynah(dir.path()).env("COLUMNS", "100").args(args).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    insta::assert_snapshot!(format!("{}\n{}", help(&["--help"]), help(&["transcribe", "--help"])));
+    assert!(help(&["completions", "bash"]).contains("_mynah"));
+}
