@@ -85,6 +85,8 @@ fn measure(
     let rate = 2.0 * (m * k * n) as f64 / seconds / 1e9;
     let read = weight.data().len() as f64 / seconds / 1e9;
     let micros = seconds * 1e6;
-    println!("{m:>5} x {k:>4} x {n:>4}  {name:<5}  {rate:>7.1} GFLOP/s  {read:>6.1} GB/s  {micros:>8.0} us  {kernel}");
+    println!(
+        "{m:>5} x {k:>4} x {n:>4}  {name:<5}  {rate:>7.1} GFLOP/s  {read:>6.1} GB/s  {micros:>8.0} us  {kernel}"
+    );
     Ok(())
 }

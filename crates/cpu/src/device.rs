@@ -79,7 +79,7 @@ impl Device for CpuDevice {
     }
 
     fn routes(&self) -> &[Route] {
-        &[]
+        crate::ROUTES
     }
 
     fn supports(&self, graph: &Graph, node: &Node) -> Result<(), Unsupported> {
@@ -88,7 +88,9 @@ impl Device for CpuDevice {
 
     fn in_place(&self, _graph: &Graph, node: &Node) -> Option<usize> {
         match &node.op {
-            Op::Unary(_) | Op::Scale(_) | Op::Binary(_) | Op::MaskRows | Op::Softmax | Op::LogSoftmax => Some(0),
+            Op::Unary(_) | Op::Scale(_) | Op::Binary(_) | Op::MaskRows | Op::Softmax | Op::LogSoftmax => {
+                Some(0)
+            }
             Op::LayerNorm { .. } | Op::RmsNorm { .. } | Op::BatchNorm { .. } => Some(0),
             Op::StateScatter(_) => Some(1),
             Op::StateAppend { .. } => Some(0),

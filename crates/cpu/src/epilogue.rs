@@ -1,7 +1,7 @@
 //! What a product does to its sums before it stores them, fused into matrix products and convolutions.
 
-use crate::program::{Bind, Launch, Operand};
 use crate::memory::{Input, Output};
+use crate::program::{Bind, Launch, Operand};
 use crate::simd::Simd;
 use crate::simd::math::activate;
 use mynah_device::DeviceError;

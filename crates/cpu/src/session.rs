@@ -56,7 +56,9 @@ impl CpuSession {
         let found = self.programs.get(&program.0).ok_or_else(|| no_program(program))?;
         let wrong = |reason: String| DeviceError::Arguments { graph: found.graph.clone(), reason };
         if self.last != Some(program.0) {
-            return Err(wrong("outputs were asked for that no run has left, or another run has replaced".into()));
+            return Err(wrong(
+                "outputs were asked for that no run has left, or another run has replaced".into(),
+            ));
         }
         let port = found.outputs.get(index).ok_or_else(|| wrong(format!("there is no output {index}")))?;
         if port.elem != elem {

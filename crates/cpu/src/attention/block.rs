@@ -96,7 +96,15 @@ unsafe fn attend_body<S: Tiles>(
     unsafe {
         for panel in first_key / S::PANEL..place.keys.end.div_ceil(S::PANEL) {
             let at = panel * S::PANEL - first_key;
-            score(s, l, &place, content, &queries.panels[l.keys_at(batch, head, panel)..], &mut scores[at..], l.keys);
+            score(
+                s,
+                l,
+                &place,
+                content,
+                &queries.panels[l.keys_at(batch, head, panel)..],
+                &mut scores[at..],
+                l.keys,
+            );
         }
         for panel in first_offset / S::PANEL..highest.div_ceil(S::PANEL) {
             let (at, from) = (panel * S::PANEL - first_offset, l.positions_at(head, panel));

@@ -173,7 +173,8 @@ impl Layout {
                 out[len..].fill(0.0);
             }
         } else {
-            let (head, n) = ((index - values) / self.offset_panels(), (index - values) % self.offset_panels());
+            let (head, n) =
+                ((index - values) / self.offset_panels(), (index - values) % self.offset_panels());
             let rows = rows(p, n * panel..self.offsets.min((n + 1) * panel), head);
             let out = out(self.positions_at(head, n), self.key_panel());
             pack_rows(rows.iter().map(|r| &p[r.clone()]), self.depth, panel, out);

@@ -14,7 +14,8 @@ dispatch! {
 #[inline(always)]
 unsafe fn body<S: Tiles>(s: S, row: &Row<'_>, scratch: &mut [f32]) {
     let (g, tiles) = (row.geometry, row.tiles);
-    let (tallest, per_group, k) = (tiles.tallest(), g.channels / g.groups, row.kernel.taps() * row.kernel.inputs);
+    let (tallest, per_group, k) =
+        (tiles.tallest(), g.channels / g.groups, row.kernel.taps() * row.kernel.inputs);
     let (patches, scratch) = scratch.split_at_mut(k * tallest);
     let (panel, sums) = scratch.split_at_mut(k * S::PANEL);
     let mut from = row.from;

@@ -121,7 +121,10 @@ impl Kernel for Conv {
         let tiles = TileShape::of(self.isa);
         let k = self.kernel.taps() * self.kernel.inputs;
         let general = k * (tiles.tallest() + tiles.panel) + tiles.tallest() * tiles.panel;
-        ScratchNeed { shared: 0, private: 4 * if self.is_depthwise() { self.geometry.channels } else { general } }
+        ScratchNeed {
+            shared: 0,
+            private: 4 * if self.is_depthwise() { self.geometry.channels } else { general },
+        }
     }
 
     fn run(&self, launch: &Launch<'_>) -> Result<(), Fault> {

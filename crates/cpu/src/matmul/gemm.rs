@@ -167,7 +167,9 @@ impl Kernel for Gemm {
             let private = launch.scratch().private(task.thread);
             // SAFETY: the private part belongs to this thread; the isa was checked by the device; parts are
             // disjoint.
-            unsafe { multiply(self.isa, &work, &self.tiling.part(task.index), private.slice(0..private.len())) };
+            unsafe {
+                multiply(self.isa, &work, &self.tiling.part(task.index), private.slice(0..private.len()))
+            };
         })?;
         Ok(())
     }

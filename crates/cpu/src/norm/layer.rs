@@ -72,9 +72,25 @@ unsafe fn normalise_body<S: Simd>(
     // SAFETY: the caller's pointers cover n elements, and so do the slices.
     unsafe {
         // Two passes: the mean first, then the squares about it, so that a large mean costs no digits.
-        let mean = if bias.is_some() { sum_of(s, x, n, #[inline(always)] |x| x) / n as f32 } else { 0.0 };
+        let mean = if bias.is_some() {
+            sum_of(
+                s,
+                x,
+                n,
+                #[inline(always)]
+                |x| x,
+            ) / n as f32
+        } else {
+            0.0
+        };
         let middle = s.splat(mean);
-        let squares = sum_of(s, x, n, #[inline(always)] |x| s.mul(s.sub(x, middle), s.sub(x, middle)));
+        let squares = sum_of(
+            s,
+            x,
+            n,
+            #[inline(always)]
+            |x| s.mul(s.sub(x, middle), s.sub(x, middle)),
+        );
         let inverse = s.splat(1.0 / (squares / n as f32 + eps).sqrt());
         let (gain, bias) = (gain.as_ptr(), bias.map(<[f32]>::as_ptr));
         let mut i = 0;

@@ -51,7 +51,13 @@ unsafe fn softmax_body<S: Simd>(s: S, log: bool, x: *const f32, y: *mut f32, n: 
     // SAFETY: the caller's pointers cover n elements.
     unsafe {
         let top = s.splat(largest(s, x, n));
-        let sum = sum_of(s, x, n, #[inline(always)] |x| exp(s, s.sub(x, top)));
+        let sum = sum_of(
+            s,
+            x,
+            n,
+            #[inline(always)]
+            |x| exp(s, s.sub(x, top)),
+        );
         let (shift, factor) = (s.splat(sum.ln()), s.splat(1.0 / sum));
         let mut i = 0;
         while i + S::LANES <= n {

@@ -14,7 +14,10 @@ fn every_task_runs_once_over_thousands_of_jobs() {
                 counts[task.index].fetch_add(1, Ordering::Relaxed);
             };
             pool.run(tasks, &count).unwrap();
-            assert!(counts.iter().all(|c| c.load(Ordering::Relaxed) == 1), "{threads} threads, round {round}");
+            assert!(
+                counts.iter().all(|c| c.load(Ordering::Relaxed) == 1),
+                "{threads} threads, round {round}"
+            );
         }
     }
 }

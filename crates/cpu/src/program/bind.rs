@@ -40,13 +40,6 @@ impl Operand {
     }
 }
 
-impl Target {
-    /// Number of elements.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-}
-
 /// A node being compiled.
 pub(crate) struct Bind<'a> {
     pub(super) plan: &'a Plan,

@@ -45,7 +45,8 @@ pub(crate) fn compile(
     let mut steps = Vec::with_capacity(plan.steps.len());
     let mut scratch = ScratchNeed::default();
     for id in &plan.steps {
-        let node = graph.nodes().get(id.0 as usize).ok_or_else(|| wrong(format!("there is no node {}", id.0)))?;
+        let node =
+            graph.nodes().get(id.0 as usize).ok_or_else(|| wrong(format!("there is no node {}", id.0)))?;
         supports(graph, node)?;
         let kernel = kernel(&Bind { plan, node, store, policy, level, threads })?;
         let value = graph.value(node.output);
@@ -103,10 +104,8 @@ fn kernel(bind: &Bind<'_>) -> Result<Box<dyn Kernel>, DeviceError> {
         Op::StateGather(_) | Op::StateScatter(_) => Some(0),
         _ => None,
     };
-    let moves = matches!(
-        bind.node().op,
-        Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Concat { .. }
-    );
+    let moves =
+        matches!(bind.node().op, Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Concat { .. });
     if !moves && (0..bind.operands()).any(|i| is_int(i) != (integer_operand == Some(i))) {
         return Err(bind.misplaced("an operand has the wrong element type"));
     }

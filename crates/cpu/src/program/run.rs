@@ -95,7 +95,9 @@ impl RunMemory {
     pub(crate) fn output<'a>(&'a self, port: &'a Port) -> &'a [f32] {
         match &port.place {
             PortPlace::Unused => &[],
-            PortPlace::Arena(range) => bytemuck::cast_slice(self.arena.as_bytes().get(range.clone()).unwrap_or(&[])),
+            PortPlace::Arena(range) => {
+                bytemuck::cast_slice(self.arena.as_bytes().get(range.clone()).unwrap_or(&[]))
+            }
             PortPlace::Elements(elements) => elements.as_f32(),
         }
     }
@@ -139,7 +141,11 @@ impl Program {
     fn take_inputs(&self, memory: &mut RunMemory, inputs: &[Data<'_>]) -> Result<(), DeviceError> {
         let wrong = |reason: String| DeviceError::Arguments { graph: self.graph.clone(), reason };
         if inputs.len() != self.inputs.len() {
-            return Err(wrong(format!("{} inputs are wanted, {} were given", self.inputs.len(), inputs.len())));
+            return Err(wrong(format!(
+                "{} inputs are wanted, {} were given",
+                self.inputs.len(),
+                inputs.len()
+            )));
         }
         for (port, data) in self.inputs.iter().zip(inputs) {
             let (elem, bytes): (_, &[u8]) = match data {
@@ -176,14 +182,16 @@ fn blame(graph: &str, node: &str, fault: Fault) -> DeviceError {
 /// Logs what tells two runs apart: a checksum of the bytes, and for floats the mean and the largest magnitude.
 fn report(step: &Step, bytes: &[u8]) {
     // FNV-1a: short, and any changed bit changes it.
-    let sum = bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    let sum =
+        bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
     let (node, op, kernel) = (step.node.as_str(), step.op, step.kernel.name());
     if step.elem == ElemType::I32 {
         tracing::info!(target: "mynah::checksum", node, op, kernel, "{sum:016x}");
         return;
     }
     // SAFETY: the slice is as long as its own elements; the arena is aligned for floats.
-    let floats = unsafe { Input::<f32>::new(bytes.as_ptr().cast(), bytes.len() / 4).slice(0..bytes.len() / 4) };
+    let floats =
+        unsafe { Input::<f32>::new(bytes.as_ptr().cast(), bytes.len() / 4).slice(0..bytes.len() / 4) };
     let mean = floats.iter().map(|&x| f64::from(x)).sum::<f64>() / floats.len().max(1) as f64;
     let largest = floats.iter().fold(0.0f32, |m, x| m.max(x.abs()));
     tracing::info!(target: "mynah::checksum", node, op, kernel, mean, largest, "{sum:016x}");

@@ -139,4 +139,12 @@ impl Simd for Avx2 {
             _mm256_cvtepi32_ps(_mm256_and_si256(shifted, _mm256_set1_epi32(mask)))
         }
     }
+    #[inline(always)]
+    unsafe fn store_bytes(self, p: *mut i8, v: __m256) {
+        unsafe {
+            let words = _mm256_cvtps_epi32(v);
+            let halves = _mm_packs_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
+            _mm_storel_epi64(p.cast(), _mm_packs_epi16(halves, halves));
+        }
+    }
 }

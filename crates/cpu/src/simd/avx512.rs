@@ -118,4 +118,8 @@ impl Simd for Avx512 {
             _mm512_cvtepi32_ps(_mm512_and_si512(shifted, _mm512_set1_epi32(mask)))
         }
     }
+    #[inline(always)]
+    unsafe fn store_bytes(self, p: *mut i8, v: __m512) {
+        unsafe { _mm_storeu_si128(p.cast(), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v))) }
+    }
 }

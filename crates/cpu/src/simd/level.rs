@@ -82,7 +82,11 @@ impl SimdLevel {
             }
             _ => true,
         };
-        if had { Ok(self) } else { Err(LevelError::Missing { wanted: self.to_string(), best: Self::detect() }) }
+        if had {
+            Ok(self)
+        } else {
+            Err(LevelError::Missing { wanted: self.to_string(), best: Self::detect() })
+        }
     }
 
     /// The name [`SimdLevel::from_name`] takes.

@@ -149,7 +149,13 @@ mod tests {
     dispatch! { fn apply(f: Activation, x: &mut [f32]) = body; }
 
     /// The largest error over a sweep, in units of the last place of the right answer (or of `floor`).
-    fn worst(level: SimdLevel, f: Activation, range: [f32; 2], floor: f64, right: impl Fn(f64) -> f64) -> f64 {
+    fn worst(
+        level: SimdLevel,
+        f: Activation,
+        range: [f32; 2],
+        floor: f64,
+        right: impl Fn(f64) -> f64,
+    ) -> f64 {
         let n = 65536;
         let at = |i: usize| range[0] + (range[1] - range[0]) * i as f32 / (n - 1) as f32;
         let mut y: Vec<f32> = (0..n).map(at).collect();
@@ -184,8 +190,8 @@ mod tests {
     #[test]
     fn ends_of_the_range_are_the_limits() {
         for level in SimdLevel::available() {
-            let mut y = [f32::NEG_INFINITY, f32::INFINITY, f32::NAN, -200.0, 200.0, 0.0, 88.8, -103.0]
-                .repeat(2);
+            let mut y =
+                [f32::NEG_INFINITY, f32::INFINITY, f32::NAN, -200.0, 200.0, 0.0, 88.8, -103.0].repeat(2);
             // SAFETY: the level is one of the machine's.
             unsafe { apply(level.isa(), Activation::Exp, &mut y) };
             assert_eq!(y[..2], [0.0, f32::INFINITY], "{level}");

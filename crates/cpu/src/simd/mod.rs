@@ -7,6 +7,7 @@
 //! none that touches a vector, unless it's marked `#[inline(always)]`. Floats never contract by themselves, so the order of operations in the
 //! body is the order on the machine, and a level gives the same bits whatever the tiling around it.
 
+pub(crate) mod dot;
 mod level;
 pub(crate) mod math;
 mod portable;
@@ -84,6 +85,9 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn load_bf16(self, p: *const u16) -> Self::F;
     /// Reads [`Simd::LANES`] 32-bit words and converts the bits of `mask` after a shift right by `SHIFT`.
     unsafe fn load_bits<const SHIFT: u32>(self, p: *const u8, mask: i32) -> Self::F;
+    /// Rounds to the nearest whole number, ties to even, and writes [`Simd::LANES`] signed bytes. Lanes must be within
+    /// ±127 or be no number, which may give any byte.
+    unsafe fn store_bytes(self, p: *mut i8, v: Self::F);
 
     /// All lanes zero.
     #[inline(always)]

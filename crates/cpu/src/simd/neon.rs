@@ -112,7 +112,8 @@ impl Simd for Neon {
     }
     #[inline(always)]
     unsafe fn load_f16(self, p: *const u16) -> float32x4_t {
-        let lanes: [f32; 4] = std::array::from_fn(|i| f16::from_bits(unsafe { p.add(i).read_unaligned() }).to_f32());
+        let lanes: [f32; 4] =
+            std::array::from_fn(|i| f16::from_bits(unsafe { p.add(i).read_unaligned() }).to_f32());
         unsafe { vld1q_f32(lanes.as_ptr()) }
     }
     #[inline(always)]
@@ -124,6 +125,14 @@ impl Simd for Neon {
         unsafe {
             let shifted = vshlq_u32(vld1q_u32(p.cast()), vdupq_n_s32(-(SHIFT as i32)));
             vcvtq_f32_u32(vandq_u32(shifted, vdupq_n_u32(mask as u32)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_bytes(self, p: *mut i8, v: float32x4_t) {
+        let mut words = [0i32; 4];
+        unsafe {
+            vst1q_s32(words.as_mut_ptr(), vcvtnq_s32_f32(v));
+            p.cast::<[i8; 4]>().write_unaligned(words.map(|word| word as i8));
         }
     }
 }

@@ -126,4 +126,9 @@ impl Simd for Portable {
         let words = unsafe { p.cast::<[u32; LANES]>().read_unaligned() };
         words.map(|word| ((word >> SHIFT) as i32 & mask) as f32)
     }
+    #[inline(always)]
+    unsafe fn store_bytes(self, p: *mut i8, v: V) {
+        // SAFETY: the caller's pointer covers the lanes.
+        unsafe { p.cast::<[i8; LANES]>().write_unaligned(v.map(|x| x.round_ties_even() as i8)) };
+    }
 }

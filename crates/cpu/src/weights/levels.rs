@@ -8,8 +8,8 @@
 //! scales  [panel][group][lane]            f32, minima likewise
 //! ```
 
-use super::levels_of::RowLevels;
 use super::bad;
+use super::levels_of::RowLevels;
 use crate::memory::{Buffer, Output};
 use crate::pool::Pool;
 use crate::simd::{Isa, Simd, dispatch};
@@ -210,7 +210,8 @@ unsafe fn decode_body<S: Simd>(
                 // SAFETY: the extents were checked above.
                 unsafe {
                     let scale = s.load(scales.as_ptr().add(group * width + lanes));
-                    let min = if format.mins { s.load(mins.as_ptr().add(group * width + lanes)) } else { s.zero() };
+                    let min =
+                        if format.mins { s.load(mins.as_ptr().add(group * width + lanes)) } else { s.zero() };
                     let (words, to) = (p.add(4 * lanes), out.add(lanes));
                     if format.nibbles {
                         four::<S, 0>(s, words, 15, [zero, scale, min], format.mins, to);
@@ -281,7 +282,16 @@ mod tests {
         let pool = Pool::new(1);
         let (n, k) = (37, 512);
         let mut rng = Rng::new(3);
-        let all = [DType::Q8_0, DType::Q4_0, DType::Q4_1, DType::Q5_0, DType::Q5_1, DType::Q4K, DType::Q5K, DType::Q6K];
+        let all = [
+            DType::Q8_0,
+            DType::Q4_0,
+            DType::Q4_1,
+            DType::Q5_0,
+            DType::Q5_1,
+            DType::Q4K,
+            DType::Q5K,
+            DType::Q6K,
+        ];
         for dtype in all {
             // Random bytes: every level and every scale, half of them negative. Exponents are kept finite.
             let mut bytes = vec![0u8; n * dtype.row_bytes(k).unwrap()];
@@ -299,7 +309,10 @@ mod tests {
                         let (row, term) = (panel * width + i % width, k0 + i / width);
                         if row < n {
                             let w = wanted[row * k + term];
-                            assert!(x.to_bits() == w.to_bits() || (x == w && x == 0.0), "{dtype} {level}: {x} is not {w}");
+                            assert!(
+                                x.to_bits() == w.to_bits() || (x == w && x == 0.0),
+                                "{dtype} {level}: {x} is not {w}"
+                            );
                         }
                     }
                 }

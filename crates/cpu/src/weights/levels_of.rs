@@ -63,7 +63,11 @@ impl RowLevels {
                 for g in 0..8 {
                     let (bytes, shift) = (b.qs[g / 2 * 32..][..32].iter().zip(&b.qh), g % 2 * 4);
                     let (scale, min) = (d * f32::from(scales[g]), dmin * f32::from(mins[g]));
-                    out.group(scale, min, bytes.map(|(&q, &high)| ((q >> shift) & 15) | ((high >> g) & 1) << 4));
+                    out.group(
+                        scale,
+                        min,
+                        bytes.map(|(&q, &high)| ((q >> shift) & 15) | ((high >> g) & 1) << 4),
+                    );
                 }
             }),
             DType::Q6K => self.blocks(row, |out, b: &q6_k::Block| {
@@ -73,9 +77,9 @@ impl RowLevels {
                     let (h, j, l) = (g / 8, g % 8 / 2, g % 2 * 16);
                     let low = b.ql[64 * h + 32 * (j % 2) + l..][..16].iter();
                     let high = &b.qh[32 * h + l..][..16];
-                    let levels = low.zip(high).map(|(&low, &high)| {
-                        ((low >> (j / 2 * 4)) & 15) | ((high >> (2 * j)) & 3) << 4
-                    });
+                    let levels = low
+                        .zip(high)
+                        .map(|(&low, &high)| ((low >> (j / 2 * 4)) & 15) | ((high >> (2 * j)) & 3) << 4);
                     out.group(d * f32::from(b.scales[g]), 0.0, levels);
                 }
             }),

@@ -1,0 +1,116 @@
+//! Integer dot products: the tile of products whose weights are levels and whose `x` is quantised to bytes.
+//!
+//! Within a group everything is exact integer arithmetic; across groups a float sum runs over k in order. So a row's
+//! bits depend neither on the height of its tile nor on which instructions formed the integers.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod vnni;
+
+use crate::simd::SimdLevel;
+use crate::weights::LevelFormat;
+
+/// What one tile works on.
+#[derive(Clone, Copy)]
+pub(crate) struct DotTile {
+    /// `[group][quad][rows]` words of four signed bytes.
+    pub(crate) x: *const i32,
+    /// `[group][rows]`: the scale of each group of `x`.
+    pub(crate) scales: *const f32,
+    /// `[group][rows]`: the sum of each group's bytes.
+    pub(crate) sums: *const i32,
+    /// Levels of a panel.
+    pub(crate) levels: *const u8,
+    /// `[group][lane]`: scales of the panel.
+    pub(crate) level_scales: *const f32,
+    /// `[group][lane]`: minima of the panel, unless the format has none.
+    pub(crate) mins: *const f32,
+    /// Number of groups.
+    pub(crate) groups: usize,
+    /// The level that means zero.
+    pub(crate) zero: i32,
+    /// `[rows][panel]`, overwritten.
+    pub(crate) c: *mut f32,
+}
+
+/// How a machine multiplies bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DotKernel {
+    /// AVX-512 VNNI: four unsigned by four signed bytes to a 32-bit sum in one instruction.
+    #[cfg(target_arch = "x86_64")]
+    Vnni,
+    /// AVX2: pairs to sixteen bits, pairs of those to 32.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+}
+
+impl DotKernel {
+    /// The kernel of a level, where it has one that beats floats.
+    pub(crate) fn of(level: SimdLevel) -> Option<Self> {
+        match level {
+            #[cfg(target_arch = "x86_64")]
+            SimdLevel::Avx512 { vnni: true, .. } => Some(Self::Vnni),
+            #[cfg(target_arch = "x86_64")]
+            SimdLevel::Avx2 => Some(Self::Avx2),
+            _ => None,
+        }
+    }
+
+    /// For kernel names.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Vnni => "vnni",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "avx2",
+        }
+    }
+
+    /// The heights tiles come in, rising.
+    pub(crate) fn heights(self) -> &'static [usize] {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Vnni => vnni::HEIGHTS,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => avx2::HEIGHTS,
+        }
+    }
+
+    /// Runs a tile of `rows` rows, one of [`DotKernel::heights`].
+    ///
+    /// # Safety
+    /// The pointers must cover the extents that [`DotTile`] documents for a panel of the level's width, and the
+    /// machine must have the instructions.
+    pub(crate) unsafe fn tile(self, format: LevelFormat, rows: usize, t: &DotTile) {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            match self {
+                #[cfg(target_arch = "x86_64")]
+                Self::Vnni => vnni::tile(format, rows, t),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx2 => avx2::tile(format, rows, t),
+            }
+        }
+    }
+}
+
+/// Picks the function compiled for a format and a height.
+#[cfg(target_arch = "x86_64")]
+macro_rules! pick {
+    ($format:ident, $rows:ident, $t:ident: $($height:literal $name:ident),*) => {
+        match $rows {
+            $($height => match ($format.group, $format.nibbles, $format.mins) {
+                (32, false, false) => $name::<8, false, false>($t),
+                (32, true, false) => $name::<8, true, false>($t),
+                (32, false, true) => $name::<8, false, true>($t),
+                (32, true, true) => $name::<8, true, true>($t),
+                (16, false, false) => $name::<4, false, false>($t),
+                _ => debug_assert!(false, "no tile for {:?}", $format),
+            },)*
+            _ => debug_assert!(false, "no tile has {} rows", $rows),
+        }
+    };
+}
+#[cfg(target_arch = "x86_64")]
+use pick;
