@@ -148,7 +148,7 @@ impl Session for CpuSession {
     fn create_state(&mut self, decl: &StateDecl, rows: usize) -> Result<StateHandle, DeviceError> {
         let row = decl.row.numel();
         let what = format!("state '{}'", decl.name);
-        let data = Buffer::zeroed_f32(rows.checked_mul(row).unwrap_or(usize::MAX), &what)?;
+        let data = Buffer::zeroed_f32(rows.saturating_mul(row), &what)?;
         let id = self.new_id();
         self.states.insert(id, State { data, rows, row });
         Ok(StateHandle(id))

@@ -152,7 +152,8 @@ impl Kernel for IntegerGemm {
             // SAFETY: the private part belongs to this thread; the isa was checked by the device; parts are
             // disjoint.
             unsafe {
-                multiply(self.isa, &work, &self.tiling.part(task.index), private.slice(0..private.len()))
+                let (part, scratch) = (self.tiling.part(task.index), private.slice(0..private.len()));
+                multiply(self.isa, &work, &part, scratch);
             };
         })?;
         Ok(())

@@ -1,15 +1,13 @@
 //! Brings rows of `x` into the order in which a register tile reads them.
 
 /// Writes rows of `k` elements as `[k][height]`, rows that are missing as zeros.
-pub(crate) fn pack_rows<'a>(
-    rows: impl Iterator<Item = &'a [f32]> + Clone,
-    k: usize,
-    height: usize,
-    out: &mut [f32],
-) {
+pub(crate) fn pack_rows<'a, R>(rows: R, k: usize, height: usize, out: &mut [f32])
+where
+    R: ExactSizeIterator<Item = &'a [f32]> + Clone,
+{
     /// Terms written before the next row is looked at: the piece of `out` stays in the first-level cache.
     const STRETCH: usize = 64;
-    let found = rows.clone().count();
+    let found = rows.len();
     for k0 in (0..k).step_by(STRETCH) {
         let end = k.min(k0 + STRETCH);
         let out = &mut out[k0 * height..end * height];
@@ -22,6 +20,7 @@ pub(crate) fn pack_rows<'a>(
             out.chunks_exact_mut(height).for_each(|out| out[r] = 0.0);
         }
     }
+    drop(rows);
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ impl Buffer {
     /// # Errors
     /// As [`Buffer::zeroed`].
     pub(crate) fn zeroed_f32(count: usize, what: &str) -> Result<Self, DeviceError> {
-        Self::zeroed(count.checked_mul(4).unwrap_or(usize::MAX), what)
+        Self::zeroed(count.saturating_mul(4), what)
     }
 
     /// Bytes held.

@@ -78,7 +78,7 @@ impl LevelPanels {
         let format = LevelFormat::of(dtype).ok_or_else(|| bad(weight, format!("{dtype} has no levels")))?;
         let (groups, panels) = (k / format.group, n.div_ceil(width));
         let count = panels.checked_mul(groups).and_then(|c| c.checked_mul(width)).unwrap_or(usize::MAX);
-        let bytes = count.checked_mul(format.bytes()).unwrap_or(usize::MAX);
+        let bytes = count.saturating_mul(format.bytes());
         let mut levels = Buffer::zeroed(bytes, weight.name)?;
         let mut scales = Buffer::zeroed_f32(count, weight.name)?;
         let mut mins = format.mins.then(|| Buffer::zeroed_f32(count, weight.name)).transpose()?;
