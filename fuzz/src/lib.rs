@@ -3,6 +3,7 @@
 //! A target takes arbitrary bytes, does with them what the program does with a file from a stranger, and panics when
 //! something is wrong: that is what both drivers look for.
 
+pub mod audio;
 pub mod gguf;
 mod mutate;
 
@@ -21,7 +22,7 @@ pub struct Target {
 }
 
 /// Every target, by name.
-pub const TARGETS: &[Target] = &[gguf::TARGET];
+pub const TARGETS: &[Target] = &[audio::TARGET, gguf::TARGET];
 
 /// An answer for [`Target::run`] from an error's message: digits and quoted names vary with every mutation, the kind of
 /// error does not.

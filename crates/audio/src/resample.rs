@@ -23,8 +23,10 @@ pub const MAX_RATE: u32 = 384_000;
 /// Shortest filter, in samples of the lower rate. Longer filters have a steeper edge.
 const MIN_FILTER: usize = 1024;
 
-/// A block of the FFT resampler lasts at most this part of a second (a quarter). The filter is as long as the block, and would ring as long.
-const MAX_BLOCK: usize = 4;
+/// A block of the FFT resampler lasts at most this part of a second (a quarter), since the filter is as long and would
+/// ring as long; and it has at most this many samples, which bounds its memory.
+const MAX_BLOCK_PART: usize = 4;
+const MAX_BLOCK: usize = 1 << 14;
 
 /// Filter length of the sinc interpolator in samples of the lower rate, and its oversampling when rates are close.
 const SINC_LENGTH: usize = 256;
@@ -129,7 +131,7 @@ impl Engine {
         // An even number of units keeps half a filter, the delay, a whole number of samples on both sides.
         let units = MIN_FILTER.div_ceil(unit).next_multiple_of(2);
         let size_in = units * from / divisor;
-        if size_in <= from / MAX_BLOCK {
+        if size_in <= (from / MAX_BLOCK_PART).min(MAX_BLOCK) {
             return Ok(Self::around(Fft::new_custom(from, to, size_in, 1, 1, WINDOW, FixedSync::Both)?));
         }
         // When the rate falls, the filter spans more input samples, and its oversampling can fall with it.
