@@ -316,3 +316,54 @@ fn dumps_name_every_fusion() {
     assert!(text.contains("matmul<*0.5 +residual>"), "{text}");
     assert!(text.contains("depthwise_conv1d<pad=[1, 1] +bias +silu +residual>"), "{text}");
 }
+
+/// A graph that adds `len` rows of a weight table to its input.
+fn table_rows(weights: &mut Weights, len: usize, start: Option<&str>) -> Graph {
+    let mut g = GraphBuilder::new("rows");
+    let x = g.input("x", ElemType::F32, [len, 2]);
+    let table = weights.add(&mut g, "table", [4, 2], false);
+    let start = start.map_or(Start::Fixed(0), |name| Start::Slot(g.slot(name)));
+    let rows = g.op(Op::Slice { axis: 0, start, len }, &[table]);
+    let y = g.add(x, rows);
+    g.output("y", y);
+    g.finish().unwrap()
+}
+
+#[test]
+fn plans_of_other_shapes_fold_their_own_constants() {
+    let mut weights = Weights::default();
+    let graphs = [2, 4].map(|len| table_rows(&mut weights, len, None));
+    let mut executor = executor(Arena::default(), None, &weights, Options::default());
+    for (len, graph) in [2usize, 4].into_iter().zip(graphs) {
+        let x = &input()[..2 * len];
+        let wanted = expected(&graph, &weights, x);
+        let key = PlanKey { graph: "rows", dims: [len, 0, 0, 0] };
+        let plan = executor.plan(key, || Ok::<_, PlanError>(graph)).unwrap();
+        executor.run(plan, &[Data::F32(x)], &[], &[]).unwrap();
+        assert_close(executor.output(plan, "y").unwrap(), &wanted);
+        assert_eq!(fired(executor.report(plan).unwrap(), "fold-constants"), 1);
+    }
+}
+
+#[test]
+fn what_a_slot_decides_and_what_the_caller_reads_is_not_folded() {
+    let mut weights = Weights::default();
+    let graph = table_rows(&mut weights, 1, Some("at"));
+    let mut executor = executor(Arena::default(), None, &weights, Options::default());
+    let plan = executor.plan(KEY, || Ok::<_, PlanError>(graph)).unwrap();
+    let table = weights.specs[0].1.clone();
+    for at in 0..4 {
+        executor.run(plan, &[Data::F32(&[0.0, 0.0])], &[at], &[]).unwrap();
+        assert_eq!(executor.output(plan, "y").unwrap(), &table[at as usize * 2..][..2]);
+    }
+
+    let mut g = GraphBuilder::new("constant");
+    let table = weights.add(&mut g, "table", [4, 2], false);
+    let y = g.relu(table);
+    g.output("y", y);
+    let graph = g.finish().unwrap();
+    let key = PlanKey { graph: "constant", dims: [0; 4] };
+    let plan = executor.plan(key, || Ok::<_, PlanError>(graph)).unwrap();
+    executor.run(plan, &[], &[], &[]).unwrap();
+    assert!(executor.output(plan, "y").unwrap().iter().all(|x| *x >= 0.0));
+}

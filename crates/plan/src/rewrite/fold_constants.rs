@@ -1,13 +1,13 @@
 //! A node whose operands are all weights is computed once, in f64, by the reference interpreter.
 //!
-//! The result becomes a weight called `fold/<graph>/<value>`; plans of one graph at other shapes find it again by
-//! that name.
+//! The result becomes a weight named after the op and its operands, so that plans of other shapes and graphs find it
+//! again, and one that computes something else does not.
 
 use super::{Context, Outcome, Rewrite};
 use crate::error::PlanError;
 use mynah_device::DeviceError;
 use mynah_graph::interp::{self, Tensor64};
-use mynah_graph::{Graph, NodeId, WeightSpec};
+use mynah_graph::{ElemType, Graph, Node, NodeId, Op, Start, WeightSpec};
 use mynah_tensor::{DType, HostTensor};
 
 /// The rule.
@@ -23,15 +23,14 @@ impl Rewrite for FoldConstants {
         let mut index = 0;
         while index < graph.nodes().len() {
             let node = graph.nodes()[index].clone();
-            let constant = !node.inputs.is_empty() && node.inputs.iter().all(|v| graph.weight(*v).is_some());
-            if !constant || node.op.state().is_some() {
+            if !is_constant(graph, &node) {
                 index += 1;
                 continue;
             }
-            let output = graph.value(node.output);
+            let operands: Vec<&str> = node.inputs.iter().map(|v| graph.value(*v).name.as_str()).collect();
             let spec = WeightSpec {
-                name: format!("fold/{}/{}", graph.name, output.name),
-                shape: output.shape,
+                name: format!("fold/{:?}({})", node.op, operands.join(", ")),
+                shape: graph.shape(node.output),
                 dtype: DType::F32,
             };
             if context.folded.get(&spec.name).is_none() {
@@ -49,6 +48,15 @@ impl Rewrite for FoldConstants {
         }
         Ok(outcome)
     }
+}
+
+/// Whether a node's result is the same in every run, and a float weight may stand for it. An output must stay where the
+/// caller can read it.
+fn is_constant(graph: &Graph, node: &Node) -> bool {
+    let per_run = matches!(node.op, Op::Slice { start: Start::Slot(_), .. }) || node.op.state().is_some();
+    let operands_known = !node.inputs.is_empty() && node.inputs.iter().all(|v| graph.weight(*v).is_some());
+    let is_output = graph.outputs().iter().any(|(_, v)| *v == node.output);
+    operands_known && !per_run && !is_output && graph.value(node.output).elem == ElemType::F32
 }
 
 /// A weight's elements, from the folded ones or the model's.
