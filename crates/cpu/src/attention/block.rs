@@ -5,7 +5,7 @@ use crate::matmul::pack_rows;
 use crate::memory::Output;
 use crate::simd::dispatch;
 use crate::simd::math::exp;
-use crate::simd::tile::{Tile, Tiles};
+use crate::simd::tile::{F32, Tile, Tiles};
 use crate::weights::K_BLOCK;
 use std::ops::Range;
 
@@ -162,7 +162,7 @@ unsafe fn score<S: Tiles>(
             let x = &queries[tile * tallest * l.depth + k0 * height..];
             let tile = Tile {
                 x: x.as_ptr(),
-                w: panel[k0 * S::PANEL..].as_ptr(),
+                w: panel[k0 * S::PANEL..].as_ptr().cast(),
                 w_stride: S::PANEL,
                 k: K_BLOCK.min(l.depth - k0),
                 c: out[tile * tallest * stride..].as_mut_ptr(),
@@ -170,7 +170,7 @@ unsafe fn score<S: Tiles>(
                 accumulate: k0 > 0,
             };
             // SAFETY: passed on to the caller.
-            unsafe { s.tile(height, &tile) };
+            unsafe { s.tile::<F32>(height, &tile) };
         }
     }
 }
@@ -260,7 +260,7 @@ unsafe fn mix<S: Tiles>(
                 let end = ((key / K_BLOCK + 1) * K_BLOCK).min(place.keys.end);
                 let tile = Tile {
                     x: packed[(key - place.first_key) * height..].as_ptr(),
-                    w: values[key * S::PANEL..].as_ptr(),
+                    w: values[key * S::PANEL..].as_ptr().cast(),
                     w_stride: S::PANEL,
                     k: end - key,
                     c: totals.as_mut_ptr(),
@@ -268,7 +268,7 @@ unsafe fn mix<S: Tiles>(
                     accumulate: true,
                 };
                 // SAFETY: the slices above reach as far as the tile reads.
-                unsafe { s.tile(height, &tile) };
+                unsafe { s.tile::<F32>(height, &tile) };
                 key = end;
             }
             let len = S::PANEL.min(l.depth - panel * S::PANEL);

@@ -3,7 +3,7 @@
 
 use super::kernel::Row;
 use crate::simd::dispatch;
-use crate::simd::tile::{Tile, Tiles};
+use crate::simd::tile::{F32, Tile, Tiles};
 use crate::weights::K_BLOCK;
 
 dispatch! {
@@ -38,7 +38,7 @@ unsafe fn body<S: Tiles>(s: S, row: &Row<'_>, scratch: &mut [f32]) {
                 while k0 < k {
                     let tile = Tile {
                         x: patches[k0 * height..].as_ptr(),
-                        w: weights[k0 * stride..].as_ptr(),
+                        w: weights[k0 * stride..].as_ptr().cast(),
                         w_stride: stride,
                         k: K_BLOCK.min(k - k0),
                         c: sums.as_mut_ptr(),
@@ -46,7 +46,7 @@ unsafe fn body<S: Tiles>(s: S, row: &Row<'_>, scratch: &mut [f32]) {
                         accumulate: k0 > 0,
                     };
                     // SAFETY: patches, weights and sums have the extents the tile reads and writes.
-                    unsafe { s.tile(height, &tile) };
+                    unsafe { s.tile::<F32>(height, &tile) };
                     k0 += K_BLOCK;
                 }
                 let mut r = 0;

@@ -10,7 +10,7 @@ use super::rows::{Part, Tiling};
 use crate::epilogue::{BoundEpilogue, Finish};
 use crate::memory::{Output, ScratchNeed};
 use crate::program::{Bind, Fault, Kernel, Launch, Operand, Target};
-use crate::simd::tile::{Tile, TileShape, Tiles};
+use crate::simd::tile::{BF16, F16, F32, Tile, TileShape, Tiles};
 use crate::simd::{Isa, dispatch};
 use crate::weights::{K_BLOCK, Panels};
 use mynah_device::DeviceError;
@@ -191,9 +191,19 @@ unsafe fn multiply_body<S: Tiles>(s: S, work: &Work<'_>, part: &Part, scratch: &
         }
         for k0 in (0..work.k).step_by(K_BLOCK) {
             let terms = K_BLOCK.min(work.k - k0);
-            let weights = match work.source {
-                Source::Stored(panels) => panels.chunk(work.isa, panel, k0, terms, decode),
-                Source::Packed(all) => &all[(panel * work.k + k0) * S::PANEL..][..terms * S::PANEL],
+            // A single tile widens sixteen-bit weights as it loads them; more share what is widened once.
+            let halves = match work.source {
+                Source::Stored(panels) if part.tiles.len() == 1 => panels.halves(panel, k0, terms),
+                _ => None,
+            };
+            let (stored, weights) = match (halves, work.source) {
+                (Some((stored, halves)), _) => (stored, halves.as_ptr().cast::<u8>()),
+                (None, Source::Stored(panels)) => {
+                    (F32, panels.chunk(work.isa, panel, k0, terms, decode).as_ptr().cast())
+                }
+                (None, Source::Packed(all)) => {
+                    (F32, all[(panel * work.k + k0) * S::PANEL..][..terms * S::PANEL].as_ptr().cast())
+                }
             };
             for (i, tile) in part.tiles.clone().enumerate() {
                 let (_, height) = work.tiling.tile(tile);
@@ -201,7 +211,7 @@ unsafe fn multiply_body<S: Tiles>(s: S, work: &Work<'_>, part: &Part, scratch: &
                 let totals = &mut totals[i * tallest * S::PANEL..][..height * S::PANEL];
                 let tile = Tile {
                     x: x.as_ptr(),
-                    w: weights.as_ptr(),
+                    w: weights,
                     w_stride: S::PANEL,
                     k: terms,
                     c: totals.as_mut_ptr(),
@@ -209,7 +219,13 @@ unsafe fn multiply_body<S: Tiles>(s: S, work: &Work<'_>, part: &Part, scratch: &
                     accumulate: k0 > 0,
                 };
                 // SAFETY: the slices above have the extents the tile reads and writes.
-                unsafe { s.tile(height, &tile) };
+                unsafe {
+                    match stored {
+                        F16 => s.tile::<F16>(height, &tile),
+                        BF16 => s.tile::<BF16>(height, &tile),
+                        _ => s.tile::<F32>(height, &tile),
+                    }
+                }
             }
         }
         let first = panel * S::PANEL;

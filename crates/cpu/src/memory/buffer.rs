@@ -2,7 +2,7 @@
 
 use crate::host::available_memory;
 use mynah_device::DeviceError;
-use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 
 /// A cache line, and the widest vector.
@@ -37,8 +37,7 @@ impl Buffer {
         if bytes >= 64 << 20 && available_memory().is_some_and(|left| bytes as u64 > left) {
             return Err(refused());
         }
-        // SAFETY: the layout has a size above zero.
-        let start = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(refused)?;
+        let start = if align == HUGE { huge(layout) } else { small(layout) }.ok_or_else(refused)?;
         Ok(Self { start, layout })
     }
 
@@ -90,6 +89,26 @@ impl Buffer {
         // SAFETY: as above, and the borrow is exclusive.
         unsafe { std::slice::from_raw_parts_mut(self.ptr_mut().cast(), count) }
     }
+}
+
+/// Zeroes in ordinary pages.
+fn small(layout: Layout) -> Option<NonNull<u8>> {
+    // SAFETY: the layout has a size above zero.
+    NonNull::new(unsafe { alloc_zeroed(layout) })
+}
+
+/// Zeroes in huge pages where the system has some: it must be asked before a page is touched.
+fn huge(layout: Layout) -> Option<NonNull<u8>> {
+    // SAFETY: the layout has a size above zero.
+    let start = NonNull::new(unsafe { alloc(layout) })?;
+    // SAFETY: the range was just allocated; a refusal changes nothing.
+    #[cfg(target_os = "linux")]
+    unsafe {
+        libc::madvise(start.as_ptr().cast(), layout.size(), libc::MADV_HUGEPAGE);
+    }
+    // SAFETY: as above.
+    unsafe { start.write_bytes(0, layout.size()) };
+    Some(start)
 }
 
 impl Drop for Buffer {

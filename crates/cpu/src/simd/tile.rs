@@ -11,8 +11,8 @@ use super::Simd;
 pub(crate) struct Tile {
     /// `[k][rows]`: the rows' elements interleaved.
     pub(crate) x: *const f32,
-    /// `[k][w_stride]`, the first `panel` of each used.
-    pub(crate) w: *const f32,
+    /// `[k][w_stride]` of the stored type, the first `panel` of each used.
+    pub(crate) w: *const u8,
     /// Elements between one k and the next in `w`.
     pub(crate) w_stride: usize,
     /// Terms of the sum.
@@ -25,6 +25,31 @@ pub(crate) struct Tile {
     pub(crate) accumulate: bool,
 }
 
+/// Weights stored as 32-bit floats.
+pub(crate) const F32: u8 = 0;
+/// Weights stored in half precision, widened as they are loaded.
+pub(crate) const F16: u8 = 1;
+/// Weights stored as bfloat16, widened as they are loaded.
+pub(crate) const BF16: u8 = 2;
+
+/// Bytes of a weight.
+const fn size_of_stored(stored: u8) -> usize {
+    if stored == F32 { 4 } else { 2 }
+}
+
+/// Loads a vector of weights.
+#[inline(always)]
+unsafe fn load<S: Simd, const STORED: u8>(s: S, w: *const u8) -> S::F {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        match STORED {
+            F16 => s.load_f16(w.cast()),
+            BF16 => s.load_bf16(w.cast()),
+            _ => s.load(w.cast()),
+        }
+    }
+}
+
 /// Vectors a tile is wide.
 const WIDE: usize = 2;
 
@@ -32,17 +57,19 @@ const WIDE: usize = 2;
 macro_rules! tile_body {
     ($s:ident, $t:ident, $rows:literal: $($r:literal $left:ident $right:ident),*) => {{
         let lanes = lanes_of($s);
+        let size = size_of_stored(STORED);
         $(let (mut $left, mut $right) = ($s.zero(), $s.zero());)*
         let (mut x, mut w) = ($t.x, $t.w);
         for _ in 0..$t.k {
-            let (first, second) = ($s.load(w), $s.load(w.add(lanes)));
+            let first = load::<_, STORED>($s, w);
+            let second = load::<_, STORED>($s, w.add(lanes * size));
             $(
                 let factor = $s.splat(*x.add($r));
                 $left = $s.fma(factor, first, $left);
                 $right = $s.fma(factor, second, $right);
             )*
-            x = x.add($rows);
-            w = w.add($t.w_stride);
+            x = x.wrapping_add($rows);
+            w = w.wrapping_add($t.w_stride * size);
         }
         $(
             let c = $t.c.add($r * $t.c_stride);
@@ -65,7 +92,7 @@ fn lanes_of<S: Simd>(_: S) -> usize {
 macro_rules! heights {
     ($isa:ty, #[$features:meta] $($name:ident $rows:literal: [$($row:tt)*];)*) => {$(
         #[$features]
-        unsafe fn $name(s: $isa, t: &Tile) {
+        unsafe fn $name<const STORED: u8>(s: $isa, t: &Tile) {
             // SAFETY: the caller's pointers cover the extents that `Tile` documents.
             unsafe { tile_body!(s, t, $rows: $($row)*) }
         }
@@ -79,8 +106,8 @@ pub(crate) trait Tiles: Simd {
     /// The heights tiles come in, rising.
     const HEIGHTS: &'static [usize];
 
-    /// Runs a tile of `rows` rows, one of [`Tiles::HEIGHTS`].
-    unsafe fn tile(self, rows: usize, t: &Tile);
+    /// Runs a tile of `rows` rows, one of [`Tiles::HEIGHTS`], with weights of the type `STORED`.
+    unsafe fn tile<const STORED: u8>(self, rows: usize, t: &Tile);
 }
 
 // Thirty-two registers hold 14 × 2 sums, two weights and a factor; sixteen hold 6 × 2.
@@ -123,20 +150,20 @@ mod avx512 {
         const HEIGHTS: &'static [usize] = &[1, 2, 3, 4, 5, 6, 8, 10, 12, 14];
 
         #[inline(always)]
-        unsafe fn tile(self, rows: usize, t: &Tile) {
+        unsafe fn tile<const STORED: u8>(self, rows: usize, t: &Tile) {
             // SAFETY: `self` proves the features; the rest is passed on to the caller.
             unsafe {
                 match rows {
-                    1 => rows1(self, t),
-                    2 => rows2(self, t),
-                    3 => rows3(self, t),
-                    4 => rows4(self, t),
-                    5 => rows5(self, t),
-                    6 => rows6(self, t),
-                    8 => rows8(self, t),
-                    10 => rows10(self, t),
-                    12 => rows12(self, t),
-                    14 => rows14(self, t),
+                    1 => rows1::<STORED>(self, t),
+                    2 => rows2::<STORED>(self, t),
+                    3 => rows3::<STORED>(self, t),
+                    4 => rows4::<STORED>(self, t),
+                    5 => rows5::<STORED>(self, t),
+                    6 => rows6::<STORED>(self, t),
+                    8 => rows8::<STORED>(self, t),
+                    10 => rows10::<STORED>(self, t),
+                    12 => rows12::<STORED>(self, t),
+                    14 => rows14::<STORED>(self, t),
                     _ => debug_assert!(false, "no tile has {rows} rows"),
                 }
             }
@@ -169,16 +196,16 @@ mod avx2 {
         const HEIGHTS: &'static [usize] = &[1, 2, 3, 4, 5, 6];
 
         #[inline(always)]
-        unsafe fn tile(self, rows: usize, t: &Tile) {
+        unsafe fn tile<const STORED: u8>(self, rows: usize, t: &Tile) {
             // SAFETY: `self` proves the features; the rest is passed on to the caller.
             unsafe {
                 match rows {
-                    1 => rows1(self, t),
-                    2 => rows2(self, t),
-                    3 => rows3(self, t),
-                    4 => rows4(self, t),
-                    5 => rows5(self, t),
-                    6 => rows6(self, t),
+                    1 => rows1::<STORED>(self, t),
+                    2 => rows2::<STORED>(self, t),
+                    3 => rows3::<STORED>(self, t),
+                    4 => rows4::<STORED>(self, t),
+                    5 => rows5::<STORED>(self, t),
+                    6 => rows6::<STORED>(self, t),
                     _ => debug_assert!(false, "no tile has {rows} rows"),
                 }
             }
@@ -215,17 +242,17 @@ mod neon {
         const HEIGHTS: &'static [usize] = &[1, 2, 3, 4, 6, 8, 12];
 
         #[inline(always)]
-        unsafe fn tile(self, rows: usize, t: &Tile) {
+        unsafe fn tile<const STORED: u8>(self, rows: usize, t: &Tile) {
             // SAFETY: `self` proves the features; the rest is passed on to the caller.
             unsafe {
                 match rows {
-                    1 => rows1(self, t),
-                    2 => rows2(self, t),
-                    3 => rows3(self, t),
-                    4 => rows4(self, t),
-                    6 => rows6(self, t),
-                    8 => rows8(self, t),
-                    12 => rows12(self, t),
+                    1 => rows1::<STORED>(self, t),
+                    2 => rows2::<STORED>(self, t),
+                    3 => rows3::<STORED>(self, t),
+                    4 => rows4::<STORED>(self, t),
+                    6 => rows6::<STORED>(self, t),
+                    8 => rows8::<STORED>(self, t),
+                    12 => rows12::<STORED>(self, t),
                     _ => debug_assert!(false, "no tile has {rows} rows"),
                 }
             }
@@ -250,13 +277,13 @@ mod portable {
         const HEIGHTS: &'static [usize] = &[1, 2, 4];
 
         #[inline(always)]
-        unsafe fn tile(self, rows: usize, t: &Tile) {
+        unsafe fn tile<const STORED: u8>(self, rows: usize, t: &Tile) {
             // SAFETY: `self` proves the features; the rest is passed on to the caller.
             unsafe {
                 match rows {
-                    1 => rows1(self, t),
-                    2 => rows2(self, t),
-                    4 => rows4(self, t),
+                    1 => rows1::<STORED>(self, t),
+                    2 => rows2::<STORED>(self, t),
+                    4 => rows4::<STORED>(self, t),
                     _ => debug_assert!(false, "no tile has {rows} rows"),
                 }
             }

@@ -9,7 +9,7 @@ use super::levels::{LevelFormat, LevelPanels};
 use super::{bad, checked_row_bytes, decode};
 use crate::memory::{Buffer, Output};
 use crate::pool::Pool;
-use crate::simd::tile::TileShape;
+use crate::simd::tile::{self, TileShape};
 use crate::simd::{Isa, Simd, dispatch};
 use mynah_device::{DeviceError, WeightBytes};
 use mynah_tensor::{DType, decode_row};
@@ -113,6 +113,18 @@ impl Panels {
         }
     }
 
+    /// Terms `k0 .. k0 + terms` of a panel as `[terms][lane]` as they are stored, where that is in sixteen bits, and
+    /// the name a tile has for the type.
+    pub(crate) fn halves(&self, panel: usize, k0: usize, terms: usize) -> Option<(u8, &[u16])> {
+        let (stored, data) = match &self.data {
+            Data::F16(data) => (tile::F16, data),
+            Data::Bf16(data) => (tile::BF16, data),
+            _ => return None,
+        };
+        let (first, len) = ((panel * self.k + k0) * self.width, terms * self.width);
+        Some((stored, bytemuck::cast_slice(&data.as_bytes()[2 * first..2 * (first + len)])))
+    }
+
     /// Terms `k0 .. k0 + terms` of a panel as `[terms][lane]` floats, in place or in `scratch`. Lanes beyond the
     /// last row are zero.
     ///
@@ -129,16 +141,15 @@ impl Panels {
         let (first, len) = ((panel * self.k + k0) * self.width, terms * self.width);
         match &self.data {
             Data::F32(data) => &data.as_f32()[first..first + len],
-            Data::F16(data) => {
-                let halves: &[u16] = bytemuck::cast_slice(&data.as_bytes()[2 * first..2 * (first + len)]);
+            Data::F16(_) | Data::Bf16(_) => {
+                let (stored, halves) = self.halves(panel, k0, terms).unwrap_or((tile::F16, &[]));
                 // SAFETY: the panel's width is the instruction set's, which the device checked.
-                unsafe { widen_f16(isa, halves, &mut scratch[..len]) };
-                &scratch[..len]
-            }
-            Data::Bf16(data) => {
-                let halves: &[u16] = bytemuck::cast_slice(&data.as_bytes()[2 * first..2 * (first + len)]);
-                // SAFETY: as above.
-                unsafe { widen_bf16(isa, halves, &mut scratch[..len]) };
+                unsafe {
+                    match stored {
+                        tile::BF16 => widen_bf16(isa, halves, &mut scratch[..len]),
+                        _ => widen_f16(isa, halves, &mut scratch[..len]),
+                    }
+                }
                 &scratch[..len]
             }
             Data::Levels(levels) => {

@@ -5,6 +5,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 #[cfg(target_arch = "x86_64")]
 mod vnni;
 
@@ -43,6 +45,9 @@ pub(crate) enum DotKernel {
     /// AVX2: pairs to sixteen bits, pairs of those to 32.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// NEON with dotprod: four signed by four signed bytes to a 32-bit sum in one instruction.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
 }
 
 impl DotKernel {
@@ -53,6 +58,8 @@ impl DotKernel {
             SimdLevel::Avx512 { vnni: true, .. } => Some(Self::Vnni),
             #[cfg(target_arch = "x86_64")]
             SimdLevel::Avx2 => Some(Self::Avx2),
+            #[cfg(target_arch = "aarch64")]
+            SimdLevel::Neon { dotprod: true, .. } => Some(Self::Neon),
             _ => None,
         }
     }
@@ -64,6 +71,8 @@ impl DotKernel {
             Self::Vnni => "vnni",
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => "avx2",
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => "dotprod",
         }
     }
 
@@ -74,6 +83,8 @@ impl DotKernel {
             Self::Vnni => vnni::HEIGHTS,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => avx2::HEIGHTS,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => neon::HEIGHTS,
         }
     }
 
@@ -90,13 +101,15 @@ impl DotKernel {
                 Self::Vnni => vnni::tile(format, rows, t),
                 #[cfg(target_arch = "x86_64")]
                 Self::Avx2 => avx2::tile(format, rows, t),
+                #[cfg(target_arch = "aarch64")]
+                Self::Neon => neon::tile(format, rows, t),
             }
         }
     }
 }
 
 /// Picks the function compiled for a format and a height.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! pick {
     ($format:ident, $rows:ident, $t:ident: $($height:literal $name:ident),*) => {
         match $rows {
@@ -112,5 +125,5 @@ macro_rules! pick {
         }
     };
 }
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use pick;
