@@ -18,12 +18,13 @@ pub(crate) struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   mynah transcribe talk.mp3
-  mynah transcribe -m parakeet.gguf -f srt,vtt -o '{dir}/{stem}.{ext}' talks/ --recursive
+  mynah transcribe -m parakeet.gguf -f srt,vtt -o '{dir}/{stem}.{ext}' talks/
   mynah convert parakeet-tdt-0.6b-v3.nemo parakeet.gguf --type q8_0
   mynah inspect parakeet.gguf
 
-Every flag can be set as MYNAH_FLAG in the environment (MYNAH_MODEL, MYNAH_THREADS) and in the config file
-(mynah/config.toml in the XDG config folder); a flag beats the environment, which beats the file.
+Settings: every flag can be set as MYNAH_FLAG in the environment (MYNAH_MODEL,
+MYNAH_THREADS) and in mynah/config.toml in the XDG config folder; a flag beats
+the environment, which beats the file.
 Exit codes: 0 ok, 1 failure, 2 usage, 3 some inputs failed, 130 interrupted.";
 
 /// What can be done.

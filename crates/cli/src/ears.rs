@@ -17,20 +17,20 @@ pub(crate) fn open(
     volume: Volume,
 ) -> anyhow::Result<Transcriber> {
     let attention = hearing.attention.map(|a| a.0);
-    load(flags, Options { attention, ..flags.options() }, volume)
+    load(flags, &Options { attention, ..flags.options() }, volume)
 }
 
 /// Loads the model with other options than the flags'.
 ///
 /// # Errors
 /// As [`open`].
-pub(crate) fn load(flags: &ModelFlags, options: Options, volume: Volume) -> anyhow::Result<Transcriber> {
+pub(crate) fn load(flags: &ModelFlags, options: &Options, volume: Volume) -> anyhow::Result<Transcriber> {
     let Some(path) = &flags.model else {
-        let ears = Transcriber::builtin(&options)?;
+        let ears = Transcriber::builtin(options)?;
         volume.note(&format!("no -m given, using the built-in model {}", mynah::BUILTIN_NAME));
         return Ok(ears);
     };
-    let ears = Transcriber::open(path, &options)
+    let ears = Transcriber::open(path, options)
         .with_context(|| format!("can't use the model {}", path.display()))?;
     volume.detail(&format!("model {}", path.display()));
     Ok(ears)

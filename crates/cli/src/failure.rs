@@ -12,7 +12,10 @@ pub(crate) fn end(error: &anyhow::Error) -> ExitCode {
         return Exit::Success.code();
     }
     print(error);
-    let usage = error.chain().any(|cause| cause.is::<Usage>());
+    let usage = error.chain().any(|cause| {
+        let library = cause.downcast_ref::<mynah::Error>();
+        cause.is::<Usage>() || matches!(library, Some(mynah::Error::Option { .. } | mynah::Error::NoModel))
+    });
     if usage { Exit::Usage.code() } else { Exit::Failure.code() }
 }
 
@@ -33,8 +36,10 @@ pub(crate) fn text(error: &anyhow::Error) -> String {
     let mut last = String::new();
     for (i, cause) in error.chain().enumerate() {
         let line = cause.to_string();
-        // Some errors print their source as well; saying it twice helps nobody.
-        if i > 0 && last.contains(&line) {
+        // Some errors print their source as well; saying it twice helps nobody. The library's own wrappers say only
+        // which part of it failed, and the line above has said that for the user's own file.
+        let wraps = cause.is::<mynah::Error>() && cause.source().is_some();
+        if i > 0 && (wraps || last.contains(&line)) {
             continue;
         }
         let label = if i == 0 { "error" } else { "cause" };
@@ -58,6 +63,13 @@ mod tests {
         let inner = io::Error::new(io::ErrorKind::PermissionDenied, "no entry");
         let error: anyhow::Error = mynah_gguf::GgufError::Io { path: "a.gguf".into(), source: inner }.into();
         assert_eq!(text(&error.context("can't load")), "error: can't load\ncause: a.gguf: no entry\n");
+    }
+
+    #[test]
+    fn a_wrapper_without_news_is_left_out() {
+        let inner = mynah::AudioError::NoAudioTrack { name: "a.mkv".into() };
+        let error = anyhow::Error::from(mynah::Error::from(inner)).context("can't transcribe a.mkv");
+        assert!(text(&error).starts_with("error: can't transcribe a.mkv\ncause: a.mkv has no audio track\n"));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What a person may do about an error. The library knows some hints; those that name flags are here.
 
 use crate::exit::Usage;
+use crate::nearby;
 use mynah::AudioError;
 use mynah_convert::ConvertError;
 use mynah_device::DeviceError;
 use mynah_gguf::GgufError;
+use mynah_models::ModelError;
 use mynah_plan::PlanError;
 use mynah_text::output::OutputError;
 use std::error::Error;
@@ -48,6 +50,7 @@ fn one(cause: &(dyn Error + 'static)) -> Option<String> {
     library
         .or_else(|| cause.downcast_ref().and_then(gguf))
         .or_else(|| cause.downcast_ref().and_then(audio))
+        .or_else(|| cause.downcast_ref().and_then(model))
         .or_else(|| cause.downcast_ref().and_then(plan))
         .or_else(|| cause.downcast_ref().and_then(device))
         .or_else(|| cause.downcast_ref().and_then(convert))
@@ -62,14 +65,14 @@ fn gguf(error: &GgufError) -> Option<String> {
         GgufError::Truncated { .. } | GgufError::OutOfRange { .. } => {
             Some("the file is probably cut off; copy or download it again".into())
         }
-        GgufError::Io { source, .. } => missing(source),
+        GgufError::Io { path, source } => nearby::hint(path, source),
         _ => None,
     }
 }
 
 fn audio(error: &AudioError) -> Option<String> {
     match error {
-        AudioError::Open { source, .. } => missing(source),
+        AudioError::Open { path, source } => nearby::hint(path, source),
         AudioError::NoAudioTrack { .. } => {
             Some("it holds pictures or text only; is this the right file?".into())
         }
@@ -77,36 +80,43 @@ fn audio(error: &AudioError) -> Option<String> {
     }
 }
 
-fn missing(source: &io::Error) -> Option<String> {
-    match source.kind() {
-        io::ErrorKind::NotFound => Some("check the name; shells need quotes around names with spaces".into()),
+/// Errors that only pass on what is below print it themselves and are missing from the chain, so they are opened here.
+fn model(error: &ModelError) -> Option<String> {
+    match error {
+        ModelError::Gguf(e) => gguf(e),
+        ModelError::Plan(e) => plan(e),
+        ModelError::Audio(e) => audio(e),
         _ => None,
     }
 }
 
 fn plan(error: &PlanError) -> Option<String> {
-    matches!(error, PlanError::Strict { .. })
-        .then(|| "without --strict the rest runs on the CPU; --dump plan shows where".into())
+    match error {
+        PlanError::Strict { .. } => Some("without --strict the CPU runs what the device can't".into()),
+        PlanError::Device(e) => device(e),
+        _ => None,
+    }
 }
 
 fn device(error: &DeviceError) -> Option<String> {
-    matches!(error, DeviceError::OutOfMemory { .. }).then(|| {
-        "shorter pieces need less: try --chunk 20 and --batch 1; `mynah inspect` tells how much".into()
-    })
+    match error {
+        DeviceError::OutOfMemory { .. } => Some(
+            "shorter pieces need less: try --chunk 20 and --batch 1; `mynah inspect` tells how much".into(),
+        ),
+        _ => None,
+    }
 }
 
 fn convert(error: &ConvertError) -> Option<String> {
     match error {
-        ConvertError::Io { source, .. } => missing(source),
+        ConvertError::Io { path, source } => nearby::hint(path, source),
+        ConvertError::Gguf(e) => gguf(e),
         _ => None,
     }
 }
 
 fn output(error: &OutputError) -> Option<String> {
     match error {
-        OutputError::Collision { .. } => {
-            Some("for example -o '{dir}/{stem}.{ext}', beside each input".into())
-        }
         OutputError::Write { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
             Some("choose a folder you may write to with -o".into())
         }

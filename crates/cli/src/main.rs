@@ -19,6 +19,7 @@ mod flags;
 mod hints;
 mod interrupt;
 mod memory;
+mod nearby;
 mod notes;
 mod out;
 mod progress;

@@ -1,5 +1,7 @@
 //! Transcripts as files: where they go, what a second run does.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should say where")]
+
 mod support;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! The verbs around transcription: what is in a file, making one, measuring.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should say where")]
+
 mod support;
 
 use serde_json::Value;

@@ -41,6 +41,15 @@ const BETWEEN_LINES: Duration = Duration::from_secs(2);
 const STEPS: f64 = 10.0;
 
 impl Meter {
+    /// Whether progress of that kind is seen before the end.
+    pub(crate) fn shows(kind: ProgressKind) -> bool {
+        match kind {
+            ProgressKind::Auto => std::io::stderr().is_terminal(),
+            ProgressKind::Bar | ProgressKind::Json => true,
+            ProgressKind::None => false,
+        }
+    }
+
     /// A meter for that many seconds of audio.
     pub(crate) fn new(kind: ProgressKind, total: Option<f64>) -> Self {
         let terminal = std::io::stderr().is_terminal();
@@ -108,7 +117,8 @@ impl Meter {
             merge(&mut fields, counts);
             event("end", &fields);
         }
-        if self.summary {
+        // A line of zeros about one recording that failed would say nothing.
+        if self.summary && (self.heard.get() > 0.0 || files.is_some()) {
             let files = files.map(|f| format!("; {f}")).unwrap_or_default();
             notes::raw(&format!("{}{files}\n", figures.summary()));
         }

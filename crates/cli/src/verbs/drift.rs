@@ -110,7 +110,7 @@ impl Drift {
     ) -> anyhow::Result<Heard> {
         let attention = self.hearing.attention.map(|a| a.0);
         let options = Options { precision, routes, attention, ..self.model.options() };
-        let mut ears = ears::load(&self.model, options, volume)?;
+        let mut ears = ears::load(&self.model, &options, volume)?;
         let model = ears.model();
         let head = model.head(self.hearing.decoder)?;
         let encoded = model.encode(&[samples], &[head], true)?;

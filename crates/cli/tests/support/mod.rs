@@ -6,17 +6,17 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 /// A file of the repository's fixtures.
-pub fn fixture(name: &str) -> String {
+pub(crate) fn fixture(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name).display().to_string()
 }
 
 /// A tiny random model of that kind.
-pub fn model(kind: &str) -> String {
+pub(crate) fn model(kind: &str) -> String {
     fixture(&format!("parakeet/{kind}/model.gguf"))
 }
 
 /// A folder with the clips under short names, to run in.
-pub fn clips() -> tempfile::TempDir {
+pub(crate) fn clips() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for clip in ["hop", "tenth", "mod0", "mod1", "mod7"] {
         let name = format!("{clip}.wav");
@@ -27,7 +27,7 @@ pub fn clips() -> tempfile::TempDir {
 
 /// The command in a folder, with no setting of the user's. The portable kernels make every figure the same on every
 /// machine.
-pub fn mynah(folder: &Path) -> Command {
+pub(crate) fn mynah(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mynah"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MYNAH_")) {
         command.env_remove(name);
@@ -37,26 +37,26 @@ pub fn mynah(folder: &Path) -> Command {
 }
 
 /// Runs it to the end.
-pub fn run<S: AsRef<OsStr>>(folder: &Path, args: &[S]) -> Output {
+pub(crate) fn run<S: AsRef<OsStr>>(folder: &Path, args: &[S]) -> Output {
     mynah(folder).args(args).output().unwrap()
 }
 
 /// Standard output of a run that must succeed.
-pub fn stdout<S: AsRef<OsStr>>(folder: &Path, args: &[S]) -> String {
+pub(crate) fn stdout<S: AsRef<OsStr>>(folder: &Path, args: &[S]) -> String {
     let output = run(folder, args);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// `transcribe` with a tiny model, exactly.
-pub fn exact<'a>(model: &'a str, args: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn exact<'a>(model: &'a str, args: &[&'a str]) -> Vec<&'a str> {
     let mut all = vec!["transcribe", "-m", model, "--precision", "exact"];
     all.extend(args);
     all
 }
 
 /// Exit code, stdout and stderr in one text for a snapshot; times and places of the machine are blotted out.
-pub fn whole(output: &Output) -> String {
+pub(crate) fn whole(output: &Output) -> String {
     let code = output.status.code().map_or("none".into(), |c| c.to_string());
     let out = String::from_utf8_lossy(&output.stdout);
     let err: String =
@@ -65,18 +65,20 @@ pub fn whole(output: &Output) -> String {
     all.replace(&fixture(""), "FIXTURES/")
 }
 
-/// `26.0 s of audio in 0.3 s (85.1 × realtime)` without what differs from run to run.
+/// A line without what differs from run to run or from system to system: `26.0 s of audio in 0.3 s (85.1 × realtime)`,
+/// `cause: No such file or directory (os error 2)`.
 fn timeless(line: &str) -> String {
-    match (line.find(" of audio in "), line.find(" × realtime)")) {
-        (Some(from), Some(to)) => {
-            format!("{} of audio in TIME{}", &line[..from], &line[to + " × realtime)".len()..])
-        }
+    if let (Some(from), Some(to)) = (line.find(" of audio in "), line.find(" × realtime)")) {
+        return format!("{} of audio in TIME{}", &line[..from], &line[to + " × realtime)".len()..]);
+    }
+    match (line.rfind(": "), line.find(" (os error ")) {
+        (Some(from), Some(to)) => format!("{}: SYSTEM'S WORDS{}", &line[..from], &line[to..]),
         _ => line.to_owned(),
     }
 }
 
 /// Names of the files in a folder, sorted.
-pub fn listing(folder: &Path) -> Vec<String> {
+pub(crate) fn listing(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder)
         .unwrap()
         .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())

@@ -120,9 +120,9 @@ impl Asr {
             peak: memory::peak(),
         };
         if self.json {
-            out::write_json(&figures.json())?
+            out::write_json(&figures.json())?;
         } else {
-            out::write(&figures.text())?
+            out::write(&figures.text())?;
         }
         Ok(Exit::Success)
     }

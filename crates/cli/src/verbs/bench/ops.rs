@@ -8,7 +8,7 @@ use mynah::{DeviceChoice, Policy, Precision};
 use mynah_device::Device;
 use mynah_graph::{ElemType, GraphBuilder, WeightSpec};
 use mynah_lab::timing::{Effort, measure};
-use mynah_lab::{Arguments, Elements, LabError, Program};
+use mynah_lab::{Arguments, Elements, Program};
 use mynah_plan::MemoryWeights;
 use mynah_tensor::{DType, HostTensor, Rng, encode_row};
 use serde_json::json;
@@ -128,6 +128,6 @@ fn product(
     let mut program = Program::new(&builder.finish()?, &weights, device, policy)?;
     let arguments = Arguments { inputs: vec![Elements::F32(random(m * k))], ..Arguments::default() };
     let effort = Effort { warm_up: 2, at_least: 5, at_most: 200, budget: Duration::from_millis(300) };
-    let timing = measure(effort, || program.run(&arguments).map(|_| ()).map_err(LabError::from))?;
+    let timing = measure(effort, || program.run(&arguments).map(|_| ()))?;
     Ok(timing.median)
 }

@@ -82,6 +82,6 @@ impl Transcribe {
             crate::failure::print(failure);
         }
         let (work, skipped) = outputs::decide(gathered.inputs, gathered.several, &self.render)?;
-        run::run(self, &work, run::Before { failed, skipped }, debug)
+        run::run(self, &work, &run::Before { failed, skipped }, debug)
     }
 }

@@ -132,7 +132,7 @@ fn with_name(name: &str, format: Format, body: &str) -> String {
             Some(rest) => format!("{{\"file\":{},{rest}", serde_json::Value::from(name)),
             None => body.to_owned(),
         },
-        _ => format!("==> {name} <==\n{body}\n"),
+        _ => format!("==> {name} <==\n{}\n\n", body.trim_end()),
     }
 }
 
@@ -196,6 +196,6 @@ mod tests {
             with_name("a\"b", Format::Json, "{\"text\":\"\"}\n"),
             "{\"file\":\"a\\\"b\",\"text\":\"\"}\n"
         );
-        assert_eq!(with_name("a.wav", Format::Srt, "1\n"), "==> a.wav <==\n1\n\n");
+        assert_eq!(with_name("a.wav", Format::Srt, "1\n\n"), "==> a.wav <==\n1\n\n");
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct Before {
 ///
 /// # Errors
 /// A model that can't be loaded or fails. What fails for one recording alone is printed and counted.
-pub(super) fn run(args: &Transcribe, work: &[Work], before: Before, debug: Debug) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &Transcribe, work: &[Work], before: &Before, debug: Debug) -> anyhow::Result<Exit> {
     let volume = args.talk.volume();
     let total = before.failed + before.skipped.len() + work.len();
     if work.is_empty() {
@@ -34,7 +34,9 @@ pub(super) fn run(args: &Transcribe, work: &[Work], before: Before, debug: Debug
     }
     let mut ears = ears::open(&args.model, &args.hearing, volume)?;
     debug.begin(&mut ears);
-    let meter = Meter::new(args.talk.progress(), seconds_of(work));
+    // Looking at every header beforehand is worth it only where somebody sees the total.
+    let kind = args.talk.progress();
+    let meter = Meter::new(kind, if Meter::shows(kind) { seconds_of(work) } else { None });
     told_skipped(&meter, &before.skipped, volume);
 
     let failed = Cell::new(before.failed);
@@ -74,7 +76,7 @@ pub(super) fn run(args: &Transcribe, work: &[Work], before: Before, debug: Debug
         }
     });
     meter.clear();
-    outcome.context("can't go on")?;
+    outcome.context("can't transcribe with this model")?;
     let counts = json!({ "files": total, "failed": failed.get(), "skipped": before.skipped.len() });
     meter.finish(&counts, counted(total, failed.get(), before.skipped.len()).as_deref());
     debug.end(&mut ears);
