@@ -108,13 +108,22 @@ impl Batch<'_> {
             return Ok(());
         }
         let head = self.transcriber.model.head(self.options.head)?;
-        let clips: Vec<&[f32]> = pieces.iter().map(|(_, p)| p.samples.as_slice()).collect();
-        let tokens = self.transcriber.model.recognize(&clips, head)?;
-        for ((at, piece), tokens) in pieces.iter().zip(&tokens) {
-            open[*at].recording.take(&self.transcriber.model, piece, tokens)?;
+        let audible: Vec<&[f32]> =
+            pieces.iter().map(|(_, p)| p.samples.as_slice()).filter(|s| is_audible(s)).collect();
+        let mut heard = self.transcriber.model.recognize(&audible, head)?.into_iter();
+        for (at, piece) in pieces {
+            let tokens =
+                if is_audible(&piece.samples) { heard.next().unwrap_or_default() } else { Vec::new() };
+            open[*at].recording.take(&self.transcriber.model, piece, &tokens)?;
         }
         Ok(())
     }
+}
+
+/// Whether anything rises above the last bit of 16-bit audio. Features are normalised over a clip, so a model hears
+/// digital silence as loud as speech and makes up words for it.
+fn is_audible(samples: &[f32]) -> bool {
+    samples.iter().any(|x| x.abs() > 1.5 / 32768.0)
 }
 
 /// Progress of everything read so far; the total is known only when every open recording knows its own.

@@ -251,6 +251,9 @@ impl Parakeet {
     /// # Errors
     /// As [`Parakeet::encode`] and [`Parakeet::decode`].
     pub fn recognize(&mut self, clips: &[&[f32]], head: Head) -> Result<Vec<Vec<Decoded>>, ModelError> {
+        if clips.is_empty() {
+            return Ok(Vec::new());
+        }
         let encoded = self.encode(clips, &[head], false)?;
         let mut tokens = self.decode(&encoded, head)?;
         if head == Head::Tdt {
