@@ -12,7 +12,7 @@ use tempfile::SpooledTempFile;
 
 use crate::AudioError;
 
-/// Largest MP4, CAF or Matroska input accepted from a pipe, in bytes (4 GiB). Such a container may need to seek, so a
+/// Largest MP4 or CAF input accepted from a pipe, in bytes (4 GiB). Such a container may need to seek, so a
 /// pipe is copied first: to memory up to 32 MiB, beyond that to an unnamed temporary file.
 pub const SPOOL_LIMIT: u64 = 4 << 30;
 
@@ -49,6 +49,10 @@ pub(crate) struct Input {
     base: u64,
     /// Bytes from `base` to the end, if known.
     len: Option<u64>,
+    /// What codecs are told instead of `len`, see [`Input::claim_length`].
+    claimed: Option<u64>,
+    /// Whether codecs are told that this cannot seek, see [`Input::hide_seek`].
+    hidden: bool,
     /// What errors call this input.
     pub(crate) name: String,
     /// Lower-case file name extension, if any.
@@ -67,7 +71,15 @@ impl Input {
             return Err(open_error(io::Error::from(io::ErrorKind::IsADirectory)));
         }
         if meta.is_file() {
-            Ok(Self { kind: Kind::File(file), base: 0, len: Some(meta.len()), name, extension })
+            Ok(Self {
+                kind: Kind::File(file),
+                base: 0,
+                len: Some(meta.len()),
+                claimed: None,
+                hidden: false,
+                name,
+                extension,
+            })
         } else {
             Ok(Self { name, ..Self::from_reader(Box::new(file), extension.as_deref()) })
         }
@@ -80,6 +92,8 @@ impl Input {
             kind: Kind::Bytes(Cursor::new(bytes)),
             base: 0,
             len,
+            claimed: None,
+            hidden: false,
             name: "the given bytes".into(),
             extension: None,
         }
@@ -92,6 +106,8 @@ impl Input {
             kind: Kind::Pipe { pipe, ahead: Cursor::new(Vec::new()) },
             base: 0,
             len: None,
+            claimed: None,
+            hidden: false,
             name: "standard input".into(),
             extension: hint.map(|h| h.trim_start_matches('.').to_ascii_lowercase()),
         }
@@ -100,6 +116,18 @@ impl Input {
     /// Bytes from the current start to the end, if the input knows.
     pub(crate) fn byte_len(&self) -> Option<u64> {
         self.len
+    }
+
+    /// Lets codecs read this strictly forwards. A demuxer that can seek looks for the end of a file first, and then gives
+    /// up on one that was cut short.
+    pub(crate) fn hide_seek(&mut self) {
+        self.hidden = true;
+    }
+
+    /// Tells codecs that there are `len` bytes, if that is more than there are: what a file that was cut short says of
+    /// itself. Reading beyond the true end gives nothing, as at any end.
+    pub(crate) fn claim_length(&mut self, len: u64) {
+        self.claimed = self.len.filter(|&true_len| true_len < len).map(|_| len);
     }
 
     /// An I/O failure of this input as an error that names it.
@@ -206,6 +234,11 @@ impl Seek for Input {
                 let offset = self.base.checked_add(offset).ok_or(io::ErrorKind::InvalidInput)?;
                 SeekFrom::Start(offset)
             }
+            SeekFrom::End(offset) if self.claimed.is_some() => {
+                let end =
+                    self.base.checked_add(self.claimed.unwrap_or(0)).ok_or(io::ErrorKind::InvalidInput)?;
+                SeekFrom::Start(end.checked_add_signed(offset).ok_or(io::ErrorKind::InvalidInput)?)
+            }
             relative => relative,
         };
         let absolute = match &mut self.kind {
@@ -220,11 +253,11 @@ impl Seek for Input {
 
 impl MediaSource for Input {
     fn is_seekable(&self) -> bool {
-        !matches!(self.kind, Kind::Pipe { .. })
+        !self.hidden && !matches!(self.kind, Kind::Pipe { .. })
     }
 
     fn byte_len(&self) -> Option<u64> {
-        self.len
+        if self.hidden { None } else { self.claimed.or(self.len) }
     }
 }
 
@@ -291,6 +324,21 @@ mod tests {
         assert_eq!(spooled.seek(SeekFrom::End(-3)).unwrap(), 10);
         spooled.seek(SeekFrom::Start(0)).unwrap();
         assert_eq!(rest(spooled), b"after the tag");
+    }
+
+    #[test]
+    fn a_claimed_length_is_only_claimed() {
+        let mut input = Input::from_bytes(vec![1; 10].into());
+        input.claim_length(4);
+        assert_eq!(MediaSource::byte_len(&input), Some(10), "less than there is");
+        input.claim_length(1000);
+        assert_eq!(MediaSource::byte_len(&input), Some(1000));
+        assert_eq!(input.seek(SeekFrom::End(-3)).unwrap(), 997);
+        assert_eq!(input.read(&mut [0; 5]).unwrap(), 0);
+        input.seek(SeekFrom::Start(0)).unwrap();
+        input.hide_seek();
+        assert!(!input.is_seekable() && MediaSource::byte_len(&input).is_none());
+        assert_eq!(rest(input), [1; 10]);
     }
 
     #[test]

@@ -18,9 +18,9 @@
 //! these codecs. There is no Opus, AC-3, WMA, AMR or HE-AAC band replication: those end in
 //! [`AudioError::UnsupportedCodec`] (HE-AAC decodes its AAC-LC core at half the rate).
 //!
-//! WAV is read by this crate itself and streams from a pipe whatever its header says about lengths. MP3, FLAC, Ogg,
-//! ADTS and AIFF also stream from a pipe; MP4, CAF and Matroska may need to seek, so from a pipe they are spooled first
-//! (see [`SPOOL_LIMIT`]).
+//! WAV is read by this crate itself and streams from a pipe whatever its header says about lengths. Everything else
+//! streams from a pipe too, except MP4 and CAF, whose index may lie at the end: those are spooled first (see
+//! [`SPOOL_LIMIT`]). Files that were cut short give what is there, as long as their index (MP4, CAF) is.
 
 mod decode;
 mod error;

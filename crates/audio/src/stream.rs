@@ -98,7 +98,7 @@ impl AudioStream {
     }
 
     /// Reads from something that cannot seek, such as standard input. `hint` is a file name extension (`mp3`), used only
-    /// to recognise formats without a clear mark. MP4, CAF and Matroska are spooled first, see [`crate::SPOOL_LIMIT`].
+    /// to recognise formats without a clear mark. MP4 and CAF are spooled first, see [`crate::SPOOL_LIMIT`].
     ///
     /// # Errors
     /// As [`AudioStream::open`], and [`AudioError::SpoolLimit`].

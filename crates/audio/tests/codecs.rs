@@ -185,6 +185,43 @@ fn a_wav_cut_short_gives_what_is_there() {
     assert_eq!(in_file.duration_hint(), Some(5000.0 / 16_000.0), "the header claims more than there is");
 }
 
+/// Files that were cut short give what is there, and say that something is missing.
+#[test]
+fn other_files_cut_short_give_what_is_there() {
+    let original = original();
+    for (name, least) in [
+        ("mono16.flac", 9_000),
+        ("s16.aiff", 12_000),
+        ("adpcm_ima.wav", 12_000),
+        ("faststart48.m4a", 11_000),
+        ("vorbis48.webm", 6_000),
+        ("mono22.aac", 11_000),
+    ] {
+        let whole = bytes(name);
+        let part = whole[..whole.len() * 2 / 3].to_vec();
+        for stream in [AudioStream::from_bytes(part.clone()), pipe(part)] {
+            let mut stream = stream.unwrap();
+            let samples = stream.read_all().unwrap();
+            assert!((least..16_000).contains(&samples.len()), "{name}: {} samples", samples.len());
+            assert!(stream.stats().truncated, "{name}");
+            if name.contains("16") && !name.contains("adpcm") {
+                assert!(samples[..] == original[..samples.len()], "{name}");
+            }
+        }
+    }
+}
+
+/// An index that is cut off cannot be made up, and the error says so.
+#[test]
+fn a_file_without_its_index_is_damaged_not_foreign() {
+    for (name, length) in
+        [("alac16.m4a", 10_000), ("stereo48.ogg", 100), ("s16.aiff", 20), ("mono16.flac", 30)]
+    {
+        let error = AudioStream::from_bytes(bytes(name)[..length].to_vec()).unwrap_err();
+        assert!(matches!(error, AudioError::BadHeader { .. }), "{name}: {error}");
+    }
+}
+
 #[test]
 fn chunks_around_the_samples_are_not_audio() {
     let wav = bytes("s16.wav");

@@ -47,8 +47,9 @@ pub(super) struct CodecReader {
 }
 
 impl CodecReader {
-    /// Probes the input, picks its default audio track and makes a decoder for it.
-    pub(super) fn new(input: Input) -> Result<Self, AudioError> {
+    /// Probes the input, picks its default audio track and makes a decoder for it. `recognised`: the first bytes are those
+    /// of a container, so whatever fails is a damaged file and not some other kind of file.
+    pub(super) fn new(input: Input, recognised: bool) -> Result<Self, AudioError> {
         let name = input.name.clone();
         let bytes = input.byte_len();
         let mut hint = Hint::new();
@@ -66,6 +67,10 @@ impl CodecReader {
             Ok(format) => format,
             Err(Error::IoError(source)) if source.kind() != ErrorKind::UnexpectedEof => {
                 return Err(AudioError::Read { name, source });
+            }
+            Err(Error::IoError(_)) if recognised => {
+                let reason = "the file ends inside its header".into();
+                return Err(AudioError::BadHeader { name, container: "container", reason });
             }
             // The probe's own verdict, as opposed to that of a format it found.
             Err(Error::Unsupported(reason)) if reason.starts_with("core (probe)") => {

@@ -16,15 +16,23 @@ pub(super) struct Edit {
 /// Boxes visited at most.
 const MAX_BOXES: usize = 100_000;
 
-/// Edits of the audio tracks in file order; `None` for a track without edit list, or with one that does more than trim.
-/// Damaged files give fewer entries, never an error: without edits the audio still plays.
-pub(super) fn audio_edits<R: Read + Seek>(file: &mut R) -> Vec<Option<Edit>> {
-    let mut walk = Walk { file, visited: 0, movie_scale: 0, tracks: Vec::new() };
+/// What the boxes of an MP4 file say.
+pub(super) struct Movie {
+    /// Edits of the audio tracks in file order; `None` for a track without edit list, or with one that does more than
+    /// trim.
+    pub(super) edits: Vec<Option<Edit>>,
+    /// Where the last top-level box ends, by its own account.
+    pub(super) end: u64,
+}
+
+/// Walks the boxes. Damaged files give fewer entries, never an error: without edits the audio still plays.
+pub(super) fn movie<R: Read + Seek>(file: &mut R) -> Movie {
+    let mut walk = Walk { file, visited: 0, movie_scale: 0, tracks: Vec::new(), end: 0 };
     // An unreadable box ends the walk with what was found so far.
     let _ = walk.children(0, u64::MAX, Level::File);
     let movie_scale = f64::from(walk.movie_scale);
     let audio = walk.tracks.into_iter().filter(|t| t.is_audio);
-    audio.map(|track| track.edit(movie_scale)).collect()
+    Movie { edits: audio.map(|track| track.edit(movie_scale)).collect(), end: walk.end }
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -60,6 +68,7 @@ struct Walk<'a, R> {
     visited: usize,
     movie_scale: u32,
     tracks: Vec<Track>,
+    end: u64,
 }
 
 impl<R: Read + Seek> Walk<'_, R> {
@@ -79,6 +88,9 @@ impl<R: Read + Seek> Walk<'_, R> {
                 size => (u64::from(size), at + 8),
             };
             let next = at.checked_add(size)?.min(end);
+            if level == Level::File && next < u64::MAX {
+                self.end = next;
+            }
             if next < body {
                 return None;
             }
@@ -157,7 +169,7 @@ mod tests {
         [&(body.len() as u32 + 8).to_be_bytes(), kind.as_slice(), body].concat()
     }
 
-    fn movie(edits: &[(u32, i32)], handler: &[u8; 4]) -> Vec<u8> {
+    fn file(edits: &[(u32, i32)], handler: &[u8; 4]) -> Vec<u8> {
         let scale = |scale: u32| [&[0u8; 12], scale.to_be_bytes().as_slice(), &[0; 20]].concat();
         let entries: Vec<u8> = edits
             .iter()
@@ -171,27 +183,34 @@ mod tests {
     }
 
     fn edits(bytes: Vec<u8>) -> Vec<Option<Edit>> {
-        audio_edits(&mut Cursor::new(bytes))
+        movie(&mut Cursor::new(bytes)).edits
     }
 
     #[test]
     fn one_edit_trims() {
         let expected = Edit { start: 1024.0 / 48_000.0, length: Some(1.25) };
-        assert_eq!(edits(movie(&[(1250, 1024)], b"soun")), [Some(expected)]);
-        assert_eq!(edits(movie(&[(0, 1024)], b"soun"))[0].unwrap().length, None);
+        assert_eq!(edits(file(&[(1250, 1024)], b"soun")), [Some(expected)]);
+        assert_eq!(edits(file(&[(0, 1024)], b"soun"))[0].unwrap().length, None);
     }
 
     #[test]
     fn other_lists_are_left_alone() {
-        assert_eq!(edits(movie(&[(100, -1), (1250, 1024)], b"soun")), [None]);
-        assert_eq!(edits(movie(&[(100, -1)], b"soun")), [None]);
-        assert_eq!(edits(movie(&[], b"soun")), [None]);
-        assert_eq!(edits(movie(&[(1250, 1024)], b"vide")), []);
+        assert_eq!(edits(file(&[(100, -1), (1250, 1024)], b"soun")), [None]);
+        assert_eq!(edits(file(&[(100, -1)], b"soun")), [None]);
+        assert_eq!(edits(file(&[], b"soun")), [None]);
+        assert_eq!(edits(file(&[(1250, 1024)], b"vide")), []);
+    }
+
+    #[test]
+    fn the_end_is_where_the_boxes_end() {
+        let whole = [file(&[], b"soun"), bx(b"mdat", &[0; 100])].concat();
+        assert_eq!(movie(&mut Cursor::new(&whole)).end, whole.len() as u64);
+        assert_eq!(movie(&mut Cursor::new(&whole[..whole.len() - 60])).end, whole.len() as u64);
     }
 
     #[test]
     fn damage_is_not_an_error() {
-        let whole = movie(&[(1250, 1024)], b"soun");
+        let whole = file(&[(1250, 1024)], b"soun");
         for length in 0..whole.len() {
             edits(whole[..length].to_vec());
         }

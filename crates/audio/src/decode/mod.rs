@@ -50,22 +50,35 @@ pub(crate) fn open(mut input: Input) -> Result<Box<dyn Decoder>, AudioError> {
     input.skip_tags()?;
     let head = input.head()?;
     match sniff(&head) {
-        Container::Wav if wav::is_adpcm(&head) => Ok(Box::new(codecs::CodecReader::new(input)?)),
-        Container::Wav => Ok(Box::new(wav::WavReader::new(input)?)),
-        Container::Seeking(container) => {
-            let mut input = input.spool(container)?;
-            let edits = if container == "mp4" { edits::audio_edits(&mut input) } else { Vec::new() };
-            input.seek(SeekFrom::Start(0)).map_err(|e| input.read_error(e))?;
-            let reader = codecs::CodecReader::new(input)?;
-            match edits.get(reader.audio_index()) {
-                Some(Some(edit)) => Ok(Box::new(trim::Trimmed::new(reader, *edit))),
-                _ => Ok(Box::new(reader)),
-            }
+        Container::Wav if wav::is_adpcm(&head) => {
+            input.hide_seek();
+            Ok(Box::new(codecs::CodecReader::new(input, true)?))
         }
-        Container::Streaming => Ok(Box::new(codecs::CodecReader::new(input)?)),
+        Container::Wav => Ok(Box::new(wav::WavReader::new(input)?)),
+        Container::Mp4 => open_mp4(input.spool("mp4")?),
+        Container::Seeking(container) => {
+            Ok(Box::new(codecs::CodecReader::new(input.spool(container)?, true)?))
+        }
+        Container::Forward => {
+            input.hide_seek();
+            Ok(Box::new(codecs::CodecReader::new(input, true)?))
+        }
+        Container::Streaming => Ok(Box::new(codecs::CodecReader::new(input, true)?)),
+        Container::Unknown => Ok(Box::new(codecs::CodecReader::new(input, false)?)),
         Container::Foreign(what) => {
             let found = format!(" (it looks like {what})");
             Err(AudioError::NotAudio { name: input.name, found })
         }
+    }
+}
+
+fn open_mp4(mut input: Input) -> Result<Box<dyn Decoder>, AudioError> {
+    let movie = edits::movie(&mut input);
+    input.seek(SeekFrom::Start(0)).map_err(|e| input.read_error(e))?;
+    input.claim_length(movie.end);
+    let reader = codecs::CodecReader::new(input, true)?;
+    match movie.edits.get(reader.audio_index()) {
+        Some(Some(edit)) => Ok(Box::new(trim::Trimmed::new(reader, *edit))),
+        _ => Ok(Box::new(reader)),
     }
 }
