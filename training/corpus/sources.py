@@ -1,7 +1,8 @@
 """Raw English sentences out of the text packages that fetch_sources.sh unpacks.
 
 Every generator yields (source name, raw text); `normalize.py` turns the text into what may be spoken and transcribed.
-All of it is public domain or under a permissive licence, so that the weights carry no obligation.
+All of it is public domain or under a permissive licence, so that the weights carry no obligation: of the GCIDE, whose
+compilation is GPL, only paragraphs marked as Webster's of 1913 or not marked at all are taken.
 """
 
 import gzip
