@@ -6,6 +6,7 @@
 pub mod audio;
 pub mod gguf;
 mod mutate;
+pub mod nemo;
 
 pub use mutate::Mutator;
 
@@ -22,7 +23,7 @@ pub struct Target {
 }
 
 /// Every target, by name.
-pub const TARGETS: &[Target] = &[audio::TARGET, gguf::TARGET];
+pub const TARGETS: &[Target] = &[audio::TARGET, gguf::TARGET, nemo::TARGET];
 
 /// An answer for [`Target::run`] from an error's message: digits and quoted names vary with every mutation, the kind of
 /// error does not.

@@ -68,7 +68,7 @@ pub enum ConfigError {
         high: i64,
     },
     /// A value that is read and understood, but belongs to a model Mynah does not know.
-    #[error("{key} = {value} is not supported: {why}")]
+    #[error("{key} = {value:?} is not supported: {why}")]
     Unsupported {
         /// Dotted path.
         key: String,

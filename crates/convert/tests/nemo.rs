@@ -6,9 +6,9 @@ mod support;
 use std::io::Write;
 
 use mynah_convert::nemo::{NemoError, PickleError, TarError, TorchError, ZipError, read_bytes};
-use mynah_convert::parakeet::{Attention, CheckError};
+use mynah_convert::parakeet::CheckError;
 use mynah_convert::{ConfigError, InputKind, Options, convert, sniff};
-use mynah_gguf::GgufFile;
+use mynah_gguf::{GgufFile, Value};
 use support::{
     Pickle, YAML, archive, archive_of, config, seal, spm, state_dict, tar, tar_header, torch, weights,
 };
@@ -310,7 +310,11 @@ fn configuration_and_weights_must_fit() {
         ("n_heads: 2", "n_heads: 5", "encoder.n_heads"),
         ("n_layers: 2", "other: 2", "encoder.n_layers"),
         ("features: 80", "features: 64", "encoder.feat_in"),
-        ("[-1, -1]", "[5, -1]", "encoder.att_context_size"),
+        ("[-1, -1]", "[5, -1, 2]", "encoder.att_context_size"),
+        ("[-1, -1]", "[[5], 3]", "encoder.att_context_size"),
+        ("xscaling", "att_context_style: chunked_limited_with_rc\n  xscaling", "encoder.att_context_style"),
+        ("xscaling", "global_tokens: 2\n  xscaling", "encoder.global_tokens"),
+        ("xscaling", "conv_context_size: causal\n  xscaling", "encoder.conv_context_size"),
         ("durations:", "no_durations:", "decoding.durations"),
         ("n_fft: 512", "n_fft: 1000000000", "preprocessor.n_fft"),
     ] {
@@ -324,20 +328,42 @@ fn configuration_and_weights_must_fit() {
     assert!(matches!(error, NemoError::Tokenizer { .. }), "{error}");
 }
 
-#[test]
-fn windows_of_local_attention_are_kept() {
+/// Reads the good weights under another configuration and returns the keys of the file it would become.
+fn keys_under(yaml: &str) -> impl Fn(&str) -> Option<Value> + use<> {
     let config = config();
     let (pickle, storages) = state_dict(&weights(&config));
     let (checkpoint, model) = (torch(pickle, &storages), spm(&config.pieces));
-    let yaml = YAML.replace("rel_pos", "rel_pos_local_attn").replace("[-1, -1]", "[128, 100]");
     let members: [(&str, &[u8]); 3] =
         [("model_config.yaml", yaml.as_bytes()), ("model_weights.ckpt", &checkpoint), ("t.model", &model)];
     let read = read_bytes(tar(&members), "t").unwrap();
-    assert_eq!(read.config.encoder.attention, Attention::Local { left: 128, right: 100 });
     let keys = mynah_convert::parakeet::keys(&read.config);
-    let of = |key: &str| keys.iter().find(|(k, _)| k == key).map(|(_, v)| v.clone());
-    assert_eq!(of("parakeet.encoder.self_attention_model"), Some("rel_pos_local_attn".into()));
-    assert_eq!(of("parakeet.encoder.att_context_left"), Some(128.into()));
-    assert_eq!(of("parakeet.encoder.att_context_right"), Some(100.into()));
-    assert_eq!(of("parakeet.encoder.att_context_style"), None);
+    move |key| keys.iter().find(|(k, _)| *k == format!("parakeet.{key}")).map(|(_, v)| v.clone())
+}
+
+#[test]
+fn windows_of_local_attention_are_kept() {
+    let of = keys_under(&YAML.replace("rel_pos", "rel_pos_local_attn").replace("[-1, -1]", "[128, 100]"));
+    assert_eq!(of("encoder.self_attention_model"), Some("rel_pos_local_attn".into()));
+    assert_eq!(of("encoder.att_context_left"), Some(128.into()));
+    assert_eq!(of("encoder.att_context_right"), Some(100.into()));
+    assert_eq!(of("encoder.att_context_style"), None);
+    // Plain relative attention with a finite context is masked to the same band.
+    let of = keys_under(&YAML.replace("[-1, -1]", "[-1, 0]"));
+    assert_eq!(of("encoder.self_attention_model"), Some("rel_pos_local_attn".into()));
+    assert_eq!(of("encoder.att_context_left"), Some((-1).into()));
+    assert_eq!(keys_under(YAML)("encoder.self_attention_model"), None);
+}
+
+#[test]
+fn streaming_contexts_are_kept() {
+    let yaml = YAML.replace("[-1, -1]", "[[70, 13], [70, 1]]").replace(
+        "  xscaling: false",
+        "  xscaling: false\n  att_context_style: chunked_limited\n  conv_context_size: causal",
+    );
+    let of = keys_under(&yaml);
+    assert_eq!(of("encoder.att_context_presets"), Some(vec![70, 13, 70, 1].into()));
+    assert_eq!(of("encoder.att_context_right"), Some(13.into()));
+    assert_eq!(of("encoder.conv_causal"), Some(true.into()));
+    assert_eq!(of("streaming.chunk_size"), Some(vec![105, 112].into()));
+    assert_eq!(of("streaming.valid_out_len"), Some(14.into()));
 }

@@ -44,7 +44,7 @@ pub enum WeightsError {
         file: String,
     },
     /// A tensor type without meaning here.
-    #[error("{file}: tensor {name} is stored as {dtype}, which is not read")]
+    #[error("{file}: tensor {name:?} is stored as {dtype}, which is not read")]
     Type {
         /// The file.
         file: String,
@@ -54,7 +54,7 @@ pub enum WeightsError {
         dtype: String,
     },
     /// A tensor with more dimensions than there are.
-    #[error("{file}: tensor {name}: {what}")]
+    #[error("{file}: tensor {name:?}: {what}")]
     Shape {
         /// The file.
         file: String,

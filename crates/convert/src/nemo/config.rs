@@ -180,12 +180,8 @@ fn attention(settings: &Settings) -> Result<Attention, ConfigError> {
     refuse(tokens > 0, "encoder.global_tokens", settings, "no released Parakeet has global tokens")?;
     // A finite context masks plain relative attention to the same band that local attention computes.
     match contexts.first().copied().unwrap_or([-1, -1]) {
-        [left, right] if left < 0 && right < 0 => Ok(Attention::Full),
-        [left, right] if left >= 0 && right >= 0 => Ok(Attention::Local { left, right }),
-        both => {
-            let why = "both sides limited, or neither";
-            Err(unsupported("encoder.att_context_size", &format!("{both:?}"), why))
-        }
+        [-1, -1] => Ok(Attention::Full),
+        [left, right] => Ok(Attention::Local { left, right }),
     }
 }
 

@@ -48,7 +48,7 @@ pub enum NemoError {
     #[error(transparent)]
     Tar(#[from] TarError),
     /// A member is not there.
-    #[error("archive has no {name}; it has {found}")]
+    #[error("archive has no {name:?}; it has {found}")]
     MissingMember {
         /// The member.
         name: String,
@@ -65,7 +65,7 @@ pub enum NemoError {
     #[error("{WEIGHTS}: {0}")]
     Weights(#[from] TorchError),
     /// The tokenizer is broken.
-    #[error("{name}: {source}")]
+    #[error("{name:?}: {source}")]
     Tokenizer {
         /// The member.
         name: String,
@@ -133,7 +133,8 @@ impl Archive<'_> {
 
     fn require(&self, name: &str) -> Result<Bytes, NemoError> {
         self.find(name).ok_or_else(|| {
-            let names: Vec<&str> = self.entries.iter().take(8).map(|entry| entry.name.as_str()).collect();
+            let names: Vec<String> =
+                self.entries.iter().take(8).map(|entry| format!("{:?}", entry.name)).collect();
             let found = if names.is_empty() { "no files".to_owned() } else { names.join(", ") };
             NemoError::MissingMember { name: name.to_owned(), found }
         })

@@ -18,7 +18,9 @@ const MAX_VALUES: usize = 2 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PickleError {
     /// The pickle names a Python object that is not part of a tensor checkpoint.
-    #[error("pickle asks for {module}.{name}, which is no part of a tensor checkpoint; nothing was executed")]
+    #[error(
+        "pickle asks for \"{module}.{name}\", which is no part of a tensor checkpoint; nothing was executed"
+    )]
     Global {
         /// The Python module.
         module: String,

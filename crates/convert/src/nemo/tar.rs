@@ -34,7 +34,7 @@ pub enum TarError {
         offset: usize,
     },
     /// A member that reaches beyond the end of the file.
-    #[error("archive is cut short: {name} should have {expected} bytes, {found} are left")]
+    #[error("archive is cut short: {name:?} should have {expected} bytes, {found} are left")]
     Truncated {
         /// The member.
         name: String,

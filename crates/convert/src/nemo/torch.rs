@@ -24,7 +24,7 @@ pub enum TorchError {
     #[error("checkpoint is in torch's old format, before 1.6; load and save it again with a newer torch")]
     Legacy,
     /// The archive lacks a member.
-    #[error("checkpoint has no {name}")]
+    #[error("checkpoint has no {name:?}")]
     Missing {
         /// The member.
         name: String,
@@ -39,7 +39,7 @@ pub enum TorchError {
         what: &'static str,
     },
     /// A tensor that does not fit its storage or its own numbers.
-    #[error("tensor {name} is malformed: {what}")]
+    #[error("tensor {name:?} is malformed: {what}")]
     Tensor {
         /// The tensor.
         name: String,

@@ -16,7 +16,7 @@ use crate::source::{Tensor, Values};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CheckError {
     /// A tensor that the configuration implies is not there.
-    #[error("tensor {name} {shape} is missing from the checkpoint")]
+    #[error("tensor {name:?} {shape} is missing from the checkpoint")]
     Missing {
         /// NeMo's name.
         name: String,
@@ -24,7 +24,7 @@ pub enum CheckError {
         shape: Shape,
     },
     /// A tensor of another shape than the configuration implies.
-    #[error("tensor {name} should have the shape {wanted}, but has {found}")]
+    #[error("tensor {name:?} should have the shape {wanted}, but has {found}")]
     WrongShape {
         /// NeMo's name.
         name: String,
@@ -34,7 +34,7 @@ pub enum CheckError {
         found: Shape,
     },
     /// Two tensors that come out under one name.
-    #[error("the checkpoint has two tensors {name}")]
+    #[error("the checkpoint has two tensors {name:?}")]
     Duplicate {
         /// NeMo's name.
         name: String,

@@ -104,9 +104,9 @@ pub enum Attention {
     Full,
     /// So many frames to the left and to the right (`rel_pos_local_attn`).
     Local {
-        /// Frames before.
+        /// Frames before, -1 for all.
         left: i32,
-        /// Frames after.
+        /// Frames after, -1 for all.
         right: i32,
     },
     /// Chunks, for cache-aware streaming (`chunked_limited`).

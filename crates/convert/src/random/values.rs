@@ -23,8 +23,12 @@ const TDT_BLANK: f32 = -0.1;
 const CTC_BLANK: f32 = 0.6;
 /// Biases of the durations 0 to 4: none stays at a frame, most advance by 1 or 2; about 1.8 on average.
 const DURATIONS: [f32; 5] = [-12.0, 0.3, 0.3, -0.3, -1.5];
-/// Makes the decoder state, whose entries are near 0.28, weigh as much as the frame in the joint.
-const PRED_GAIN: f32 = 3.5;
+/// Makes the state of an LSTM layer, whose entries are near 0.2, weigh as much as a unit input: in the joint beside the
+/// frame, and in the next LSTM layer.
+const STATE_GAIN: f32 = 5.0;
+/// Gain of the last matrix of a branch in a model of one layer: all branches together then add about a third of the
+/// variance that comes from subsampling.
+const BRANCH_GAIN: f32 = 0.6;
 /// Variance of |x| for a standard normal x.
 const FOLDED_VARIANCE: f32 = 0.363_38;
 
@@ -83,10 +87,15 @@ fn kind(config: &Config, expected: &Expected, row: usize) -> Kind {
     let name = expected.name.as_str();
     match expected.role {
         Role::Matrix => {
-            // What goes back into the residual stream is damped, so that audio is still in it after 42 blocks.
+            // What goes back into the residual stream is damped by depth. Activations and gates turn part of what varies
+            // into a constant, and after 42 undamped blocks that is most of what is left.
             let last = ["linear2.weight", "linear_out.weight", "pointwise_conv2.weight"];
-            let gain = if last.iter().any(|end| name.ends_with(end)) { 0.5 } else { 1.0 };
+            let damped = BRANCH_GAIN / (config.encoder.layers.max(1) as f32).sqrt();
+            let gain = if last.iter().any(|end| name.ends_with(end)) { damped } else { 1.0 };
             normal(0.0, gain / fan_in.sqrt())
+        }
+        Role::Lstm if name.contains("weight_ih") && !name.ends_with("_l0") => {
+            normal(0.0, STATE_GAIN / fan_in.sqrt())
         }
         Role::Depthwise | Role::Lstm | Role::Subsampling => normal(0.0, 1.0 / fan_in.sqrt()),
         Role::Bias | Role::SubsamplingBias if name.starts_with("joint.") => Kind::Zero,
@@ -97,7 +106,7 @@ fn kind(config: &Config, expected: &Expected, row: usize) -> Kind {
         Role::PositionBias => normal(0.0, 0.1),
         Role::Embedding => Kind::Embedding,
         Role::JointIn => {
-            let gain = if name.starts_with("joint.pred") { PRED_GAIN } else { 1.0 };
+            let gain = if name.starts_with("joint.pred") { STATE_GAIN } else { 1.0 };
             Kind::Paired { deviation: gain / fan_in.sqrt() }
         }
         Role::Head => {
