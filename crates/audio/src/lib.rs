@@ -15,8 +15,9 @@
 //!
 //! WAV (u8, s16, s24, s32, f32, f64, A-law, µ-law, extensible, RF64; IMA and Microsoft ADPCM), FLAC, MP1/2/3,
 //! Ogg (Vorbis, FLAC), MP4/M4A (AAC-LC, ALAC, FLAC, MP3), ADTS, AIFF and AIFF-C, CAF, Matroska and WebM with any of
-//! these codecs. There is no Opus, AC-3, WMA, AMR or HE-AAC band replication: those end in
-//! [`AudioError::UnsupportedCodec`] (HE-AAC decodes its AAC-LC core at half the rate).
+//! these codecs. There is no Opus, AC-3, WMA or AMR, and of AAC only LC with one or two channels: the rest ends in
+//! [`AudioError::UnsupportedCodec`]. HE-AAC that does not declare itself decodes as the AAC-LC it contains, at half the
+//! rate, which loses nothing below 8 kHz for the usual 44.1 and 48 kHz.
 //!
 //! WAV is read by this crate itself and streams from a pipe whatever its header says about lengths. Everything else
 //! streams from a pipe too, except MP4 and CAF, whose index may lie at the end: those are spooled first (see

@@ -289,4 +289,14 @@ mod tests {
         assert_eq!(replace_absurd(&mut samples), 4);
         assert_eq!(samples, [1.0, 0.0, 0.0, -2.0, 0.0, 0.0, 32768.0]);
     }
+
+    #[test]
+    fn streams_and_extractors_cross_threads() {
+        fn crosses<T: Send>() {}
+        fn shared<T: Sync>() {}
+        crosses::<AudioStream>();
+        crosses::<crate::PieceReader>();
+        crosses::<crate::MelExtractor>();
+        shared::<crate::MelExtractor>();
+    }
 }

@@ -18,7 +18,7 @@ pub(super) fn codec_name(id: AudioCodecId) -> String {
         CODEC_ID_MONKEYS_AUDIO => "Monkey's Audio",
         CODEC_ID_TTA => "True Audio",
         CODEC_ID_MUSEPACK => "Musepack",
-        CODEC_ID_AAC => "AAC (in a profile other than LC)",
+        CODEC_ID_AAC => "AAC other than LC in mono or stereo (HE-AAC, surround)",
         CODEC_ID_MP3 => "MP3",
         CODEC_ID_VORBIS => "Vorbis",
         CODEC_ID_FLAC => "FLAC",

@@ -207,3 +207,97 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(id: &[u8; 4], body: &[u8]) -> Vec<u8> {
+        [id.as_slice(), &(body.len() as u32).to_le_bytes(), body].concat()
+    }
+
+    fn format(tag: u16, channels: u16, block: u16, bits: u16, extra: &[u8]) -> Vec<u8> {
+        let head = [tag.to_le_bytes(), channels.to_le_bytes()].concat();
+        let rate = [16_000u32.to_le_bytes(), 0u32.to_le_bytes()].concat();
+        chunk(
+            b"fmt ",
+            &[&head, &rate, [block.to_le_bytes(), bits.to_le_bytes()].concat().as_slice(), extra].concat(),
+        )
+    }
+
+    fn read_file(chunks: &[Vec<u8>]) -> Result<WavHeader, HeaderError> {
+        let body = chunks.concat();
+        read(
+            &mut [b"RIFF".as_slice(), &(body.len() as u32 + 4).to_le_bytes(), b"WAVE", &body]
+                .concat()
+                .as_slice(),
+        )
+    }
+
+    fn extensible(tag: u16, valid: u16) -> Vec<u8> {
+        [&22u16.to_le_bytes(), valid.to_le_bytes().as_slice(), &[0; 4], &tag.to_le_bytes(), &GUID_TAIL]
+            .concat()
+    }
+
+    #[test]
+    fn the_block_size_decides_where_bits_lie() {
+        for (block, bits, encoding) in
+            [(4, 16, Encoding::S16), (6, 24, Encoding::S24), (8, 24, Encoding::S32), (6, 20, Encoding::S24)]
+        {
+            let header = read_file(&[format(1, 2, block, bits, &[]), chunk(b"data", &[0; 24])]).unwrap();
+            assert_eq!((header.encoding, header.bits), (encoding, bits));
+            assert_eq!((header.data_bytes, header.data_offset), (Some(24), 44));
+        }
+    }
+
+    #[test]
+    fn extensible_names_its_format_inside() {
+        let file =
+            |extra: &[u8]| read_file(&[format(TAG_EXTENSIBLE, 1, 4, 32, extra), chunk(b"data", &[0; 8])]);
+        let header = file(&extensible(1, 24)).unwrap();
+        assert_eq!((header.encoding, header.bits), (Encoding::S32, 24));
+        assert_eq!(file(&extensible(3, 0)).unwrap().encoding, Encoding::F32);
+        assert!(matches!(file(&[]), Err(HeaderError::Bad(_))));
+        let mut other = extensible(1, 24);
+        other[20] ^= 1;
+        assert!(matches!(file(&other), Err(HeaderError::Codec(_))));
+    }
+
+    #[test]
+    fn codecs_and_sizes_without_decoder_are_told_apart() {
+        let file = |tag, bits| read_file(&[format(tag, 1, bits / 8, bits, &[]), chunk(b"data", &[0; 8])]);
+        assert!(matches!(file(0x55, 8), Err(HeaderError::Codec(name)) if name == "MP3-in-WAV"));
+        assert!(matches!(file(0x1234, 8), Err(HeaderError::Codec(name)) if name.contains("0x1234")));
+        assert!(matches!(file(3, 16), Err(HeaderError::Bad(_))), "half-precision floats");
+        assert!(matches!(file(1, 64), Err(HeaderError::Bad(_))));
+    }
+
+    #[test]
+    fn broken_headers_are_named() {
+        let reason = |chunks: &[Vec<u8>]| match read_file(chunks) {
+            Err(HeaderError::Bad(reason)) => reason,
+            other => panic!("{other:?}"),
+        };
+        assert!(reason(&[chunk(b"data", &[0; 8])]).contains("no fmt chunk"));
+        assert!(reason(&[format(1, 1, 2, 16, &[])]).contains("no data chunk"));
+        assert!(reason(&[format(1, 0, 0, 16, &[]), chunk(b"data", &[])]).contains("0 channels"));
+        assert!(reason(&[chunk(b"fmt ", &[0; 10])]).contains("10 bytes"));
+    }
+
+    #[test]
+    fn a_length_of_three_gigabytes_can_be_true() {
+        let body =
+            [format(1, 1, 2, 16, &[]), b"data".to_vec(), 3_000_000_000u32.to_le_bytes().to_vec()].concat();
+        let file = |riff: u32| [b"RIFF".as_slice(), &riff.to_le_bytes(), b"WAVE", &body].concat();
+        assert_eq!(read(&mut file(3_000_000_036).as_slice()).unwrap().data_bytes, Some(3_000_000_000));
+        assert_eq!(read(&mut file(36).as_slice()).unwrap().data_bytes, None);
+    }
+
+    #[test]
+    fn the_tag_is_found_behind_other_chunks() {
+        let file =
+            [b"RIFF\0\0\0\0WAVE".to_vec(), chunk(b"JUNK", &[0; 30]), format(0x11, 1, 2, 4, &[])].concat();
+        assert_eq!(peek_tag(&file), Some(TAG_IMA_ADPCM));
+        assert_eq!(peek_tag(&file[..59]), None);
+    }
+}
