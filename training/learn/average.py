@@ -1,4 +1,4 @@
-"""Averages checkpoints of one lineage (a run and its continuation) into one that is better than either.
+"""Averages checkpoints of one lineage (a run and its continuation) into one that keeps the strengths of both.
 
     python -m learn.average OUT CHECKPOINT...
 """
