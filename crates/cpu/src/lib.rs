@@ -1,9 +1,9 @@
 //! The CPU device: SIMD kernels chosen at run time and a deterministic thread pool.
 //!
-//! A plan is compiled into kernels bound to their memory ([`program`]), one folder per op family; each kernel is
-//! written once over the vectors of [`simd`] and compiled for every instruction set. Weights are brought into the
-//! kernels' layouts once ([`weights`]) and shared by all sessions of a model. Kernels hand disjoint tasks to one
-//! [`pool`] of threads, so results are the same bytes for any number of them.
+//! A plan is compiled into kernels bound to their memory (`program`), one folder per op family; each kernel is
+//! written once over the vectors of `simd` and compiled for every instruction set. Weights are brought into the
+//! kernels' layouts once (`weights`) and shared by all sessions of a model. Kernels hand disjoint tasks to one
+//! `pool` of threads, so results are the same bytes for any number of them.
 
 mod attention;
 mod conv;

@@ -105,7 +105,10 @@ fn arguments_that_do_not_fit_are_named() {
     let x = input();
     let refused = |session: &mut dyn Session, args: &RunArgs<'_>, what: &str| {
         let error = session.run(program, args).unwrap_err();
-        assert!(matches!(error, DeviceError::Arguments { .. }) && error.to_string().contains(what), "{error}");
+        assert!(
+            matches!(error, DeviceError::Arguments { .. }) && error.to_string().contains(what),
+            "{error}"
+        );
     };
     let args = RunArgs { inputs: &[Data::F32(&x)], ..RunArgs::default() };
     assert!(session.output_f32(program, 0).is_err(), "no run yet");
@@ -158,8 +161,13 @@ fn weights_that_do_not_fit_their_shape_are_refused() {
         let error = session.prepare(&weight, use_).unwrap_err();
         assert!(matches!(&error, DeviceError::Weight { name, .. } if name == "odd"), "{error}");
     };
-    let every =
-        [WeightUse::MatMul, WeightUse::Conv2d, WeightUse::DepthwiseConv1d, WeightUse::Table, WeightUse::Elements];
+    let every = [
+        WeightUse::MatMul,
+        WeightUse::Conv2d,
+        WeightUse::DepthwiseConv1d,
+        WeightUse::Table,
+        WeightUse::Elements,
+    ];
     for use_ in every {
         prepare(DType::F32, &[4, 4], &[0; 63], use_);
         prepare(DType::Q8_0, &[4, 33], &[0; 136], use_);
@@ -199,5 +207,8 @@ fn memory_that_cannot_be_had_is_an_error_when_compiling() {
     let plan = naive_plan(&b.finish().unwrap());
     let mut session = device(1).open(&Policy::exact()).unwrap();
     let error = session.compile(&plan).unwrap_err();
-    assert!(matches!(error, DeviceError::OutOfMemory { wanted, .. } if wanted == plan.arena_bytes), "{error}");
+    assert!(
+        matches!(error, DeviceError::OutOfMemory { wanted, .. } if wanted == plan.arena_bytes),
+        "{error}"
+    );
 }

@@ -96,8 +96,7 @@ impl IntegerGemm {
         launch.pool().run(self.tiling.tiles(), &|task| {
             let (rows, height) = self.tiling.tile(task.index);
             let first = task.index * tallest;
-            let private = launch.scratch().private(task.thread);
-            // SAFETY: each tile is quantised by the one task of its number; the private part belongs to this thread.
+            // SAFETY: each tile is quantised by the one task of its number.
             unsafe {
                 let piece = |at: usize, len: usize| shared.slice(at..at + len);
                 let words_at = first * self.k / 4;
@@ -106,9 +105,8 @@ impl IntegerGemm {
                     scales: piece(words + first * groups, height * groups),
                     sums: bytemuck::cast_slice_mut(piece(words + scales + first * groups, height * groups)),
                 };
-                let bytes = bytemuck::cast_slice_mut(private.slice(0..private.len()));
                 let rows = rows.map(|r| &x[r * self.k..(r + 1) * self.k]);
-                quantize_rows(self.isa, rows, self.group, height, &mut packed, bytes);
+                quantize_rows(self.isa, rows, self.group, height, &mut packed);
             }
         })?;
         Ok(())
@@ -122,7 +120,7 @@ impl Kernel for IntegerGemm {
 
     fn scratch(&self) -> ScratchNeed {
         let totals = 4 * self.tiling.shape.tallest() * self.tiling.shape.panel;
-        ScratchNeed { shared: 4 * self.packed().iter().sum::<usize>(), private: totals.max(self.k) }
+        ScratchNeed { shared: 4 * self.packed().iter().sum::<usize>(), private: totals }
     }
 
     fn run(&self, launch: &Launch<'_>) -> Result<(), Fault> {

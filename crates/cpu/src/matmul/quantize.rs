@@ -13,29 +13,18 @@ pub(super) struct Packed<'a> {
     pub(super) sums: &'a mut [i32],
 }
 
-/// Quantises `rows` into a tile of `height` rows; rows that are missing become zeros. `bytes` is scratch for one row.
+/// Quantises `rows` into a tile of `height` rows; rows that are missing become zeros.
 pub(super) fn quantize_rows<'a>(
     isa: Isa,
     rows: impl Iterator<Item = &'a [f32]>,
     group: usize,
     height: usize,
     packed: &mut Packed<'_>,
-    bytes: &mut [i8],
 ) {
     let mut found = 0;
     for (r, row) in rows.enumerate() {
-        for (g, x) in row.chunks_exact(group).enumerate() {
-            // SAFETY: the isa was checked by the device.
-            packed.scales[g * height + r] =
-                unsafe { quantize(isa, x, &mut bytes[g * group..(g + 1) * group]) };
-        }
-        let bytes = &bytes[..row.len()];
-        for (out, group) in packed.sums[r..].iter_mut().step_by(height).zip(bytes.chunks_exact(group)) {
-            *out = group.iter().map(|&b| i32::from(b)).sum();
-        }
-        for (out, four) in packed.words[r..].iter_mut().step_by(height).zip(bytes.chunks_exact(4)) {
-            *out = i32::from_le_bytes([four[0] as u8, four[1] as u8, four[2] as u8, four[3] as u8]);
-        }
+        // SAFETY: the isa was checked by the device.
+        unsafe { quantize_row(isa, row, group, height, r, packed) };
         found = r + 1;
     }
     for r in found..height {
@@ -46,32 +35,62 @@ pub(super) fn quantize_rows<'a>(
 }
 
 dispatch! {
-    /// Quantises one group of 16 or 32 elements and returns its scale.
-    fn quantize(x: &[f32], bytes: &mut [i8]) -> f32 = quantize_body;
+    /// Quantises one row as row `r` of a tile.
+    fn quantize_row(row: &[f32], group: usize, height: usize, r: usize, packed: &mut Packed<'_>) = quantize_body;
 }
 
 #[inline(always)]
-unsafe fn quantize_body<S: Simd>(s: S, x: &[f32], bytes: &mut [i8]) -> f32 {
-    let (n, x, bytes) = (x.len().min(bytes.len()), x.as_ptr(), bytes.as_mut_ptr());
-    // SAFETY: both slices hold n elements, a whole number of vectors of every set.
-    unsafe {
-        let (mut top, mut sum) = (s.zero(), s.zero());
-        let mut i = 0;
-        while i + S::LANES <= n {
-            let v = s.load(x.add(i));
-            top = s.max(s.abs(v), top);
-            sum = s.add(sum, v);
-            i += S::LANES;
+unsafe fn quantize_body<S: Simd>(
+    s: S,
+    row: &[f32],
+    group: usize,
+    height: usize,
+    r: usize,
+    packed: &mut Packed<'_>,
+) {
+    let (groups, quads) = (row.len() / group, group / 4);
+    assert!(r < height && quads <= 8 && packed.words.len() >= groups * quads * height);
+    assert!(packed.scales.len() >= groups * height && packed.sums.len() >= groups * height);
+    let mut g = 0;
+    while g < groups {
+        let mut words = [0i32; 8];
+        let bytes = words.as_mut_ptr().cast::<i8>();
+        // SAFETY: a group is 16 or 32 elements, a whole number of vectors of every set; the words hold 32 bytes; the
+        // places written are within the extents checked above.
+        unsafe {
+            let x = row.as_ptr().add(g * group);
+            let (mut top, mut sum) = (s.zero(), s.zero());
+            let mut i = 0;
+            while i < group {
+                let v = s.load(x.add(i));
+                top = s.max(s.abs(v), top);
+                sum = s.add(sum, v);
+                i += S::LANES;
+            }
+            let largest = s.largest(top);
+            let inverse = s.splat(if largest == 0.0 { 0.0 } else { 127.0 / largest });
+            let mut i = 0;
+            while i < group {
+                s.store_bytes(bytes.add(i), s.mul(s.load(x.add(i)), inverse));
+                i += S::LANES;
+            }
+            let mut total = 0;
+            let mut i = 0;
+            while i < group {
+                total += i32::from(*bytes.add(i));
+                i += 1;
+            }
+            let to = packed.words.as_mut_ptr().add(g * quads * height + r);
+            let mut q = 0;
+            while q < quads {
+                *to.add(q * height) = words[q];
+                q += 1;
+            }
+            *packed.sums.as_mut_ptr().add(g * height + r) = total;
+            // What is no number has no size: it reaches the result through the scale.
+            *packed.scales.as_mut_ptr().add(g * height + r) = largest / 127.0 + 0.0 * s.sum(sum);
         }
-        let largest = s.largest(top);
-        let inverse = s.splat(if largest == 0.0 { 0.0 } else { 127.0 / largest });
-        let mut i = 0;
-        while i + S::LANES <= n {
-            s.store_bytes(bytes.add(i), s.mul(s.load(x.add(i)), inverse));
-            i += S::LANES;
-        }
-        // What is no number has no size: it reaches the result through the scale.
-        largest / 127.0 + 0.0 * s.sum(sum)
+        g += 1;
     }
 }
 
@@ -90,9 +109,9 @@ mod tests {
         x[2 * k + 40] = f32::NAN;
         for level in SimdLevel::available() {
             let (mut words, mut scales) = (vec![7; k], vec![7.0; 3 * height]);
-            let (mut sums, mut bytes) = (vec![7; 3 * height], vec![0; k]);
+            let mut sums = vec![7; 3 * height];
             let mut packed = Packed { words: &mut words, scales: &mut scales, sums: &mut sums };
-            quantize_rows(level.isa(), x.chunks(k), group, height, &mut packed, &mut bytes);
+            quantize_rows(level.isa(), x.chunks(k), group, height, &mut packed);
             for (r, row) in x.chunks(k).enumerate() {
                 for (g, values) in row.chunks(group).enumerate() {
                     let scale = scales[g * height + r];

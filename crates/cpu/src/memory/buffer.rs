@@ -1,14 +1,13 @@
 //! Zeroed memory aligned for vectors and, where it is large, for huge pages.
 
+use super::pages::{self, HUGE};
 use crate::host::available_memory;
 use mynah_device::DeviceError;
-use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
+use std::alloc::Layout;
 use std::ptr::NonNull;
 
 /// A cache line, and the widest vector.
 const LINE: usize = 64;
-/// The page size the processor prefers for large arrays: a weight matrix touches thousands of small pages.
-const HUGE: usize = 2 << 20;
 
 /// Owned bytes.
 #[derive(Debug)]
@@ -37,7 +36,7 @@ impl Buffer {
         if bytes >= 64 << 20 && available_memory().is_some_and(|left| bytes as u64 > left) {
             return Err(refused());
         }
-        let start = if align == HUGE { huge(layout) } else { small(layout) }.ok_or_else(refused)?;
+        let start = pages::zeroed(layout).ok_or_else(refused)?;
         Ok(Self { start, layout })
     }
 
@@ -91,30 +90,10 @@ impl Buffer {
     }
 }
 
-/// Zeroes in ordinary pages.
-fn small(layout: Layout) -> Option<NonNull<u8>> {
-    // SAFETY: the layout has a size above zero.
-    NonNull::new(unsafe { alloc_zeroed(layout) })
-}
-
-/// Zeroes in huge pages where the system has some: it must be asked before a page is touched.
-fn huge(layout: Layout) -> Option<NonNull<u8>> {
-    // SAFETY: the layout has a size above zero.
-    let start = NonNull::new(unsafe { alloc(layout) })?;
-    // SAFETY: the range was just allocated; a refusal changes nothing.
-    #[cfg(target_os = "linux")]
-    unsafe {
-        libc::madvise(start.as_ptr().cast(), layout.size(), libc::MADV_HUGEPAGE);
-    }
-    // SAFETY: as above.
-    unsafe { start.write_bytes(0, layout.size()) };
-    Some(start)
-}
-
 impl Drop for Buffer {
     fn drop(&mut self) {
-        // SAFETY: allocated with this layout and not freed before.
-        unsafe { dealloc(self.start.as_ptr(), self.layout) };
+        // SAFETY: made by `pages::zeroed` with this layout and not freed before.
+        unsafe { pages::free(self.start, self.layout) };
     }
 }
 

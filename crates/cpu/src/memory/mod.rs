@@ -2,6 +2,7 @@
 //! kernels see them.
 
 mod buffer;
+mod pages;
 mod view;
 
 pub(crate) use buffer::Buffer;
