@@ -61,9 +61,9 @@ impl Options {
 pub struct ConvertReport {
     /// What the input was.
     pub input: &'static str,
-    /// `parakeet.arch` of the new file.
-    pub arch: String,
-    /// Size of the encoder and vocabulary, in words.
+    /// `parakeet.arch` of the new file; not known if the input was a GGUF.
+    pub arch: Option<&'static str>,
+    /// What the model is, in words.
     pub model: String,
     /// The file.
     pub report: Report,
@@ -75,7 +75,7 @@ pub struct ConvertReport {
 
 impl fmt::Display for ConvertReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: Parakeet {} ({})", self.input, self.arch, self.model)?;
+        writeln!(f, "{}: {}", self.input, self.model)?;
         write!(f, "{}", self.report)?;
         if !self.ignored.is_empty() {
             let mut reasons: Vec<&str> = self.ignored.iter().map(|ignored| ignored.why).collect();
@@ -111,19 +111,16 @@ pub fn convert(
         ),
         InputKind::Gguf => {
             let report = quantize(input, output, options, progress)?;
-            let arch = String::from("unchanged");
+            let model = "model unchanged".to_owned();
             let (ignored, unknown) = (Vec::new(), Vec::new());
-            return Ok(ConvertReport {
-                input: "GGUF file",
-                arch,
-                model: "GGUF".to_owned(),
-                report,
-                ignored,
-                unknown,
-            });
+            return Ok(ConvertReport { input: "GGUF file", arch: None, model, report, ignored, unknown });
         }
     };
-    write(checkpoint, kind, output, options, progress)
+    let mut report = write(checkpoint, kind, output, options, progress)?;
+    // A folder's weights are in files of its own; only an archive has one size to compare with.
+    report.report.bytes_in =
+        input.metadata().map_or(0, |found| if found.is_file() { found.len() } else { 0 });
+    Ok(report)
 }
 
 /// Writes a model of one of the released shapes ([`random::SHAPES`]) with random weights: for measuring speed and
@@ -171,10 +168,11 @@ fn write(
     let mut report = options.run(|| emit(output, keys(config), jobs, options.dtype, progress))?;
     report.warnings.extend(checkpoint.warnings);
     let encoder = &config.encoder;
-    let model = format!("{} layers of {}, {} pieces", encoder.layers, encoder.d_model, config.pieces.len());
+    let (arch, pieces) = (config.arch(), config.pieces.len());
+    let model = format!("Parakeet {arch}, {} layers of {}, {pieces} pieces", encoder.layers, encoder.d_model);
     Ok(ConvertReport {
         input,
-        arch: config.arch().to_owned(),
+        arch: Some(arch),
         model,
         report,
         ignored: checkpoint.ignored,

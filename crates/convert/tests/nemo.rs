@@ -41,7 +41,7 @@ fn a_whole_archive_converts_to_the_bit() {
         std::fs::write(&input, bytes).unwrap();
         assert_eq!(sniff(&input).unwrap(), InputKind::Nemo);
         let report = convert(&input, &output, &Options::default(), &|_| {}).unwrap();
-        assert_eq!(report.arch, "hybrid_tdt_ctc");
+        assert_eq!(report.arch, Some("hybrid_tdt_ctc"));
         assert!(report.ignored.is_empty() && report.unknown.is_empty());
         let file = GgufFile::open(&output).unwrap();
         assert_eq!(file.get_str("general.name").unwrap(), Some("tiny-model"));

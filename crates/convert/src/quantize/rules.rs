@@ -65,6 +65,9 @@ const FINE: [&str; 4] = [
     "*decoder_layers.0.weight",
 ];
 
+/// Matrices of Parakeet that are kernels of width one in NeMo: `[N, K, 1]`.
+const KERNELS: [&str; 2] = ["encoder.layers.*.conv.pointwise_conv?.weight", "*decoder_layers.0.weight"];
+
 /// What parakeet.cpp multiplies with in quantised form.
 const PARAKEET_CPP: [&str; 5] = [
     "encoder.layers.*.feed_forward?.linear?.weight",
@@ -151,6 +154,10 @@ impl Rules {
             return stay(Reason::NotOnly);
         }
         let (dtype, reason) = match self.class(family, name, shape) {
+            // A file may come with more quantised than parakeet.cpp reads.
+            Class::Other if self.layout == Layout::ParakeetCpp && from.is_quantized() => {
+                (DType::F32, Some(Reason::ParakeetCpp))
+            }
             Class::Other => return stay(self.small()),
             Class::Floor(floor) if !named && bits(target) < bits(floor) => (floor, Some(Reason::Sensitive)),
             // BF16 has 8 bits of mantissa to F16's 11.
@@ -163,15 +170,13 @@ impl Rules {
         if reason == Some(Reason::Sensitive) && bits(from) <= bits(dtype) {
             return stay(Reason::Sensitive);
         }
-        let shape = if dtype.is_quantized() { self.rows(shape) } else { shape };
-        let fitted = self.fit(dtype, shape.last());
-        if fitted == dtype {
-            return Choice { dtype, shape, reason };
-        }
-        if bits(from) <= bits(fitted) {
+        let fitted = self.fit(dtype, rows(shape).last());
+        let reason = if fitted == dtype { reason } else { Some(Reason::RowLength) };
+        if reason == Some(Reason::RowLength) && bits(from) <= bits(fitted) {
             return stay(Reason::RowLength);
         }
-        Choice { dtype: fitted, shape, reason: Some(Reason::RowLength) }
+        let shape = if fitted.is_quantized() { rows(shape) } else { kernel(family, name, shape) };
+        Choice { dtype: fitted, shape, reason }
     }
 
     fn class(&self, family: Family, name: &str, shape: Shape) -> Class {
@@ -210,17 +215,6 @@ impl Rules {
         }
     }
 
-    /// The shape whose last dimension is the one that is summed over: kernels of width one drop their ones.
-    fn rows(&self, shape: Shape) -> Shape {
-        let mut dims = shape.dims();
-        while let [rest @ .., 1] = dims
-            && rest.len() >= 2
-        {
-            dims = rest;
-        }
-        Shape::new(dims).unwrap_or(shape)
-    }
-
     /// The target, or the next better type that rows of this length allow.
     fn fit(&self, target: DType, row: usize) -> DType {
         let whole = |dtype: DType| row.is_multiple_of(dtype.block_len());
@@ -233,6 +227,29 @@ impl Rules {
         } else {
             DType::F16
         }
+    }
+}
+
+/// The shape whose last dimension is the one that is summed over: kernels of width one drop their ones.
+fn rows(shape: Shape) -> Shape {
+    let mut dims = shape.dims();
+    while let [rest @ .., 1] = dims
+        && rest.len() >= 2
+    {
+        dims = rest;
+    }
+    Shape::new(dims).unwrap_or(shape)
+}
+
+/// The reverse: a pointwise convolution that was a matrix for the sake of its blocks gets its one back.
+fn kernel(family: Family, name: &str, shape: Shape) -> Shape {
+    match *shape.dims() {
+        [n, k]
+            if family == Family::Parakeet && KERNELS.iter().any(|&glob| Glob::from(glob).matches(name)) =>
+        {
+            Shape::from([n, k, 1])
+        }
+        _ => shape,
     }
 }
 
@@ -295,7 +312,14 @@ mod tests {
         assert_eq!((blocks.dtype, blocks.shape), (DType::Q4K, Shape::from([1024, 512])));
         let plain = choose(&rules, name, &[1024, 512, 1], DType::F32, DType::F16);
         assert_eq!((plain.dtype, plain.shape), (DType::F16, Shape::from([1024, 512, 1])));
+        // Rows that hold no block stay kernels, and dequantising brings the kernel back.
+        let short = choose(&rules, name, &[80, 40, 1], DType::F32, DType::Q8_0);
+        assert_eq!((short.dtype, short.shape), (DType::F16, Shape::from([80, 40, 1])));
+        let back = choose(&rules, name, &[1024, 512], DType::Q4K, DType::F32);
+        assert_eq!((back.dtype, back.shape), (DType::F32, Shape::from([1024, 512, 1])));
         let rules = Rules { layout: Layout::ParakeetCpp, ..Rules::default() };
+        let back = choose(&rules, name, &[1024, 512], DType::Q8_0, DType::Q8_0);
+        assert_eq!((back.dtype, back.shape), (DType::F32, Shape::from([1024, 512, 1])));
         let cpp = choose(&rules, name, &[1024, 512, 1], DType::F32, DType::Q4K);
         assert_eq!((cpp.dtype, cpp.reason), (DType::F32, Some(Reason::ParakeetCpp)));
         let pred = choose(&rules, "joint.pred.weight", &[640, 640], DType::F32, DType::Q4K);
