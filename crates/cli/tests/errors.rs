@@ -119,6 +119,7 @@ fn the_environment_gives_way_to_flags_and_the_file_to_both() {
     };
     assert!(run(&[], &[]).contains(" --> "), "srt by the file");
     assert!(run(&[("MYNAH_FORMAT", "vtt")], &[]).starts_with("WEBVTT"), "vtt by the environment");
+    assert!(run(&[("MYNAH_RECURSIVE", "1")], &[]).contains(" --> "), "a switch by the environment");
     assert!(run(&[("MYNAH_FORMAT", "vtt")], &["-f", "json"]).starts_with('{'), "json by the flag");
 }
 

@@ -64,6 +64,27 @@ fn a_nemo_archive_becomes_the_model_it_is() {
     assert_eq!(ours, stdout(dir.path(), &exact(&model("ctc"), &["mod0.wav", "-f", "json", "-q"])));
 }
 
+#[cfg(unix)]
+#[test]
+fn ctrl_c_takes_the_half_written_model_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = ["convert", "--random", "parakeet-ctc-0.6b", "big.gguf", "--type", "q8_0", "-t", "1"];
+    let mut child = mynah(dir.path()).args(args).spawn().unwrap();
+    while support::listing(dir.path()).is_empty() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it wrote");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(support::listing(dir.path()), [""; 0]);
+}
+
 #[test]
 fn conversions_that_make_no_sense() {
     let dir = clips();
