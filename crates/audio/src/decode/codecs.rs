@@ -13,6 +13,7 @@ use symphonia::core::meta::MetadataOptions;
 use symphonia::core::units::Duration;
 
 use super::gapless::Gapless;
+use super::gaps::Gaps;
 use super::guard::{guarded, panicked};
 use super::names::codec_name;
 use super::{Block, Decoder};
@@ -29,6 +30,9 @@ const MAX_SKIPPED: u32 = 10_000_000;
 /// Longest silence put in place of one corrupt packet, in seconds. A hostile packet may claim to last for years.
 const MAX_STAND_IN: u64 = 1;
 
+/// Longest silence put in place of packets that a demuxer dropped in one go, in seconds.
+const MAX_GAP: u64 = 10;
+
 /// A demuxer and a decoder of one audio track.
 pub(super) struct CodecReader {
     name: String,
@@ -36,6 +40,7 @@ pub(super) struct CodecReader {
     decoder: Box<dyn AudioDecoder>,
     track: u32,
     gapless: Gapless,
+    gaps: Gaps,
     info: SourceInfo,
     bad_packets: u64,
     bad_run: u32,
@@ -81,7 +86,7 @@ impl CodecReader {
             }
             Err(_) => return Err(AudioError::NotAudio { name, found: String::new() }),
         };
-        let Choice { track, decoder, gapless, mut info } = choose_track(&*format, &name)?;
+        let Choice { track, decoder, gapless, gaps, mut info } = choose_track(&*format, &name)?;
         let most = bytes.map_or(u64::MAX, |bytes| bytes.saturating_mul(MAX_FRAMES_PER_BYTE));
         info.frames = info.frames.filter(|&frames| frames <= most);
         Ok(Self {
@@ -90,6 +95,7 @@ impl CodecReader {
             decoder,
             track,
             gapless,
+            gaps,
             info,
             bad_packets: 0,
             bad_run: 0,
@@ -142,10 +148,15 @@ impl CodecReader {
             let (packets, seconds) = (self.bad_run, self.seconds());
             return Err(AudioError::Corrupt { name: self.name.clone(), packets, seconds, reason });
         }
-        let frames = frames.min(u64::from(self.info.rate) * MAX_STAND_IN);
+        Ok(self.silence(frames, MAX_STAND_IN, samples))
+    }
+
+    fn silence(&mut self, frames: u64, most_seconds: u64, samples: &mut Vec<f32>) -> Block {
+        let frames = frames.min(u64::from(self.info.rate) * most_seconds);
         self.frames += frames;
+        samples.clear();
         samples.resize(frames as usize, 0.0);
-        Ok(Block { rate: self.info.rate, channels: 1, decoded: false })
+        Block { rate: self.info.rate, channels: 1, decoded: false }
     }
 
     /// A chained stream starts anew: its tracks and codec parameters may differ.
@@ -154,6 +165,7 @@ impl CodecReader {
         self.track = choice.track;
         self.decoder = choice.decoder;
         self.gapless = choice.gapless;
+        self.gaps = choice.gaps;
         // The stream as a whole is described by its first part.
         self.info.rate = choice.info.rate;
         Ok(())
@@ -171,7 +183,8 @@ impl Decoder for CodecReader {
             return Ok(None);
         }
         for _ in 0..MAX_SKIPPED {
-            let packet = match guarded(|| self.format.next_packet()) {
+            let held = self.gaps.held.take();
+            let packet = match held.map_or_else(|| guarded(|| self.format.next_packet()), |p| Ok(Some(p))) {
                 Ok(Some(packet)) => packet,
                 Ok(None) => return self.end("the track is empty"),
                 Err(Error::ResetRequired) => {
@@ -190,6 +203,11 @@ impl Decoder for CodecReader {
             };
             if packet.track_id != self.track {
                 continue;
+            }
+            if let Some(missing) = self.gaps.before(&packet) {
+                self.gaps.held = Some(packet);
+                self.bad_packets += 1;
+                return Ok(Some(self.silence(missing, MAX_GAP, samples)));
             }
             self.packets += 1;
             let decoded = guarded(|| {
@@ -256,6 +274,7 @@ struct Choice {
     track: u32,
     decoder: Box<dyn AudioDecoder>,
     gapless: Gapless,
+    gaps: Gaps,
     info: SourceInfo,
 }
 
@@ -294,7 +313,8 @@ fn choose_track(format: &dyn FormatReader, name: &str) -> Result<Choice, AudioEr
                 (frames > 0).then_some(frames)
             }),
         };
-        return Ok(Choice { track: track.id, decoder, gapless, info });
+        let gaps = Gaps::of(params.codec);
+        return Ok(Choice { track: track.id, decoder, gapless, gaps, info });
     }
     match unsupported {
         Some(codec) => Err(AudioError::UnsupportedCodec { name: name.into(), codec }),

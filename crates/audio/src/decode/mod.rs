@@ -4,6 +4,7 @@
 mod codecs;
 mod edits;
 mod gapless;
+mod gaps;
 mod guard;
 mod names;
 mod trim;
