@@ -21,7 +21,8 @@ use mynah_fuzz::{Mutator, TARGETS, Target};
 const SLOWEST: Duration = Duration::from_secs(10);
 /// What an input may make the program hold at once: this many times its size, plus something for small ones.
 const MEMORY_FACTOR: usize = 256;
-const MEMORY_BASE: usize = 4 << 20;
+// Audio containers: their reader sets aside up to 4 MiB for a chunk before it knows how much of it is there.
+const MEMORY_BASE: usize = 8 << 20;
 /// Inputs kept beyond the seeds.
 const CORPUS_LIMIT: usize = 4096;
 
