@@ -49,13 +49,13 @@ struct Work<'a> {
 impl IntegerGemm {
     /// `None` when the machine or the weight has no such product.
     pub(super) fn new(bind: &Bind<'_>, epilogue: &Epilogue) -> Result<Option<Self>, DeviceError> {
-        let Some(kernel) = DotKernel::of(bind.level()) else { return Ok(None) };
         if !bind.is_weight(1) {
             return Ok(None);
         }
         let panels = bind.panels(1)?;
-        let Some(levels) = panels.levels() else { return Ok(None) };
-        let group = levels.format.group;
+        let Some(format) = panels.levels().map(|levels| levels.format) else { return Ok(None) };
+        let Some(kernel) = DotKernel::of(bind.level(), format) else { return Ok(None) };
+        let group = format.group;
         let shape = TileShape { heights: kernel.heights(), ..TileShape::of(bind.isa()) };
         let (n, k) = (bind.out_shape().last(), bind.shape(0).last());
         if (panels.n, panels.k, panels.width) != (n, k, shape.panel) {
