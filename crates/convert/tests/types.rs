@@ -46,6 +46,20 @@ fn random_models_are_the_same_everywhere() {
 }
 
 #[test]
+fn random_models_hear() {
+    let folder = Folder::new();
+    let file = GgufFile::open(folder.tiny("f32.gguf", &Options::default())).unwrap();
+    let values = |name: &str| file.host_tensor(file.tensor(name).unwrap()).unwrap().to_f32();
+    let fb = values("preprocessor.featurizer.fb");
+    assert!((fb.iter().copied().fold(0.0, f32::max) - 0.0264).abs() < 5e-4);
+    assert!(values("preprocessor.featurizer.window")[200] > 0.99);
+    // Nothing else is left at zero but the blank's embedding, a few biases and the joint's.
+    for tensor in file.tensors().iter().filter(|tensor| tensor.name.ends_with(".weight")) {
+        assert!(values(&tensor.name).iter().any(|&x| x != 0.0), "{}", tensor.name);
+    }
+}
+
+#[test]
 fn writing_a_type_equals_quantising_to_it() {
     let folder = Folder::new();
     let plain = folder.tiny("f32.gguf", &Options::default());

@@ -145,7 +145,7 @@ pub(crate) fn complete(
 }
 
 /// Window or filters as NeMo computes them.
-fn front_end(config: &Config, expected: Expected) -> Tensor {
+pub(crate) fn front_end(config: &Config, expected: Expected) -> Tensor {
     let features = &config.features;
     let values = if expected.role == Role::Window {
         hann_symmetric(features.win_length)

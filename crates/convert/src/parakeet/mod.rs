@@ -8,7 +8,7 @@ mod keys;
 mod layout;
 
 pub use check::{CheckError, Ignored};
-pub(crate) use check::{complete, sort_out};
+pub(crate) use check::{complete, front_end, sort_out};
 pub use config::{Attention, Config, ConvNorm, Encoder, Features, Prompt, Streaming, Transducer};
 pub use keys::keys;
 pub use layout::{Expected, Role, tensors};

@@ -10,7 +10,7 @@ pub use shapes::{SHAPES, Shape, UnknownShape, shape};
 
 use mynah_tensor::DType;
 
-use crate::parakeet::{self, Checkpoint};
+use crate::parakeet::{self, Checkpoint, Role};
 use crate::source::{Source, Tensor, Values};
 
 /// A checkpoint whose values are made when they are read.
@@ -18,6 +18,9 @@ pub(crate) fn checkpoint(shape: &Shape, seed: u64) -> Checkpoint {
     let config = shape.config();
     let mut fixed = subsampling::values(&config, seed);
     let tensors = parakeet::tensors(&config).into_iter().map(|expected| {
+        if matches!(expected.role, Role::Window | Role::Filters) {
+            return parakeet::front_end(&config, expected);
+        }
         let source: Box<dyn Source> = match fixed.remove(&expected.name) {
             Some(values) => Box::new(Values(values)),
             None => values::source(&config, &expected, seed),
