@@ -39,8 +39,8 @@ fn inspect_shows_sound_files_of_other_families_and_refuses_broken_ones() {
 #[test]
 fn a_random_model_is_made_quantized_and_run() {
     let dir = clips();
-    let made = whole(&run(dir.path(), &["convert", "--random", "tiny", "tiny.gguf", "--seed", "3"]));
-    insta::assert_snapshot!(made);
+    let made = stdout(dir.path(), &["convert", "--random", "tiny", "tiny.gguf", "--seed", "3"]);
+    assert!(made.starts_with("random weights: Parakeet hybrid_tdt_ctc") && made.contains("F32"), "{made}");
     let again = run(dir.path(), &["convert", "--random", "tiny", "again.gguf", "--seed", "3", "-t", "1"]);
     assert!(again.status.success());
     let bytes = |name: &str| fs::read(dir.path().join(name)).unwrap();
