@@ -8,7 +8,10 @@ pub enum SimdLevel {
     /// Plain Rust, whatever the compiler makes of it.
     Portable,
     /// x86-64 with AVX2, FMA and F16C (Haswell, Zen).
-    Avx2,
+    Avx2 {
+        /// Integer dot products of bytes (AVX-VNNI: Alder Lake, Zen 5).
+        vnni: bool,
+    },
     /// x86-64 with AVX-512 F, BW, VL and DQ.
     Avx512 {
         /// Integer dot products of bytes.
@@ -47,9 +50,12 @@ impl SimdLevel {
         Self::detect_avx512().or_else(Self::detect_avx2).or_else(Self::detect_neon).unwrap_or(Self::Portable)
     }
 
-    /// Every level this machine has, best first.
+    /// Every level this machine has, best first; AVX2 with its extension and without.
     pub fn available() -> Vec<Self> {
-        let found = [Self::detect_avx512(), Self::detect_avx2(), Self::detect_neon(), Some(Self::Portable)];
+        let avx2 = Self::detect_avx2();
+        let plain =
+            avx2.filter(|level| *level != Self::Avx2 { vnni: false }).map(|_| Self::Avx2 { vnni: false });
+        let found = [Self::detect_avx512(), avx2, plain, Self::detect_neon(), Some(Self::Portable)];
         found.into_iter().flatten().collect()
     }
 
@@ -77,6 +83,7 @@ impl SimdLevel {
             (Self::Avx512 { vnni, bf16 }, Self::Avx512 { vnni: has_vnni, bf16: has_bf16 }) => {
                 (has_vnni || !vnni) && (has_bf16 || !bf16)
             }
+            (Self::Avx2 { vnni }, Self::Avx2 { vnni: has_vnni }) => has_vnni || !vnni,
             (Self::Neon { dotprod, i8mm }, Self::Neon { dotprod: has_dot, i8mm: has_mm }) => {
                 (has_dot || !dotprod) && (has_mm || !i8mm)
             }
@@ -93,7 +100,7 @@ impl SimdLevel {
     pub fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
-            Self::Avx2 => "avx2",
+            Self::Avx2 { .. } => "avx2",
             Self::Avx512 { .. } => "avx512",
             Self::Neon { .. } => "neon",
         }
@@ -103,7 +110,7 @@ impl SimdLevel {
     pub(crate) fn features(self) -> Vec<String> {
         let extensions: &[(&str, bool)] = match self {
             Self::Portable => &[],
-            Self::Avx2 => &[("fma", true), ("f16c", true)],
+            Self::Avx2 { vnni } => &[("fma", true), ("f16c", true), ("vnni", vnni)],
             Self::Avx512 { vnni, bf16 } => &[("vnni", vnni), ("bf16", bf16)],
             Self::Neon { dotprod, i8mm } => &[("dotprod", dotprod), ("i8mm", i8mm)],
         };
@@ -117,7 +124,7 @@ impl SimdLevel {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 { .. } => Isa::Avx512,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => Isa::Avx2,
+            Self::Avx2 { .. } => Isa::Avx2,
             #[cfg(target_arch = "aarch64")]
             Self::Neon { .. } => Isa::Neon,
             _ => Isa::Portable,
@@ -135,7 +142,8 @@ impl SimdLevel {
     #[cfg(target_arch = "x86_64")]
     fn detect_avx2() -> Option<Self> {
         use std::arch::is_x86_feature_detected as has;
-        (has!("avx2") && has!("fma") && has!("f16c")).then_some(Self::Avx2)
+        let level = Self::Avx2 { vnni: has!("avxvnni") };
+        (has!("avx2") && has!("fma") && has!("f16c")).then_some(level)
     }
 
     #[cfg(not(target_arch = "x86_64"))]
@@ -185,7 +193,7 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => "avx512",
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => "avx2",
+            Self::Avx2 { .. } => "avx2",
             #[cfg(target_arch = "aarch64")]
             Self::Neon => "neon",
             Self::Portable => "portable",
@@ -200,7 +208,7 @@ mod tests {
     #[test]
     fn levels_are_found_by_name_or_refused() {
         for level in SimdLevel::available() {
-            assert_eq!(SimdLevel::from_name(level.name()), Ok(level));
+            assert_eq!(SimdLevel::from_name(level.name()).map(SimdLevel::name), Ok(level.name()));
             assert_eq!(level.check(), Ok(level));
         }
         assert_eq!(SimdLevel::available()[0], SimdLevel::detect());

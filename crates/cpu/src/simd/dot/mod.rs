@@ -5,6 +5,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx_vnni;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(target_arch = "x86_64")]
@@ -42,6 +44,9 @@ pub(crate) enum DotKernel {
     /// AVX-512 VNNI: four unsigned by four signed bytes to a 32-bit sum in one instruction.
     #[cfg(target_arch = "x86_64")]
     Vnni,
+    /// AVX-VNNI: the same on 256 bits, of processors without AVX-512.
+    #[cfg(target_arch = "x86_64")]
+    AvxVnni,
     /// AVX2: pairs to sixteen bits, pairs of those to 32.
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -58,7 +63,9 @@ impl DotKernel {
             #[cfg(target_arch = "x86_64")]
             (SimdLevel::Avx512 { vnni: true, .. }, _) => Some(Self::Vnni),
             #[cfg(target_arch = "x86_64")]
-            (SimdLevel::Avx2, 32) => Some(Self::Avx2),
+            (SimdLevel::Avx2 { vnni: true }, _) => Some(Self::AvxVnni),
+            #[cfg(target_arch = "x86_64")]
+            (SimdLevel::Avx2 { vnni: false }, 32) => Some(Self::Avx2),
             #[cfg(target_arch = "aarch64")]
             (SimdLevel::Neon { dotprod: true, .. }, _) => Some(Self::Neon),
             _ => None,
@@ -71,6 +78,8 @@ impl DotKernel {
             #[cfg(target_arch = "x86_64")]
             Self::Vnni => "vnni",
             #[cfg(target_arch = "x86_64")]
+            Self::AvxVnni => "avx-vnni",
+            #[cfg(target_arch = "x86_64")]
             Self::Avx2 => "avx2",
             #[cfg(target_arch = "aarch64")]
             Self::Neon => "dotprod",
@@ -82,6 +91,8 @@ impl DotKernel {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Vnni => vnni::HEIGHTS,
+            #[cfg(target_arch = "x86_64")]
+            Self::AvxVnni => avx_vnni::HEIGHTS,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => avx2::HEIGHTS,
             #[cfg(target_arch = "aarch64")]
@@ -100,6 +111,8 @@ impl DotKernel {
             match self {
                 #[cfg(target_arch = "x86_64")]
                 Self::Vnni => vnni::tile(format, rows, t),
+                #[cfg(target_arch = "x86_64")]
+                Self::AvxVnni => avx_vnni::tile(format, rows, t),
                 #[cfg(target_arch = "x86_64")]
                 Self::Avx2 => avx2::tile(format, rows, t),
                 #[cfg(target_arch = "aarch64")]
