@@ -28,7 +28,7 @@ use mynah_device::Route;
 /// Products of integer levels with `x` quantised to bytes, a scale to every group of the weight's own format.
 const INT8_DOT: Route = Route {
     name: "int8-dot",
-    about: "quantised weights times activations rounded to 8 bits in the groups of the weights (VNNI, AVX2)",
+    about: "quantised weights times activations rounded to 8 bits in the groups of the weights (VNNI, AVX2, NEON)",
 };
 /// The fast routes of this device.
 const ROUTES: &[Route] = &[INT8_DOT];
