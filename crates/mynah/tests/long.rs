@@ -1,5 +1,6 @@
 //! Long audio with the built-in model: pieces give the words of the whole, wherever they meet.
 #![cfg(feature = "builtin-model")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 
 use mynah::{AudioStream, Options, PieceConfig, TranscribeOptions, Transcriber, Transcript};
 use std::path::PathBuf;

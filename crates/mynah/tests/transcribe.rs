@@ -1,4 +1,5 @@
 //! The library on the oracle's tiny models: the same words whether alone, in a batch, in pieces or side by side.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 
 use mynah::{
     AudioStream, Batch, Options, PieceConfig, Precision, TranscribeOptions, Transcriber, Transcript,

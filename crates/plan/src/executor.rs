@@ -123,7 +123,7 @@ impl Executor {
         if let Some(id) = self.cache.find(&key) {
             return Ok(id);
         }
-        let entry = self.make(build()?)?;
+        let entry = self.make(key, build()?)?;
         let (id, evicted) = self.cache.insert(key, entry);
         for part in evicted.into_iter().flat_map(|e| e.parts) {
             self.sessions[part.session].forget(part.program);
@@ -132,7 +132,7 @@ impl Executor {
     }
 
     /// Rewrites, places and compiles.
-    fn make(&mut self, mut graph: Graph) -> Result<Entry, PlanError> {
+    fn make(&mut self, key: PlanKey, mut graph: Graph) -> Result<Entry, PlanError> {
         let before = graph.nodes().len();
         let context = Context { weights: self.weights.as_ref(), folded: &self.folded };
         let rewrites = rewrite::run(&mut graph, &context)?;
@@ -161,7 +161,7 @@ impl Executor {
                 parts.push(self.compile(segment, usize::from(elsewhere), &mut report)?);
             }
         }
-        tracing::debug!(graph = graph.name, nodes = ?report.nodes, steps = report.steps, arena = report.arena_bytes, "planned");
+        tracing::debug!(graph = graph.name, shape = ?key.dims, nodes = ?report.nodes, steps = report.steps, arena = report.arena_bytes, "planned");
         for (name, outcome) in &report.rewrites {
             tracing::trace!(rewrite = name, fired = outcome.fired, refused = outcome.refused.len());
         }

@@ -1,4 +1,5 @@
 //! Planned graphs compute what the interpreter computes, with the rewrites that should fire firing.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 
 mod support;
 
