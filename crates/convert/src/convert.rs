@@ -81,7 +81,8 @@ impl fmt::Display for ConvertReport {
             let mut reasons: Vec<&str> = self.ignored.iter().map(|ignored| ignored.why).collect();
             reasons.sort_unstable();
             reasons.dedup();
-            writeln!(f, "  left out: {} tensors ({})", self.ignored.len(), reasons.join("; "))?;
+            let plural = if self.ignored.len() == 1 { "" } else { "s" };
+            writeln!(f, "  left out: {} tensor{plural} ({})", self.ignored.len(), reasons.join("; "))?;
         }
         Ok(())
     }

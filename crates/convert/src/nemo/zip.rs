@@ -249,3 +249,59 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 fn usize_at(bytes: &[u8], at: usize) -> Option<usize> {
     bytes_at(bytes, at).map(u64::from_le_bytes).and_then(|n| usize::try_from(n).ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An archive of one member whose sizes, offsets and counts all need their 64-bit records, as beyond 4 GB.
+    fn wide(header: u64) -> Vec<u8> {
+        let mut out = LOCAL.to_le_bytes().to_vec();
+        out.extend([0; 22]);
+        out.extend([1, 0, 0, 0, b'x']);
+        out.extend(b"data");
+        let start = out.len() as u64;
+        out.extend(CENTRAL.to_le_bytes());
+        out.extend([0; 16]);
+        out.extend([0xff; 8]);
+        out.extend([1, 0, 32, 0]);
+        out.extend([0; 10]);
+        out.extend([0xff; 4]);
+        out.push(b'x');
+        // A record of another kind first, then sizes and offset.
+        out.extend([0x55, 0x54, 0, 0]);
+        out.extend([1, 0, 24, 0]);
+        out.extend([4u64, 4, header].map(u64::to_le_bytes).concat());
+        let end64 = out.len() as u64;
+        let bytes = end64 - start;
+        out.extend(END64.to_le_bytes());
+        out.extend(44u64.to_le_bytes());
+        out.extend([0; 12]);
+        out.extend([1, 1, bytes, start].map(u64::to_le_bytes).concat());
+        out.extend(LOCATOR64.to_le_bytes());
+        out.extend([0; 4]);
+        out.extend(end64.to_le_bytes());
+        out.extend([1, 0, 0, 0]);
+        out.extend(END.to_le_bytes());
+        out.extend([0; 4]);
+        out.extend([0xff; 12]);
+        out.extend([0; 2]);
+        out
+    }
+
+    #[test]
+    fn archives_beyond_four_gigabytes() {
+        let archive = wide(0);
+        let members = entries(&archive).unwrap();
+        assert_eq!(archive[members["x"].clone()], *b"data");
+        for header in [1, archive.len() as u64, u64::MAX, u64::MAX - 30] {
+            let error = entries(&wide(header)).unwrap_err();
+            assert!(matches!(error, ZipError::Record { .. }), "{header}: {error}");
+        }
+        // The locator points nowhere.
+        let mut broken = archive.clone();
+        let at = broken.len() - END_BYTES - LOCATOR64_BYTES + 8;
+        broken[at..at + 8].fill(0xff);
+        assert!(matches!(entries(&broken), Err(ZipError::Record { record: "64-bit end record", .. })));
+    }
+}
