@@ -152,7 +152,7 @@ fn an_uneven_window_follows_the_formula() {
     let features = model.features(&clip("mod1"));
     let frames = model.subsample(&features).unwrap();
     let config = model.config().clone();
-    let encoded = model.encode_frames(&[frames.clone()], &[], false).unwrap();
+    let encoded = model.encode_frames(std::slice::from_ref(&frames), &[], false).unwrap();
     let valid = encoded.lengths[0];
 
     let file = GgufFile::open(root().join(NEMO_IS_OFF).join("model.gguf")).unwrap();
