@@ -15,6 +15,7 @@ mod matmul;
 mod memory;
 mod movement;
 mod norm;
+mod peak;
 mod pool;
 mod program;
 mod recurrent;
@@ -34,4 +35,5 @@ const INT8_DOT: Route = Route {
 const ROUTES: &[Route] = &[INT8_DOT];
 
 pub use device::{CpuDevice, CpuOptions};
+pub use peak::Peaks;
 pub use simd::{LevelError, SimdLevel};
