@@ -24,15 +24,25 @@ mod simd;
 mod state;
 mod weights;
 
-use mynah_device::Route;
+use mynah_device::{Policy, Route};
 
 /// Products of integer levels with `x` quantised to bytes, a scale to every group of the weight's own format.
 const INT8_DOT: Route = Route {
     name: "int8-dot",
     about: "quantised weights times activations rounded to 8 bits in the groups of the weights (VNNI, AVX2, NEON)",
 };
+/// Products of floats rounded to bfloat16, with float sums.
+const BF16_DOT: Route = Route {
+    name: "bf16-dot",
+    about: "float weights and their activations rounded to bfloat16, sums in floats (AVX-512 BF16)",
+};
 /// The fast routes of this device.
-const ROUTES: &[Route] = &[INT8_DOT];
+const ROUTES: &[Route] = &[INT8_DOT, BF16_DOT];
+
+/// The proof that products may use pairs of bfloat16 under a policy on a level.
+fn bf16_dot(policy: &Policy, level: SimdLevel) -> Option<simd::Bf16> {
+    policy.allows(&BF16_DOT).then(|| simd::Bf16::of(level)).flatten()
+}
 
 pub use device::{CpuDevice, CpuOptions};
 pub use peak::Peaks;

@@ -87,7 +87,8 @@ impl Session for CpuSession {
     }
 
     fn prepare(&mut self, weight: &WeightBytes<'_>, use_: WeightUse) -> Result<bool, DeviceError> {
-        self.store.prepare(weight, use_, self.device.level.isa(), &self.device.pool)
+        let bf16 = crate::bf16_dot(&self.policy, self.device.level);
+        self.store.prepare(weight, use_, self.device.level.isa(), bf16, &self.device.pool)
     }
 
     fn is_prepared(&self, name: &str, use_: WeightUse) -> bool {

@@ -95,6 +95,33 @@ fn routes_are_taken_and_switched_off_by_name() {
 }
 
 #[test]
+fn float_weights_are_laid_out_for_the_policy_of_their_session() {
+    let device = device(1);
+    for dtype in [DType::F32, DType::F16, DType::BF16] {
+        let (plan, tensor) = (naive_plan(&graph(dtype)), weight(dtype));
+        let of = |policy: &Policy| {
+            let mut session = device.open(policy).unwrap();
+            prepare(session.as_mut(), &tensor).unwrap();
+            session.profile(true);
+            let y = run(session.as_mut(), &plan);
+            (y, session.step_times()[0].kernel.clone(), session.memory())
+        };
+        let (exact, exact_kernel, exact_bytes) = of(&Policy::exact());
+        assert!(exact_kernel.starts_with("gemm-f32"), "{exact_kernel}");
+        let (fast, fast_kernel, fast_bytes) = of(&Policy::default());
+        if !matches!(device.simd(), SimdLevel::Avx512 { bf16: true, .. }) {
+            assert_eq!(fast, exact);
+            continue;
+        }
+        assert!(fast_kernel.starts_with("gemm-bf16"), "{fast_kernel}");
+        assert!(fast_bytes < exact_bytes || dtype != DType::F32, "{fast_bytes} of {exact_bytes} bytes");
+        let mut off = Policy::default();
+        off.switch("bf16-dot=off", device.routes()).unwrap();
+        assert_eq!(of(&off).0, exact);
+    }
+}
+
+#[test]
 fn arguments_that_do_not_fit_are_named() {
     let (plan, tensor) = (naive_plan(&graph(DType::F32)), weight(DType::F32));
     let mut session = device(1).open(&Policy::exact()).unwrap();

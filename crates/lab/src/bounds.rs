@@ -30,8 +30,9 @@ impl Bounds {
     pub const ROW: Self = Self { exact: 1e-12, fast: 1e-8 };
 
     /// Sums of K ≤ 4096 products of stored floats. One running f32 sum has u²·K/6 ≈ 2.4e-12; `fast` may round both
-    /// factors to bf16 (2⁻⁹/√3 each, 2.6e-6 together).
-    pub const PRODUCT: Self = Self { exact: 1e-11, fast: 1e-5 };
+    /// factors to bf16 (2⁻⁹/√3 each, 2.6e-6 together on average; a product of few elements, whose sums happen to be a
+    /// third of what their terms amount to, is off by ten times that).
+    pub const PRODUCT: Self = Self { exact: 1e-11, fast: 3e-5 };
 
     /// Products with quantised weights. The reference decodes them, so `exact` is as above; `fast` may round the
     /// activations to 8 bits: over blocks of 32 normal values the step is 2.1σ/127, an error of 2.3e-5, over whole
@@ -39,7 +40,7 @@ impl Bounds {
     pub const QUANTISED_PRODUCT: Self = Self { exact: 1e-11, fast: 2e-4 };
 
     /// Two chained products with a softmax between; `fast` as [`Bounds::PRODUCT`].
-    pub const ATTENTION: Self = Self { exact: 1e-11, fast: 1e-5 };
+    pub const ATTENTION: Self = Self { exact: 1e-11, fast: 3e-5 };
 
     /// A product with a weight of this type.
     pub fn product(weight: DType) -> Self {
@@ -69,8 +70,8 @@ mod tests {
         policy.switches.insert("int8-dot".into(), false);
         assert_eq!(Bounds::PRODUCT.under(&policy), 1e-11);
         policy.switches.insert("int8-dot".into(), true);
-        assert_eq!(Bounds::PRODUCT.under(&policy), 1e-5);
+        assert_eq!(Bounds::PRODUCT.under(&policy), 3e-5);
         assert_eq!(Bounds::product(DType::Q4K).under(&Policy::default()), 2e-4);
-        assert_eq!(Bounds::product(DType::F16).under(&Policy::default()), 1e-5);
+        assert_eq!(Bounds::product(DType::F16).under(&Policy::default()), 3e-5);
     }
 }

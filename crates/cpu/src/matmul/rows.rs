@@ -65,6 +65,11 @@ impl Tiling {
         self.tiles_per_task.min(self.tiles())
     }
 
+    /// Panels of the largest task.
+    pub(crate) fn panels_per_task(&self) -> usize {
+        self.panels_per_task.min(self.panels)
+    }
+
     /// Number of tasks.
     pub(crate) fn tasks(&self) -> usize {
         self.tiles().div_ceil(self.tiles_per_task) * self.panels.div_ceil(self.panels_per_task)

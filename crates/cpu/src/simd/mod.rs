@@ -7,6 +7,7 @@
 //! none that touches a vector, unless it's marked `#[inline(always)]`. Floats never contract by themselves, so the order of operations in the
 //! body is the order on the machine, and a level gives the same bits whatever the tiling around it.
 
+mod bf16;
 pub(crate) mod dot;
 mod level;
 pub(crate) mod math;
@@ -20,6 +21,7 @@ mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
+pub(crate) use bf16::Bf16;
 pub(crate) use level::Isa;
 pub use level::{LevelError, SimdLevel};
 pub(crate) use portable::Portable;

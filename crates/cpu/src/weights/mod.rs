@@ -1,5 +1,6 @@
 //! Weights in the layouts the kernels want, prepared once and shared by all sessions of a model.
 
+mod bf16;
 mod conv;
 mod elements;
 mod levels;

@@ -3,14 +3,16 @@
 //! Floats are interleaved (`[panel][k][lane]`), so that a tile reads them front to back. Sixteen-bit floats stay
 //! sixteen bits wide, the common block formats become interleaved integers ([`LevelPanels`]) and the rest stays as it
 //! is in the file; [`Panels::chunk`] decodes a stretch of [`K_BLOCK`] terms at a time into a buffer that stays in the
-//! cache while many rows of `x` use it. Decoded values are those of the file, exactly.
+//! cache while many rows of `x` use it. Decoded values are those of the file, exactly; only a session that takes the
+//! route `bf16-dot` has its floats rounded to pairs of bfloat16 instead ([`pair_panels`]).
 
+use super::bf16::pair_panels;
 use super::levels::{LevelFormat, LevelPanels};
 use super::{bad, checked_row_bytes, decode};
 use crate::memory::{Buffer, Output};
 use crate::pool::Pool;
 use crate::simd::tile::{self, TileShape};
-use crate::simd::{Isa, Simd, dispatch};
+use crate::simd::{Bf16, Isa, Simd, dispatch};
 use mynah_device::{DeviceError, WeightBytes};
 use mynah_tensor::{DType, decode_row};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,6 +41,8 @@ enum Data {
     F16(Buffer),
     /// `[panel][k][lane]` bfloat16.
     Bf16(Buffer),
+    /// `[panel][k / 2 rounded up][lane]` pairs of bfloat16.
+    Pairs(Buffer),
     /// Levels of a block format, interleaved.
     Levels(LevelPanels),
     /// Rows of blocks as in the file.
@@ -46,14 +50,22 @@ enum Data {
 }
 
 impl Panels {
-    /// Brings a weight into panels, in parallel.
-    pub(crate) fn prepare(weight: &WeightBytes<'_>, isa: Isa, pool: &Pool) -> Result<Self, DeviceError> {
+    /// Brings a weight into panels, in parallel; floats into pairs of bfloat16 when products are to use those.
+    pub(crate) fn prepare(
+        weight: &WeightBytes<'_>,
+        isa: Isa,
+        bf16: Option<Bf16>,
+        pool: &Pool,
+    ) -> Result<Self, DeviceError> {
         let row_bytes = checked_row_bytes(weight)?;
         let [n, k] = *weight.shape.dims() else {
             return Err(bad(weight, format!("the weight of a product is [N, K], not {}", weight.shape)));
         };
         let width = TileShape::of(isa).panel;
         let data = match weight.dtype {
+            DType::F32 | DType::F16 | DType::BF16 if bf16.is_some() => {
+                Data::Pairs(pair_panels(weight, [n, k, width], bf16, pool)?)
+            }
             DType::F16 => Data::F16(interleave::<u16>(weight, n, k, width, pool, copy_row)?),
             DType::BF16 => Data::Bf16(interleave::<u16>(weight, n, k, width, pool, copy_row)?),
             dtype if LevelFormat::of(dtype).is_some() => {
@@ -92,6 +104,7 @@ impl Panels {
             Data::F32(_) => "f32",
             Data::F16(_) => "f16",
             Data::Bf16(_) => "bf16",
+            Data::Pairs(_) => "bf16-pairs",
             Data::Blocks { dtype, .. } => dtype.name(),
         }
     }
@@ -100,7 +113,9 @@ impl Panels {
     pub(crate) fn bytes(&self) -> usize {
         match &self.data {
             Data::Levels(levels) => levels.bytes(),
-            Data::F32(b) | Data::F16(b) | Data::Bf16(b) | Data::Blocks { rows: b, .. } => b.bytes(),
+            Data::F32(b) | Data::F16(b) | Data::Bf16(b) | Data::Pairs(b) | Data::Blocks { rows: b, .. } => {
+                b.bytes()
+            }
         }
     }
 
@@ -108,9 +123,34 @@ impl Panels {
     pub(crate) fn scratch(&self) -> usize {
         match &self.data {
             Data::F32(_) => 0,
-            Data::F16(_) | Data::Bf16(_) | Data::Levels(_) => K_BLOCK * self.width,
+            Data::F16(_) | Data::Bf16(_) | Data::Pairs(_) | Data::Levels(_) => K_BLOCK * self.width,
             Data::Blocks { .. } => K_BLOCK * self.width + K_BLOCK,
         }
+    }
+
+    /// Whether the weights are pairs of bfloat16.
+    pub(crate) fn paired(&self) -> bool {
+        matches!(self.data, Data::Pairs(_))
+    }
+
+    /// The pairs from term `k0` on, an even one, as `[pair][lane]`; the terms may end in half a pair.
+    pub(crate) fn pairs(&self, panel: usize, k0: usize, terms: usize) -> &[f32] {
+        let Data::Pairs(data) = &self.data else { return &[] };
+        let first = (panel * self.k.div_ceil(2) + k0 / 2) * self.width;
+        &data.as_f32()[first..first + terms.div_ceil(2) * self.width]
+    }
+
+    /// The bytes behind terms `k0 .. k0 + terms` of a panel, to be fetched early; none for panels and terms that
+    /// don't exist and for weights that aren't stored as floats.
+    pub(crate) fn stretch(&self, panel: usize, k0: usize, terms: usize) -> &[u8] {
+        let (buffer, k, size) = match &self.data {
+            Data::F32(buffer) => (buffer, self.k, 4),
+            Data::F16(buffer) | Data::Bf16(buffer) => (buffer, self.k, 2),
+            Data::Pairs(buffer) => (buffer, self.k.next_multiple_of(2), 2),
+            Data::Levels(_) | Data::Blocks { .. } => return &[],
+        };
+        let (first, len) = ((panel * k + k0) * self.width * size, terms * self.width * size);
+        buffer.as_bytes().get(first..first + len).unwrap_or(&[])
     }
 
     /// Terms `k0 .. k0 + terms` of a panel as `[terms][lane]` as they are stored, where that is in sixteen bits, and
@@ -150,6 +190,10 @@ impl Panels {
                         _ => widen_f16(isa, halves, &mut scratch[..len]),
                     }
                 }
+                &scratch[..len]
+            }
+            Data::Pairs(_) => {
+                Bf16::unpack(self.pairs(panel, k0, terms), self.width, &mut scratch[..len]);
                 &scratch[..len]
             }
             Data::Levels(levels) => {

@@ -2,7 +2,7 @@
 
 use super::{ConvKernel, Elements, Panels, Table};
 use crate::pool::Pool;
-use crate::simd::Isa;
+use crate::simd::{Bf16, Isa};
 use mynah_device::{DeviceError, WeightBytes, WeightUse};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,19 +23,21 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Prepares a weight unless it is there. Returns whether it was new.
+    /// Prepares a weight unless it is there, with the weights of float products as pairs where `bf16` says so: the
+    /// sessions that share a store share their policy. Returns whether it was new.
     pub(crate) fn prepare(
         &self,
         weight: &WeightBytes<'_>,
         use_: WeightUse,
         isa: Isa,
+        bf16: Option<Bf16>,
         pool: &Pool,
     ) -> Result<bool, DeviceError> {
         if self.has(weight.name, use_) {
             return Ok(false);
         }
         let prepared = match use_ {
-            WeightUse::MatMul => Prepared::Panels(Arc::new(Panels::prepare(weight, isa, pool)?)),
+            WeightUse::MatMul => Prepared::Panels(Arc::new(Panels::prepare(weight, isa, bf16, pool)?)),
             WeightUse::Conv2d => Prepared::Conv(Arc::new(ConvKernel::prepare_2d(weight)?)),
             WeightUse::DepthwiseConv1d => Prepared::Conv(Arc::new(ConvKernel::prepare_1d(weight)?)),
             WeightUse::Table => Prepared::Table(Arc::new(Table::prepare(weight)?)),

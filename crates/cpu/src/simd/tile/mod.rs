@@ -4,6 +4,9 @@
 //! runs over k in order, one term at a time, whatever the number of rows: a row gives the same bits alone and among
 //! others.
 
+#[cfg(target_arch = "x86_64")]
+mod pairs;
+
 use super::Simd;
 
 /// What one tile works on.
@@ -23,6 +26,53 @@ pub(crate) struct Tile {
     pub(crate) c_stride: usize,
     /// Whether the sums are added to what `c` holds.
     pub(crate) accumulate: bool,
+}
+
+/// What is brought into the second-level cache while a tile runs: with every term the lines at `from`, which then
+/// moves on by `step` bytes.
+///
+/// A tile leaves most of the memory's bandwidth idle, and the weights of a whole model never stay in a cache. So each
+/// tile fetches its share of the weights that come next.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead {
+    /// Any address: what isn't mapped isn't fetched.
+    pub(crate) from: *const u8,
+    /// Bytes.
+    pub(crate) step: usize,
+}
+
+impl Ahead {
+    /// The part of `next` that a tile fetches during its `terms` terms: as much as its `rows` are of `all` that share
+    /// the work, from where the rows `before` it stopped.
+    #[inline(always)]
+    pub(crate) fn share(next: &[u8], before: usize, rows: usize, all: usize, terms: usize) -> Self {
+        let of = |rows: usize| next.len() * rows / all.max(1);
+        Self { from: next.as_ptr().wrapping_add(of(before)), step: of(rows).div_ceil(terms.max(1)) }
+    }
+
+    #[inline(always)]
+    fn fetch(&mut self) {
+        fetch(self.from);
+        fetch(self.from.wrapping_add(64));
+        self.from = self.from.wrapping_add(self.step);
+    }
+}
+
+/// Asks for a cache line; never faults.
+#[inline(always)]
+fn fetch(p: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: prefetching is part of the baseline and reads nothing the program can see.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(p.cast());
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above.
+    unsafe {
+        std::arch::asm!("prfm pldl2keep, [{}]", in(reg) p, options(nostack, readonly, preserves_flags));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = p;
 }
 
 /// Weights stored as 32-bit floats.
@@ -55,12 +105,13 @@ const WIDE: usize = 2;
 
 /// The body of a tile: every sum is a variable of its own, because sums in an array end up in memory.
 macro_rules! tile_body {
-    ($s:ident, $t:ident, $rows:literal: $($r:literal $left:ident $right:ident),*) => {{
+    ($s:ident, $t:ident, $ahead:ident, $rows:literal: $($r:literal $left:ident $right:ident),*) => {{
         let lanes = lanes_of($s);
         let size = size_of_stored(STORED);
         $(let (mut $left, mut $right) = ($s.zero(), $s.zero());)*
         let (mut x, mut w) = ($t.x, $t.w);
         for _ in 0..$t.k {
+            $ahead.fetch();
             let first = load::<_, STORED>($s, w);
             let second = load::<_, STORED>($s, w.add(lanes * size));
             $(
@@ -92,9 +143,9 @@ fn lanes_of<S: Simd>(_: S) -> usize {
 macro_rules! heights {
     ($isa:ty, #[$features:meta] $($name:ident $rows:literal: [$($row:tt)*];)*) => {$(
         #[$features]
-        unsafe fn $name<const STORED: u8>(s: $isa, t: &Tile) {
+        unsafe fn $name<const STORED: u8>(s: $isa, t: &Tile, mut ahead: Ahead) {
             // SAFETY: the caller's pointers cover the extents that `Tile` documents.
-            unsafe { tile_body!(s, t, $rows: $($row)*) }
+            unsafe { tile_body!(s, t, ahead, $rows: $($row)*) }
         }
     )*};
 }
@@ -106,8 +157,20 @@ pub(crate) trait Tiles: Simd {
     /// The heights tiles come in, rising.
     const HEIGHTS: &'static [usize];
 
+    /// Runs a tile of `rows` rows, one of [`Tiles::HEIGHTS`], with weights of the type `STORED`, and fetches what
+    /// comes next.
+    unsafe fn tile_ahead<const STORED: u8>(self, rows: usize, t: &Tile, ahead: Ahead);
+
+    /// Runs a tile whose elements of `x` and `w` are pairs of bfloat16, two consecutive terms each: `k` counts pairs.
+    /// Only for levels that have the instruction.
+    unsafe fn pairs_ahead(self, rows: usize, t: &Tile, ahead: Ahead);
+
     /// Runs a tile of `rows` rows, one of [`Tiles::HEIGHTS`], with weights of the type `STORED`.
-    unsafe fn tile<const STORED: u8>(self, rows: usize, t: &Tile);
+    #[inline(always)]
+    unsafe fn tile<const STORED: u8>(self, rows: usize, t: &Tile) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.tile_ahead::<STORED>(rows, t, Ahead { from: t.w, step: 0 }) };
+    }
 }
 
 // Thirty-two registers hold 14 × 2 sums, two weights and a factor; sixteen hold 6 × 2.
@@ -150,23 +213,29 @@ mod avx512 {
         const HEIGHTS: &'static [usize] = &[1, 2, 3, 4, 5, 6, 8, 10, 12, 14];
 
         #[inline(always)]
-        unsafe fn tile<const STORED: u8>(self, rows: usize, t: &Tile) {
+        unsafe fn tile_ahead<const STORED: u8>(self, rows: usize, t: &Tile, ahead: Ahead) {
             // SAFETY: `self` proves the features; the rest is passed on to the caller.
             unsafe {
                 match rows {
-                    1 => rows1::<STORED>(self, t),
-                    2 => rows2::<STORED>(self, t),
-                    3 => rows3::<STORED>(self, t),
-                    4 => rows4::<STORED>(self, t),
-                    5 => rows5::<STORED>(self, t),
-                    6 => rows6::<STORED>(self, t),
-                    8 => rows8::<STORED>(self, t),
-                    10 => rows10::<STORED>(self, t),
-                    12 => rows12::<STORED>(self, t),
-                    14 => rows14::<STORED>(self, t),
+                    1 => rows1::<STORED>(self, t, ahead),
+                    2 => rows2::<STORED>(self, t, ahead),
+                    3 => rows3::<STORED>(self, t, ahead),
+                    4 => rows4::<STORED>(self, t, ahead),
+                    5 => rows5::<STORED>(self, t, ahead),
+                    6 => rows6::<STORED>(self, t, ahead),
+                    8 => rows8::<STORED>(self, t, ahead),
+                    10 => rows10::<STORED>(self, t, ahead),
+                    12 => rows12::<STORED>(self, t, ahead),
+                    14 => rows14::<STORED>(self, t, ahead),
                     _ => debug_assert!(false, "no tile has {rows} rows"),
                 }
             }
+        }
+
+        #[inline(always)]
+        unsafe fn pairs_ahead(self, rows: usize, t: &Tile, ahead: Ahead) {
+            // SAFETY: passed on to the caller.
+            unsafe { pairs::tile(rows, t, ahead) };
         }
     }
 }
@@ -196,19 +265,24 @@ mod avx2 {
         const HEIGHTS: &'static [usize] = &[1, 2, 3, 4, 5, 6];
 
         #[inline(always)]
-        unsafe fn tile<const STORED: u8>(self, rows: usize, t: &Tile) {
+        unsafe fn tile_ahead<const STORED: u8>(self, rows: usize, t: &Tile, ahead: Ahead) {
             // SAFETY: `self` proves the features; the rest is passed on to the caller.
             unsafe {
                 match rows {
-                    1 => rows1::<STORED>(self, t),
-                    2 => rows2::<STORED>(self, t),
-                    3 => rows3::<STORED>(self, t),
-                    4 => rows4::<STORED>(self, t),
-                    5 => rows5::<STORED>(self, t),
-                    6 => rows6::<STORED>(self, t),
+                    1 => rows1::<STORED>(self, t, ahead),
+                    2 => rows2::<STORED>(self, t, ahead),
+                    3 => rows3::<STORED>(self, t, ahead),
+                    4 => rows4::<STORED>(self, t, ahead),
+                    5 => rows5::<STORED>(self, t, ahead),
+                    6 => rows6::<STORED>(self, t, ahead),
                     _ => debug_assert!(false, "no tile has {rows} rows"),
                 }
             }
+        }
+
+        #[inline(always)]
+        unsafe fn pairs_ahead(self, rows: usize, _: &Tile, _: Ahead) {
+            debug_assert!(false, "no tile multiplies pairs in {rows} rows");
         }
     }
 }
@@ -242,20 +316,25 @@ mod neon {
         const HEIGHTS: &'static [usize] = &[1, 2, 3, 4, 6, 8, 12];
 
         #[inline(always)]
-        unsafe fn tile<const STORED: u8>(self, rows: usize, t: &Tile) {
+        unsafe fn tile_ahead<const STORED: u8>(self, rows: usize, t: &Tile, ahead: Ahead) {
             // SAFETY: `self` proves the features; the rest is passed on to the caller.
             unsafe {
                 match rows {
-                    1 => rows1::<STORED>(self, t),
-                    2 => rows2::<STORED>(self, t),
-                    3 => rows3::<STORED>(self, t),
-                    4 => rows4::<STORED>(self, t),
-                    6 => rows6::<STORED>(self, t),
-                    8 => rows8::<STORED>(self, t),
-                    12 => rows12::<STORED>(self, t),
+                    1 => rows1::<STORED>(self, t, ahead),
+                    2 => rows2::<STORED>(self, t, ahead),
+                    3 => rows3::<STORED>(self, t, ahead),
+                    4 => rows4::<STORED>(self, t, ahead),
+                    6 => rows6::<STORED>(self, t, ahead),
+                    8 => rows8::<STORED>(self, t, ahead),
+                    12 => rows12::<STORED>(self, t, ahead),
                     _ => debug_assert!(false, "no tile has {rows} rows"),
                 }
             }
+        }
+
+        #[inline(always)]
+        unsafe fn pairs_ahead(self, rows: usize, _: &Tile, _: Ahead) {
+            debug_assert!(false, "no tile multiplies pairs in {rows} rows");
         }
     }
 }
@@ -277,16 +356,21 @@ mod portable {
         const HEIGHTS: &'static [usize] = &[1, 2, 4];
 
         #[inline(always)]
-        unsafe fn tile<const STORED: u8>(self, rows: usize, t: &Tile) {
+        unsafe fn tile_ahead<const STORED: u8>(self, rows: usize, t: &Tile, ahead: Ahead) {
             // SAFETY: `self` proves the features; the rest is passed on to the caller.
             unsafe {
                 match rows {
-                    1 => rows1::<STORED>(self, t),
-                    2 => rows2::<STORED>(self, t),
-                    4 => rows4::<STORED>(self, t),
+                    1 => rows1::<STORED>(self, t, ahead),
+                    2 => rows2::<STORED>(self, t, ahead),
+                    4 => rows4::<STORED>(self, t, ahead),
                     _ => debug_assert!(false, "no tile has {rows} rows"),
                 }
             }
+        }
+
+        #[inline(always)]
+        unsafe fn pairs_ahead(self, rows: usize, _: &Tile, _: Ahead) {
+            debug_assert!(false, "no tile multiplies pairs in {rows} rows");
         }
     }
 }
