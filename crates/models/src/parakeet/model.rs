@@ -2,7 +2,7 @@
 
 use crate::error::ModelError;
 use crate::parakeet::config::{Head, ParakeetConfig, TransducerConfig, Window};
-use crate::parakeet::decode::transducer::{Frames, Transducer};
+use crate::parakeet::decode::transducer::{Frames, ROWS, Transducer};
 use crate::parakeet::decode::{Decoded, ctc};
 use crate::parakeet::encoder::{EncoderDims, encoder_graph};
 use crate::parakeet::params::Params;
@@ -44,11 +44,11 @@ pub struct Encoded {
 
 /// A Parakeet model ready to run.
 pub struct Parakeet {
-    file: Arc<GgufFile>,
-    config: ParakeetConfig,
+    pub(crate) file: Arc<GgufFile>,
+    pub(crate) config: ParakeetConfig,
     vocabulary: Vocabulary,
     mel: Arc<MelExtractor>,
-    executor: Executor,
+    pub(crate) executor: Executor,
     /// The last position table, under its first offset and rows.
     positions: Option<(i64, usize, Vec<f32>)>,
 }
@@ -295,7 +295,7 @@ impl Parakeet {
         clips: &[Frames<'_>],
     ) -> Result<Vec<Vec<Decoded>>, ModelError> {
         let (file, config, executor) = (&*self.file, &self.config, &mut self.executor);
-        Transducer { file, config, head: t, executor }.greedy(clips)
+        Transducer { file, config, head: t, executor, rows: ROWS }.greedy(clips)
     }
 
     fn transducer(&self, head: Head) -> Result<TransducerConfig, ModelError> {
