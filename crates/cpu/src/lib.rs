@@ -34,10 +34,15 @@ const INT8_DOT: Route = Route {
 /// Products of floats rounded to bfloat16, with float sums.
 const BF16_DOT: Route = Route {
     name: "bf16-dot",
-    about: "float weights and their activations rounded to bfloat16, sums in floats (AVX-512 BF16)",
+    about: "float weights and their activations rounded to bfloat16, sums in floats; online attention too (AVX-512 BF16)",
+};
+/// Attention that rescales its sums when a larger score turns up.
+const ONLINE_SOFTMAX: Route = Route {
+    name: "online-softmax",
+    about: "attention over blocks of keys with a running maximum instead of whole rows of scores",
 };
 /// The fast routes of this device.
-const ROUTES: &[Route] = &[INT8_DOT, BF16_DOT];
+const ROUTES: &[Route] = &[INT8_DOT, BF16_DOT, ONLINE_SOFTMAX];
 
 /// The proof that products may use pairs of bfloat16 under a policy on a level.
 fn bf16_dot(policy: &Policy, level: SimdLevel) -> Option<simd::Bf16> {

@@ -39,8 +39,9 @@ impl Bounds {
     /// rows of 4096 three times that.
     pub const QUANTISED_PRODUCT: Self = Self { exact: 1e-11, fast: 2e-4 };
 
-    /// Two chained products with a softmax between; `fast` as [`Bounds::PRODUCT`].
-    pub const ATTENTION: Self = Self { exact: 1e-11, fast: 3e-5 };
+    /// Two chained products with a softmax between. `fast` as [`Bounds::PRODUCT`], and a score rounded to bf16 carries
+    /// its error, 2⁻⁹ of what its terms amount to, into the exponent.
+    pub const ATTENTION: Self = Self { exact: 1e-11, fast: 1e-4 };
 
     /// A product with a weight of this type.
     pub fn product(weight: DType) -> Self {

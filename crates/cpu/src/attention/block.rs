@@ -24,6 +24,16 @@ pub(super) struct Queries<'a> {
     pub(super) out: Output<'a, f32>,
 }
 
+impl Queries<'_> {
+    /// Where a query's row of a head lies in `q` and in the output.
+    #[inline(always)]
+    pub(super) fn row(&self, batch: usize, query: usize, head: usize) -> Range<usize> {
+        let l = self.layout;
+        let at = ((batch * l.time + query) * l.heads + head) * l.depth;
+        at..at + l.depth
+    }
+}
+
 dispatch! {
     /// Computes the block of queries from `first` on; queries past `length` give zeros.
     pub(super) fn attend(

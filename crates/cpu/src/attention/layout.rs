@@ -2,6 +2,7 @@
 
 use crate::matmul::pack_rows;
 use crate::memory::Output;
+use crate::simd::Bf16;
 use crate::simd::tile::TileShape;
 use mynah_graph::RelPosAttention;
 use std::ops::Range;
@@ -20,6 +21,8 @@ pub(super) struct Layout {
     pub(super) window: Option<[usize; 2]>,
     pub(super) scale: f32,
     pub(super) tiles: TileShape,
+    /// Whether keys, values and positions are pairs of bfloat16: then two terms take the place of one float.
+    pub(super) bf16: Option<Bf16>,
     /// Queries of a task, a multiple of the tallest tile.
     pub(super) block: usize,
     /// Scores kept for a query, whole panels.
@@ -37,6 +40,7 @@ impl Layout {
         width: usize,
         offsets: usize,
         tiles: TileShape,
+        bf16: Option<Bf16>,
         block: usize,
     ) -> Option<Self> {
         let block = block.next_multiple_of(tiles.tallest());
@@ -56,6 +60,7 @@ impl Layout {
             window: op.window,
             scale: op.scale,
             tiles,
+            bf16,
             block,
             keys,
             spread: keys.checked_add(block + tiles.panel)?.checked_next_multiple_of(tiles.panel)?,
@@ -83,18 +88,23 @@ impl Layout {
         self.depth.div_ceil(self.tiles.panel)
     }
 
-    fn offset_panels(&self) -> usize {
+    pub(super) fn offset_panels(&self) -> usize {
         self.offsets.div_ceil(self.tiles.panel)
     }
 
-    /// Floats of a panel of keys or positions, `[depth][lane]`.
-    fn key_panel(&self) -> usize {
-        self.depth * self.tiles.panel
+    /// Elements that so many terms take.
+    pub(super) fn steps(&self, terms: usize) -> usize {
+        if self.bf16.is_some() { terms.div_ceil(2) } else { terms }
     }
 
-    /// Floats of a panel of values, `[time][lane]`.
-    fn value_panel(&self) -> usize {
-        self.time * self.tiles.panel
+    /// Elements of a panel of keys or positions, `[depth][lane]`.
+    pub(super) fn key_panel(&self) -> usize {
+        self.steps(self.depth) * self.tiles.panel
+    }
+
+    /// Elements of a panel of values, `[time][lane]`.
+    pub(super) fn value_panel(&self) -> usize {
+        self.steps(self.time) * self.tiles.panel
     }
 
     /// Panels of all kinds, one packing task each.
@@ -143,15 +153,10 @@ impl Layout {
         lengths: &[i32],
         shared: &Output<'_, f32>,
     ) {
-        let (width, panel) = (self.heads * self.depth, self.tiles.panel);
+        let panel = self.tiles.panel;
         let sequences = self.batch * self.heads;
         let keys = sequences * self.key_panels();
         let values = keys + sequences * self.depth_panels();
-        // The rows of one head among the rows of a tensor.
-        let rows = |data: &'_ [f32], range: Range<usize>, head: usize| -> Vec<Range<usize>> {
-            debug_assert!(range.end * width <= data.len());
-            range.map(|r| r * width + head * self.depth..r * width + (head + 1) * self.depth).collect()
-        };
         // SAFETY: passed on to the caller.
         let out = |at: usize, len: usize| unsafe { shared.slice(at..at + len) };
         if index < keys {
@@ -159,25 +164,49 @@ impl Layout {
             let (batch, head) = (line / self.heads, line % self.heads);
             // Keys past the length are never seen, whatever they are.
             let end = (lengths[batch] as usize).min((n + 1) * panel).max(n * panel);
-            let rows = rows(k, batch * self.time + n * panel..batch * self.time + end, head);
+            let first = batch * self.time;
             let out = out(self.keys_at(batch, head, n), self.key_panel());
-            pack_rows(rows.iter().map(|r| &k[r.clone()]), self.depth, panel, out);
+            self.pack_rows(k, first + n * panel..first + end, head, out);
         } else if index < values {
             let (line, n) = ((index - keys) / self.depth_panels(), (index - keys) % self.depth_panels());
             let (batch, head) = (line / self.heads, line % self.heads);
             let out = out(self.values_at(batch, head, n), self.value_panel());
-            let (first, len) = (n * panel, panel.min(self.depth - n * panel));
-            for (j, out) in out.chunks_exact_mut(panel).enumerate() {
-                let from = (batch * self.time + j) * width + head * self.depth + first;
-                out[..len].copy_from_slice(&v[from..from + len]);
-                out[len..].fill(0.0);
-            }
+            self.pack_values(v, batch, head, n, lengths[batch] as usize, out);
         } else {
             let (head, n) =
                 ((index - values) / self.offset_panels(), (index - values) % self.offset_panels());
-            let rows = rows(p, n * panel..self.offsets.min((n + 1) * panel), head);
             let out = out(self.positions_at(head, n), self.key_panel());
-            pack_rows(rows.iter().map(|r| &p[r.clone()]), self.depth, panel, out);
+            self.pack_rows(p, n * panel..self.offsets.min((n + 1) * panel), head, out);
+        }
+    }
+
+    /// Packs one head of some rows of a tensor, side by side.
+    fn pack_rows(&self, data: &[f32], rows: Range<usize>, head: usize, out: &mut [f32]) {
+        let (width, panel) = (self.heads * self.depth, self.tiles.panel);
+        let rows = rows.map(|r| &data[r * width + head * self.depth..][..self.depth]);
+        match self.bf16 {
+            Some(bf16) => bf16.pack_rows(rows, self.depth, panel, out),
+            None => pack_rows(rows, self.depth, panel, out),
+        }
+    }
+
+    /// Packs panel `n` of one head of a sequence's values, those past its length as zeros.
+    fn pack_values(&self, v: &[f32], batch: usize, head: usize, n: usize, length: usize, out: &mut [f32]) {
+        let (width, panel) = (self.heads * self.depth, self.tiles.panel);
+        let (first, len) = (n * panel, panel.min(self.depth - n * panel));
+        let row = |time: usize| {
+            let from = (batch * self.time + time) * width + head * self.depth + first;
+            (time < length).then(|| &v[from..from + len])
+        };
+        let per_step = if self.bf16.is_some() { 2 } else { 1 };
+        for (step, out) in out.chunks_exact_mut(panel).enumerate() {
+            let (values, rest) = out.split_at_mut(len);
+            match (row(step * per_step), self.bf16) {
+                (Some(even), Some(bf16)) => bf16.pair_rows(even, row(step * per_step + 1), values),
+                (Some(value), None) => values.copy_from_slice(value),
+                (None, _) => values.fill(0.0),
+            }
+            rest.fill(0.0);
         }
     }
 }

@@ -4,17 +4,20 @@
 //! Keys, values and positions are first brought into panels. A task then takes a block of queries of one head:
 //! content scores against the keys they see, position scores against the stretch of the table that those pairs need
 //! (block rows + keys − 1 consecutive offsets), the shift as an offset when both are added, softmax over the finished
-//! row, and the product with the values. Memory is one block's rows for each thread. Which queries share a block, how
-//! long the padding is and what else is in the batch can't be seen in a row's bits.
+//! row, and the product with the values (`block`). Memory is one block's rows for each thread. The route
+//! `online-softmax` does the same a block of keys at a time, with memory for that block only (`online`). Which queries
+//! share a block, how long the padding is and what else is in the batch can't be seen in a row's bits.
 
 mod block;
 mod layout;
+mod online;
 
 use crate::memory::ScratchNeed;
 use crate::program::{Bind, Fault, Kernel, Launch, Operand, Target};
-use crate::simd::Isa;
 use crate::simd::tile::TileShape;
-use block::{Queries, attend};
+use crate::simd::{Bf16, Isa};
+use crate::{BF16_DOT, ONLINE_SOFTMAX};
+use block::Queries;
 use layout::Layout;
 use mynah_device::DeviceError;
 use mynah_graph::RelPosAttention;
@@ -34,13 +37,17 @@ struct Attention {
     out: Target,
     layout: Layout,
     isa: Isa,
+    online: bool,
 }
 
 /// Compiles an attention.
 pub(crate) fn compile(bind: &Bind<'_>, op: &RelPosAttention) -> Result<Box<dyn Kernel>, DeviceError> {
     let (q, p) = (bind.shape(0), bind.shape(3));
     let shape = TileShape::of(bind.isa());
-    let layout = Layout::new(op, q.dims()[0], q.dims()[1], q.last(), p.dims()[0], shape, BLOCK)
+    let online = bind.policy().allows(&ONLINE_SOFTMAX);
+    let bf16 = Bf16::of(bind.level()).filter(|_| online && bind.policy().allows(&BF16_DOT));
+    let block = if online { online::TILES * shape.tallest() } else { BLOCK };
+    let layout = Layout::new(op, q.dims()[0], q.dims()[1], q.last(), p.dims()[0], shape, bf16, block)
         .ok_or_else(|| bind.misplaced("the attention's scratch memory has no size"))?;
     Ok(Box::new(Attention {
         q: bind.operand(0)?,
@@ -53,17 +60,25 @@ pub(crate) fn compile(bind: &Bind<'_>, op: &RelPosAttention) -> Result<Box<dyn K
         out: bind.target()?,
         layout,
         isa: bind.isa(),
+        online,
     }))
 }
 
 impl Kernel for Attention {
     fn name(&self) -> String {
         let kind = if self.layout.window.is_some() { "window" } else { "full" };
-        format!("rel-pos-attention-{kind}/{}", self.isa.name())
+        let route = match (self.online, self.layout.bf16) {
+            (true, Some(_)) => "online-bf16",
+            (true, None) => "online-f32",
+            (false, _) => "f32",
+        };
+        format!("rel-pos-attention-{kind}/{}/{route}", self.isa.name())
     }
 
     fn scratch(&self) -> ScratchNeed {
-        ScratchNeed { shared: 4 * self.layout.shared(), private: 4 * self.layout.private() }
+        let l = &self.layout;
+        let private = if self.online { online::private(l) } else { l.private() };
+        ScratchNeed { shared: 4 * l.shared(), private: 4 * private }
     }
 
     fn run(&self, launch: &Launch<'_>) -> Result<(), Fault> {
@@ -100,7 +115,12 @@ impl Kernel for Attention {
             // device.
             unsafe {
                 let scratch = private.slice(0..private.len());
-                attend(self.isa, &queries, batch, head, first, lengths[batch] as usize, scratch);
+                let length = lengths[batch] as usize;
+                if self.online {
+                    online::attend(self.isa, &queries, batch, head, first, length, scratch);
+                } else {
+                    block::attend(self.isa, &queries, batch, head, first, length, scratch);
+                }
             }
         })?;
         Ok(())
