@@ -77,26 +77,44 @@ mod x86 {
         height: usize,
         lanes: usize,
     ) {
-        let stored = (1u8 << lanes) - 1;
+        // Halves of four vectors hold the columns of eight pairs.
+        let turn = |rows: [__m256i; 4]| {
+            let [a, b, c, d] = rows;
+            let (ab_low, ab_high) = (_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+            let (cd_low, cd_high) = (_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
+            [
+                _mm256_unpacklo_epi64(ab_low, cd_low),
+                _mm256_unpackhi_epi64(ab_low, cd_low),
+                _mm256_unpacklo_epi64(ab_high, cd_high),
+                _mm256_unpackhi_epi64(ab_high, cd_high),
+            ]
+        };
         let mut i = 0;
-        while i < k {
-            let terms = (k - i).min(16);
-            let present = ((1u32 << terms) - 1) as u16;
-            // SAFETY: masked loads read the terms that exist; the pairs written are those of these terms.
-            unsafe {
+        // SAFETY: reads terms that exist and writes the pairs of these terms.
+        unsafe {
+            if let ([Some(a), Some(b), Some(c), Some(d)], 4) = (rows, lanes) {
+                let [a, b, c, d] = [a.as_ptr(), b.as_ptr(), c.as_ptr(), d.as_ptr()];
+                while i + 16 <= k {
+                    let round = |row: *const f32| words(_mm512_loadu_ps(row.add(i)));
+                    let columns = turn([round(a), round(b), round(c), round(d)]);
+                    let to = out.as_mut_ptr().add(i / 2 * height);
+                    for (pair, column) in columns.into_iter().enumerate() {
+                        let (near, far) = (to.add(pair * height), to.add((pair + 4) * height));
+                        _mm_storeu_si128(near.cast(), _mm256_castsi256_si128(column));
+                        _mm_storeu_si128(far.cast(), _mm256_extracti128_si256::<1>(column));
+                    }
+                    i += 16;
+                }
+            }
+            let stored = (1u8 << lanes) - 1;
+            while i < k {
+                let terms = (k - i).min(16);
+                let present = ((1u32 << terms) - 1) as u16;
                 let round = |row: Option<&[f32]>| match row {
                     Some(row) => words(_mm512_maskz_loadu_ps(present, row.as_ptr().add(i))),
                     None => _mm256_setzero_si256(),
                 };
-                let [a, b, c, d] = [round(rows[0]), round(rows[1]), round(rows[2]), round(rows[3])];
-                let (ab_low, ab_high) = (_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
-                let (cd_low, cd_high) = (_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
-                let columns = [
-                    _mm256_unpacklo_epi64(ab_low, cd_low),
-                    _mm256_unpackhi_epi64(ab_low, cd_low),
-                    _mm256_unpacklo_epi64(ab_high, cd_high),
-                    _mm256_unpackhi_epi64(ab_high, cd_high),
-                ];
+                let columns = turn(rows.map(round));
                 let to = out.as_mut_ptr().add(i / 2 * height);
                 for pair in 0..terms.div_ceil(2) {
                     let column = columns[pair % 4];
@@ -105,15 +123,10 @@ mod x86 {
                     } else {
                         _mm256_extracti128_si256::<1>(column)
                     };
-                    let to = to.add(pair * height);
-                    if lanes == 4 {
-                        _mm_storeu_si128(to.cast(), half);
-                    } else {
-                        _mm_mask_storeu_epi32(to.cast(), stored, half);
-                    }
+                    _mm_mask_storeu_epi32(to.add(pair * height).cast(), stored, half);
                 }
+                i += 16;
             }
-            i += 16;
         }
     }
 
