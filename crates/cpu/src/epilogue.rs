@@ -96,6 +96,65 @@ impl Finish<'_> {
         }
     }
 
+    /// Finishes a tile: `rows` rows of `len` sums, `stride` apart, to the rows of `out` that begin at `at` and are
+    /// `row` elements apart.
+    ///
+    /// # Safety
+    /// `sums` must cover the rows, and nobody else may touch those stretches of the output.
+    #[inline(always)]
+    pub(crate) unsafe fn store_tile<S: Simd>(
+        &self,
+        s: S,
+        (sums, stride): (*const f32, usize),
+        rows: usize,
+        channel: usize,
+        len: usize,
+        out: &Output<'_, f32>,
+        (at, row): (usize, usize),
+    ) {
+        let whole = 2 * S::LANES;
+        if len != whole || rows == 0 {
+            let mut r = 0;
+            while r < rows {
+                // SAFETY: passed on to the caller.
+                unsafe { self.store(s, sums.add(r * stride), channel, len, out, at + r * row) };
+                r += 1;
+            }
+            return;
+        }
+        let bias = self.bias.map(|b| b[channel..channel + len].as_ptr());
+        let end = at + (rows - 1) * row + len;
+        // The last element's place is checked, those before it are nearer.
+        let out = out.at(end);
+        let residual = self.residual.as_ref().map(|r| r.at(end));
+        // SAFETY: the stretches end where was just checked; a residual that is the output is read before it is
+        // written.
+        unsafe {
+            let (low, high) = match bias {
+                Some(bias) => (s.load(bias), s.load(bias.add(S::LANES))),
+                None => (s.zero(), s.zero()),
+            };
+            let mut r = 0;
+            while r < rows {
+                let sums = sums.add(r * stride);
+                let before = (rows - 1 - r) * row + len;
+                let (mut y, mut z) = (s.load(sums), s.load(sums.add(S::LANES)));
+                if bias.is_some() {
+                    (y, z) = (s.add(y, low), s.add(z, high));
+                }
+                (y, z) = (self.finish(s, y), self.finish(s, z));
+                if let Some(residual) = residual {
+                    let residual = residual.sub(before);
+                    (y, z) = (s.add(y, s.load(residual)), s.add(z, s.load(residual.add(S::LANES))));
+                }
+                let out = out.sub(before);
+                s.store(out, y);
+                s.store(out.add(S::LANES), z);
+                r += 1;
+            }
+        }
+    }
+
     /// What comes between bias and residual.
     #[inline(always)]
     fn finish<S: Simd>(&self, s: S, sum: S::F) -> S::F {

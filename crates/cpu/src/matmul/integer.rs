@@ -1,20 +1,28 @@
 //! The product of quantised rows and levels: the route `int8-dot`.
 //!
-//! The rows of `x` are quantised once, in the groups of the weight's format; then each task multiplies some tiles with
-//! some panels over all of K and finishes the sums into the output.
+//! The rows of `x` are quantised once, in blocks of their own; products that follow each other with the same `x` share
+//! that. Then each task multiplies some tiles with some panels, a stretch of K at a time that stays in the first-level
+//! cache while all of the task's tiles use it and the next stretch is already being fetched, and finishes the sums into
+//! the output.
 
 use super::quantize::{Packed, quantize_rows};
 use super::rows::{Part, Tiling};
 use crate::epilogue::{BoundEpilogue, Finish};
 use crate::memory::{Output, ScratchNeed};
-use crate::program::{Bind, Fault, Kernel, Launch, Operand, Target};
-use crate::simd::dot::{DotKernel, DotTile};
+use crate::program::{Bind, Fault, Kernel, Launch, Leftover, Operand, Target};
+use crate::simd::dot::{DotKernel, DotTile, X_BLOCK};
 use crate::simd::tile::TileShape;
 use crate::simd::{Isa, Simd, dispatch};
 use crate::weights::{LevelPanels, Panels};
 use mynah_device::DeviceError;
 use mynah_graph::Epilogue;
 use std::sync::Arc;
+
+/// Terms of a stretch of K: with bytes for levels half the first-level cache, and a whole number of every format's
+/// blocks and of those of `x`.
+const STRETCH: usize = 512;
+/// Bytes of quantised `x` that a task keeps in the second-level cache.
+const X_BYTES: usize = 384 << 10;
 
 /// A product with integer dot products.
 pub(super) struct IntegerGemm {
@@ -28,6 +36,8 @@ pub(super) struct IntegerGemm {
     n: usize,
     k: usize,
     group: usize,
+    /// Whether the step before has left `x` quantised in the shared scratch.
+    reuses: bool,
 }
 
 /// Everything a task reads.
@@ -43,7 +53,6 @@ struct Work<'a> {
     finish: Finish<'a>,
     n: usize,
     k: usize,
-    group: usize,
 }
 
 impl IntegerGemm {
@@ -62,8 +71,9 @@ impl IntegerGemm {
             return Err(bind.misplaced("the prepared weight has another shape"));
         }
         // Four bytes are multiplied at once: the work of a task is a quarter of that of floats.
-        let tiling =
-            Tiling::new(shape, bind.out_shape().rows(), n.div_ceil(shape.panel), k / 4, bind.threads());
+        let limit = X_BYTES / (k.max(1) * shape.tallest());
+        let (rows, panel_count) = (bind.out_shape().rows(), n.div_ceil(shape.panel));
+        let tiling = Tiling::limited(shape, rows, panel_count, k / 4, bind.threads(), limit.max(8));
         Ok(Some(Self {
             x: bind.operand(0)?,
             out: bind.target()?,
@@ -75,6 +85,7 @@ impl IntegerGemm {
             k,
             group,
             panels,
+            reuses: false,
         }))
     }
 
@@ -85,14 +96,15 @@ impl IntegerGemm {
 
     /// Four-byte elements of quantised `x`: words, scales and sums.
     fn packed(&self) -> [usize; 3] {
-        let groups = self.k / self.group;
-        [self.rows() * self.k / 4, self.rows() * groups, self.rows() * groups]
+        let rows = self.rows();
+        [rows * self.k / 4, rows * self.k.div_ceil(X_BLOCK), rows * self.k / self.group]
     }
 
     fn quantize(&self, launch: &Launch<'_>, x: &[f32]) -> Result<(), Fault> {
         let [words, scales, sums] = self.packed();
         let shared = launch.scratch().shared(0, words + scales + sums);
-        let (tallest, groups) = (self.tiling.shape.tallest(), self.k / self.group);
+        let (tallest, groups, blocks) =
+            (self.tiling.shape.tallest(), self.k / self.group, self.k.div_ceil(X_BLOCK));
         launch.pool().run(self.tiling.tiles(), &|task| {
             let (rows, height) = self.tiling.tile(task.index);
             let first = task.index * tallest;
@@ -102,7 +114,7 @@ impl IntegerGemm {
                 let words_at = first * self.k / 4;
                 let mut packed = Packed {
                     words: bytemuck::cast_slice_mut(piece(words_at, height * self.k / 4)),
-                    scales: piece(words + first * groups, height * groups),
+                    scales: piece(words + first * blocks, height * blocks),
                     sums: bytemuck::cast_slice_mut(piece(words + scales + first * groups, height * groups)),
                 };
                 let rows = rows.map(|r| &x[r * self.k..(r + 1) * self.k]);
@@ -119,16 +131,27 @@ impl Kernel for IntegerGemm {
     }
 
     fn scratch(&self) -> ScratchNeed {
-        let totals = 4 * self.tiling.shape.tallest() * self.tiling.shape.panel;
+        let totals = 4 * self.tiling.tiles_per_task() * self.tiling.shape.tallest() * self.tiling.shape.panel;
         ScratchNeed { shared: 4 * self.packed().iter().sum::<usize>(), private: totals }
+    }
+
+    fn leaves(&self) -> Option<Leftover> {
+        let (rows, tallest) = (self.tiling.rows, self.tiling.shape.tallest());
+        Some(Leftover { operand: self.x.clone(), layout: [rows, self.k, self.group, tallest] })
+    }
+
+    fn reuse(&mut self) {
+        self.reuses = true;
     }
 
     fn run(&self, launch: &Launch<'_>) -> Result<(), Fault> {
         let Some(levels) = self.panels.levels() else { return Ok(()) };
-        self.quantize(launch, launch.read(&self.x))?;
+        if !self.reuses {
+            self.quantize(launch, launch.read(&self.x))?;
+        }
         let [words, scales, sums] = self.packed();
         let shared = launch.scratch().shared(0, words + scales + sums);
-        // SAFETY: the shared scratch was written above and is only read from here on.
+        // SAFETY: the shared scratch was written above or by the step before, and is only read from here on.
         let shared = unsafe { shared.slice(0..shared.len()) };
         let (word_part, rest) = shared.split_at(words);
         let (scale_part, sum_part) = rest.split_at(scales);
@@ -143,7 +166,6 @@ impl Kernel for IntegerGemm {
             finish: self.epilogue.at(launch),
             n: self.n,
             k: self.k,
-            group: self.group,
         };
         launch.pool().run(self.tiling.tasks(), &|task| {
             let private = launch.scratch().private(task.thread);
@@ -165,40 +187,109 @@ dispatch! {
 
 #[inline(always)]
 unsafe fn multiply_body<S: Simd>(s: S, work: &Work<'_>, part: &Part, totals: &mut [f32]) {
-    let (tallest, width) = (work.tiling.shape.tallest(), work.tiling.shape.panel);
-    let (groups, format) = (work.k / work.group, work.levels.format);
     let mut panel = part.panels.start;
     while panel < part.panels.end {
-        let first = panel * width;
-        let len = width.min(work.n - first);
-        let (levels, scales) = (work.levels.levels(panel, 0), work.levels.scales(panel, 0));
-        let mins = work.levels.mins(panel, 0);
-        let mut index = part.tiles.start;
-        while index < part.tiles.end {
-            let (rows, height) = work.tiling.tile(index);
-            let row = index * tallest;
-            let tile = DotTile {
-                x: work.words[row * work.k / 4..][..height * work.k / 4].as_ptr(),
-                scales: work.scales[row * groups..][..height * groups].as_ptr(),
-                sums: work.sums[row * groups..][..height * groups].as_ptr(),
-                levels: levels.as_ptr(),
-                level_scales: scales.as_ptr(),
-                mins: mins.as_ptr(),
-                groups,
-                zero: i32::from(format.zero),
-                c: totals[..height * width].as_mut_ptr(),
+        let mut k0 = 0;
+        while k0 < work.k {
+            let k1 = work.k.min(k0 + STRETCH);
+            let (next_panel, next) = if k1 < work.k { (panel, k1) } else { (panel + 1, 0) };
+            let ahead: &[u8] = if next_panel < part.panels.end {
+                work.levels.records(next_panel, next..work.k.min(next + STRETCH))
+            } else {
+                &[]
             };
-            // SAFETY: the slices above have the extents the tile reads and writes; the kernel is the level's.
-            unsafe { work.kernel.tile(format, height, &tile) };
-            let mut r = 0;
-            while r < rows.len() {
-                let (sums, at) = (totals[r * width..][..len].as_ptr(), (rows.start + r) * work.n + first);
-                // SAFETY: this stretch of the output belongs to this part alone.
-                unsafe { work.finish.store(s, sums, first, len, &work.out, at) };
-                r += 1;
-            }
-            index += 1;
+            stretch(s, work, part, panel, k0..k1, ahead, totals);
+            k0 = k1;
         }
         panel += 1;
     }
+}
+
+/// Adds one stretch of K of a panel to the totals of all tiles, each of which fetches its share of what comes `ahead`;
+/// behind the last one a tile's totals are finished at once, while they are near.
+#[inline(always)]
+fn stretch<S: Simd>(
+    s: S,
+    work: &Work<'_>,
+    part: &Part,
+    panel: usize,
+    terms: std::ops::Range<usize>,
+    ahead: &[u8],
+    totals: &mut [f32],
+) {
+    let (tallest, width) = (work.tiling.shape.tallest(), work.tiling.shape.panel);
+    let format = work.levels.format;
+    let (groups, blocks) = (work.k / format.group, work.k.div_ceil(X_BLOCK));
+    let (count, group, block) =
+        (terms.len() / format.group, terms.start / format.group, terms.start / X_BLOCK);
+    let records = work.levels.records(panel, terms.clone());
+    let share = ahead.len().div_ceil(part.tiles.len().max(1)).next_multiple_of(64);
+    let first = panel * width;
+    let len = width.min(work.n - first);
+    let mut i = 0;
+    while i < part.tiles.len() {
+        let index = part.tiles.start + i;
+        let (rows, height) = work.tiling.tile(index);
+        let at = rows.start * work.n + first;
+        if part.tiles.len() > 1 {
+            prefetch(&ahead[ahead.len().min(i * share)..ahead.len().min((i + 1) * share)]);
+        }
+        if terms.start == 0 {
+            // Where the results go is far away in long inputs; stores that wait for it would hold up the sums.
+            for r in 0..rows.len() {
+                prefetch_to_write(work.out.at(at + r * work.n).cast(), 4 * len);
+            }
+        }
+        let row = index * tallest;
+        let words = &work.words[row * work.k / 4 + terms.start / 4 * height..];
+        let scales = &work.scales[row * blocks + block * height..];
+        let sums = &work.sums[row * groups + group * height..];
+        let totals = &mut totals[i * tallest * width..][..height * width];
+        let tile = DotTile {
+            x: words[..terms.len() / 4 * height].as_ptr(),
+            scales: scales[..terms.len().div_ceil(X_BLOCK) * height].as_ptr(),
+            sums: sums[..count * height].as_ptr(),
+            records: records.as_ptr(),
+            groups: count,
+            zero: i32::from(format.zero),
+            c: totals.as_mut_ptr(),
+            fresh: terms.start == 0,
+        };
+        // SAFETY: the slices above have the extents the tile reads and writes; the kernel is the level's; these
+        // stretches of the output belong to this part alone.
+        unsafe {
+            work.kernel.tile(format, height, &tile);
+            if terms.end == work.k {
+                let sums = (totals.as_ptr(), width);
+                work.finish.store_tile(s, sums, rows.len(), first, len, &work.out, (at, work.n));
+            }
+        }
+        i += 1;
+    }
+}
+
+/// Asks for bytes that will be read soon. A single tile reads weights once, in order, which the machine foresees itself.
+#[inline(always)]
+fn prefetch(bytes: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in bytes.chunks(64) {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: a hint.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = bytes;
+}
+
+/// Asks for bytes that will be written soon.
+#[inline(always)]
+fn prefetch_to_write(start: *const u8, bytes: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for at in (0..bytes).step_by(64) {
+        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        // SAFETY: a hint.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(start.wrapping_add(at).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (start, bytes);
 }

@@ -1,15 +1,16 @@
-//! Quantises rows of `x` to bytes, one scale to a group of consecutive elements, in the order in which a tile of integer
+//! Quantises rows of `x` to bytes, one scale to a block of consecutive elements, in the order in which a tile of integer
 //! dot products reads them.
 
+use crate::simd::dot::X_BLOCK;
 use crate::simd::{Isa, Simd, dispatch};
 
 /// Where a tile's rows go.
 pub(super) struct Packed<'a> {
-    /// `[group][quad][height]` words of four bytes.
+    /// `[quad][height]` words of four bytes.
     pub(super) words: &'a mut [i32],
-    /// `[group][height]`: `x = scale · byte`.
+    /// `[block][height]`: `x = scale · byte`, a block being [`X_BLOCK`] elements or what is left of the row.
     pub(super) scales: &'a mut [f32],
-    /// `[group][height]`: sums of the bytes.
+    /// `[group][height]`: sums of the bytes of each group of the weight's format.
     pub(super) sums: &'a mut [i32],
 }
 
@@ -48,49 +49,87 @@ unsafe fn quantize_body<S: Simd>(
     r: usize,
     packed: &mut Packed<'_>,
 ) {
-    let (groups, quads) = (row.len() / group, group / 4);
-    assert!(r < height && quads <= 8 && packed.words.len() >= groups * quads * height);
-    assert!(packed.scales.len() >= groups * height && packed.sums.len() >= groups * height);
-    let mut g = 0;
-    while g < groups {
-        let mut words = [0i32; 8];
-        let bytes = words.as_mut_ptr().cast::<i8>();
-        // SAFETY: a group is 16 or 32 elements, a whole number of vectors of every set; the words hold 32 bytes; the
-        // places written are within the extents checked above.
-        unsafe {
-            let x = row.as_ptr().add(g * group);
-            let (mut top, mut sum) = (s.zero(), s.zero());
-            let mut i = 0;
+    let (k, blocks) = (row.len(), row.len().div_ceil(X_BLOCK));
+    assert!(
+        r < height && k.is_multiple_of(group) && X_BLOCK.is_multiple_of(group) && group.is_multiple_of(16)
+    );
+    assert!(packed.words.len() >= k / 4 * height && packed.scales.len() >= blocks * height);
+    assert!(packed.sums.len() >= k / group * height);
+    // SAFETY: the places written are within the extents checked above.
+    unsafe {
+        let (words, scales) = (packed.words.as_mut_ptr().add(r), packed.scales.as_mut_ptr().add(r));
+        let sums = packed.sums.as_mut_ptr().add(r);
+        let mut sum = s.zero();
+        let mut first = 0;
+        while first < k {
+            let len = if k - first < X_BLOCK { k - first } else { X_BLOCK };
+            let to = (
+                words.add(first / 4 * height),
+                scales.add(first / X_BLOCK * height),
+                sums.add(first / group * height),
+            );
+            let x = row.as_ptr().add(first);
+            // Sizes the compiler knows make loops without branches.
+            sum = match (len, group) {
+                (X_BLOCK, 32) => quantize_block(s, x, X_BLOCK, 32, height, to, sum),
+                (X_BLOCK, 16) => quantize_block(s, x, X_BLOCK, 16, height, to, sum),
+                _ => quantize_block(s, x, len, group, height, to, sum),
+            };
+            first += len;
+        }
+        // What is no number has no size: it reaches the row's results through its first scale.
+        *scales += 0.0 * s.sum(sum);
+    }
+}
+
+/// Quantises `len` elements; returns `sum` plus theirs.
+#[inline(always)]
+unsafe fn quantize_block<S: Simd>(
+    s: S,
+    x: *const f32,
+    len: usize,
+    group: usize,
+    height: usize,
+    (words_out, scale, sums): (*mut i32, *mut f32, *mut i32),
+    sum: S::F,
+) -> S::F {
+    let mut words = [0i32; X_BLOCK / 4];
+    let bytes = words.as_mut_ptr().cast::<u8>();
+    // SAFETY: a block is a whole number of vectors of every set; the words hold as many bytes; the rest is the caller's.
+    unsafe {
+        let (mut top, mut sum) = (s.zero(), sum);
+        let mut i = 0;
+        while i < len {
+            let v = s.load(x.add(i));
+            top = s.max(s.abs(v), top);
+            sum = s.add(sum, v);
+            i += S::LANES;
+        }
+        let largest = s.largest(top);
+        let inverse = s.splat(if largest == 0.0 { 0.0 } else { 127.0 / largest });
+        let mut i = 0;
+        while i < len {
+            s.store_bytes(bytes.add(i).cast(), s.mul(s.load(x.add(i)), inverse));
+            i += S::LANES;
+        }
+        let mut g = 0;
+        while g < len / group {
+            // Sums of unsigned bytes have an instruction of their own.
+            let (mut total, mut i) = (0, 0);
             while i < group {
-                let v = s.load(x.add(i));
-                top = s.max(s.abs(v), top);
-                sum = s.add(sum, v);
-                i += S::LANES;
-            }
-            let largest = s.largest(top);
-            let inverse = s.splat(if largest == 0.0 { 0.0 } else { 127.0 / largest });
-            let mut i = 0;
-            while i < group {
-                s.store_bytes(bytes.add(i), s.mul(s.load(x.add(i)), inverse));
-                i += S::LANES;
-            }
-            let mut total = 0;
-            let mut i = 0;
-            while i < group {
-                total += i32::from(*bytes.add(i));
+                total += u32::from(*bytes.add(g * group + i) ^ 128);
                 i += 1;
             }
-            let to = packed.words.as_mut_ptr().add(g * quads * height + r);
-            let mut q = 0;
-            while q < quads {
-                *to.add(q * height) = words[q];
-                q += 1;
-            }
-            *packed.sums.as_mut_ptr().add(g * height + r) = total;
-            // What is no number has no size: it reaches the result through the scale.
-            *packed.scales.as_mut_ptr().add(g * height + r) = largest / 127.0 + 0.0 * s.sum(sum);
+            *sums.add(g * height) = total as i32 - 128 * group as i32;
+            g += 1;
         }
-        g += 1;
+        let mut q = 0;
+        while q < len / 4 {
+            *words_out.add(q * height) = words[q];
+            q += 1;
+        }
+        *scale = largest / 127.0;
+        sum
     }
 }
 
@@ -102,31 +141,37 @@ mod tests {
 
     #[test]
     fn every_level_rounds_alike() {
-        let (k, group, height) = (96, 32, 4);
+        // A block and a shorter one.
+        let (k, group, height) = (X_BLOCK + 96, 32, 4);
+        let blocks = 2;
         let mut x = vec![0.0; 3 * k];
         Rng::new(1).fill_normal(&mut x, 2.0);
-        x[k..k + 32].fill(0.0);
-        x[2 * k + 40] = f32::NAN;
+        x[k..k + X_BLOCK].fill(0.0);
+        x[2 * k + X_BLOCK + 8] = f32::NAN;
         for level in SimdLevel::available() {
-            let (mut words, mut scales) = (vec![7; k], vec![7.0; 3 * height]);
-            let mut sums = vec![7; 3 * height];
+            let (mut words, mut scales) = (vec![7; k / 4 * height], vec![7.0; blocks * height]);
+            let mut sums = vec![7; k / group * height];
             let mut packed = Packed { words: &mut words, scales: &mut scales, sums: &mut sums };
             quantize_rows(level.isa(), x.chunks(k), group, height, &mut packed);
             for (r, row) in x.chunks(k).enumerate() {
-                for (g, values) in row.chunks(group).enumerate() {
-                    let scale = scales[g * height + r];
+                for (b, values) in row.chunks(X_BLOCK).enumerate() {
+                    let scale = scales[b * height + r];
                     let largest = values.iter().fold(0.0f32, |m, x| m.max(x.abs()));
-                    if values.iter().any(|x| x.is_nan()) {
-                        assert!(scale.is_nan(), "{level}");
+                    if row.iter().any(|x| x.is_nan()) {
+                        assert!(scale.is_nan() == (b == 0), "{level}");
                         continue;
                     }
                     assert_eq!(scale, largest / 127.0, "{level}");
                     let inverse = if largest == 0.0 { 0.0 } else { 127.0 / largest };
                     let wanted: Vec<i8> =
                         values.iter().map(|x| (x * inverse).round_ties_even() as i8).collect();
-                    let at = |i: usize| words[(g * group + i) / 4 * height + r].to_le_bytes()[i % 4] as i8;
-                    assert_eq!((0..group).map(at).collect::<Vec<_>>(), wanted, "{level}");
-                    assert_eq!(sums[g * height + r], wanted.iter().map(|&b| i32::from(b)).sum::<i32>());
+                    let first = b * X_BLOCK;
+                    let at = |i: usize| words[(first + i) / 4 * height + r].to_le_bytes()[i % 4] as i8;
+                    assert_eq!((0..values.len()).map(at).collect::<Vec<_>>(), wanted, "{level}");
+                    for (g, bytes) in wanted.chunks(group).enumerate() {
+                        let sum = bytes.iter().map(|&b| i32::from(b)).sum::<i32>();
+                        assert_eq!(sums[(first / group + g) * height + r], sum, "{level}");
+                    }
                 }
             }
             assert!(scales.chunks(height).all(|s| s[3] == 0.0) && words.chunks(height).all(|w| w[3] == 0));

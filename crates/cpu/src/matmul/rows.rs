@@ -32,11 +32,23 @@ pub(crate) struct Part {
 impl Tiling {
     /// Cuts `rows` by `panels` panels of `k` terms for a number of threads.
     pub(crate) fn new(shape: TileShape, rows: usize, panels: usize, k: usize, threads: usize) -> Self {
+        Self::limited(shape, rows, panels, k, threads, TILES_PER_TASK)
+    }
+
+    /// The same with another limit of a task's tiles.
+    pub(crate) fn limited(
+        shape: TileShape,
+        rows: usize,
+        panels: usize,
+        k: usize,
+        threads: usize,
+        limit: usize,
+    ) -> Self {
         let tiles = rows.div_ceil(shape.tallest());
         // A few tasks for each thread even out what a thread loses to another process.
         let wanted = 4 * threads;
         let groups = if threads > 1 { wanted.div_ceil(panels.max(1)).min(tiles) } else { 1 };
-        let tiles_per_task = tiles.div_ceil(groups.max(1)).clamp(1, TILES_PER_TASK);
+        let tiles_per_task = tiles.div_ceil(groups.max(1)).clamp(1, limit.max(1));
         let work = rows.min(tiles_per_task * shape.tallest()) * shape.panel * k;
         let fair = if threads > 1 { panels.div_ceil(wanted).max(1) } else { panels.max(1) };
         let panels_per_task = (SMALL / work.max(1) + 1).clamp(1, panels.max(1)).max(fair.min(8));

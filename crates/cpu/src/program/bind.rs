@@ -17,8 +17,18 @@ pub(super) enum Place {
     Elements(Arc<Elements>),
 }
 
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Arena(a), Self::Arena(b)) => a == b,
+            (Self::Elements(a), Self::Elements(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
 /// An operand of four-byte elements.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Operand {
     pub(super) place: Place,
     pub(super) len: usize,

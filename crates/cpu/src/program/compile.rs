@@ -48,7 +48,12 @@ pub(crate) fn compile(
         let node =
             graph.nodes().get(id.0 as usize).ok_or_else(|| wrong(format!("there is no node {}", id.0)))?;
         supports(graph, node)?;
-        let kernel = kernel(&Bind { plan, node, store, policy, level, threads })?;
+        let mut kernel = kernel(&Bind { plan, node, store, policy, level, threads })?;
+        // A kernel never writes over what it leaves the layout of, so behind it the operand is still the same.
+        let before = steps.last().and_then(|step: &Step| step.kernel.leaves());
+        if before.is_some() && before == kernel.leaves() {
+            kernel.reuse();
+        }
         let value = graph.value(node.output);
         scratch = scratch.max(kernel.scratch());
         steps.push(Step {

@@ -132,6 +132,10 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    unsafe fn load_i8(self, p: *const u8) -> __m256 {
+        unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p.cast()))) }
+    }
+    #[inline(always)]
     unsafe fn load_bits<const SHIFT: u32>(self, p: *const u8, mask: i32) -> __m256 {
         unsafe {
             let words = _mm256_loadu_si256(p.cast());

@@ -112,6 +112,10 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
+    unsafe fn load_i8(self, p: *const u8) -> __m512 {
+        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(p.cast()))) }
+    }
+    #[inline(always)]
     unsafe fn load_bits<const SHIFT: u32>(self, p: *const u8, mask: i32) -> __m512 {
         unsafe {
             let shifted = _mm512_srli_epi32::<SHIFT>(_mm512_loadu_si512(p.cast()));

@@ -85,6 +85,8 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn load_f16(self, p: *const u16) -> Self::F;
     /// Reads [`Simd::LANES`] bfloat16 elements.
     unsafe fn load_bf16(self, p: *const u16) -> Self::F;
+    /// Reads [`Simd::LANES`] signed bytes.
+    unsafe fn load_i8(self, p: *const u8) -> Self::F;
     /// Reads [`Simd::LANES`] 32-bit words and converts the bits of `mask` after a shift right by `SHIFT`.
     unsafe fn load_bits<const SHIFT: u32>(self, p: *const u8, mask: i32) -> Self::F;
     /// Rounds to the nearest whole number, ties to even, and writes [`Simd::LANES`] signed bytes. Lanes must be within

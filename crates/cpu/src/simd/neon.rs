@@ -121,6 +121,13 @@ impl Simd for Neon {
         unsafe { vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(p))) }
     }
     #[inline(always)]
+    unsafe fn load_i8(self, p: *const u8) -> float32x4_t {
+        unsafe {
+            let four = vreinterpret_s8_u32(vdup_n_u32(p.cast::<u32>().read_unaligned()));
+            vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(four))))
+        }
+    }
+    #[inline(always)]
     unsafe fn load_bits<const SHIFT: u32>(self, p: *const u8, mask: i32) -> float32x4_t {
         unsafe {
             let shifted = vshlq_u32(vld1q_u32(p.cast()), vdupq_n_s32(-(SHIFT as i32)));

@@ -147,6 +147,11 @@ impl Simd for Portable {
         each!(I => bf16::from_bits(unsafe { p.add(I).read_unaligned() }).to_f32())
     }
     #[inline(always)]
+    unsafe fn load_i8(self, p: *const u8) -> V {
+        // SAFETY: the caller's pointer covers the lanes.
+        each!(I => f32::from(unsafe { *p.add(I) } as i8))
+    }
+    #[inline(always)]
     unsafe fn load_bits<const SHIFT: u32>(self, p: *const u8, mask: i32) -> V {
         // SAFETY: the caller's pointer covers four bytes a lane.
         let words = unsafe { p.cast::<[u32; LANES]>().read_unaligned() };

@@ -4,14 +4,13 @@ mod bf16;
 mod conv;
 mod elements;
 mod levels;
-mod levels_of;
 mod panels;
 mod store;
 mod table;
 
 pub(crate) use conv::ConvKernel;
 pub(crate) use elements::Elements;
-pub(crate) use levels::{LevelFormat, LevelPanels};
+pub(crate) use levels::{LevelFormat, LevelPanels, Record};
 pub(crate) use panels::{K_BLOCK, Panels};
 pub(crate) use store::Store;
 pub(crate) use table::Table;

@@ -9,33 +9,37 @@ mod avx2;
 mod avx_vnni;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod tile;
 #[cfg(target_arch = "x86_64")]
 mod vnni;
 
 use crate::simd::SimdLevel;
 use crate::weights::LevelFormat;
 
+/// Terms of `x` that share a scale. Longer blocks cost a product less work, shorter ones are closer to `x`; llama.cpp
+/// takes 32 for the plain formats and 256 for K-quants. 640 and 512 and 1024 are whole numbers of these.
+pub(crate) const X_BLOCK: usize = 128;
+
 /// What one tile works on.
 #[derive(Clone, Copy)]
 pub(crate) struct DotTile {
-    /// `[group][quad][rows]` words of four signed bytes.
+    /// `[quad][rows]` words of four signed bytes.
     pub(crate) x: *const i32,
-    /// `[group][rows]`: the scale of each group of `x`.
+    /// `[block][rows]`: the scale of each [`X_BLOCK`] of `x`, the last one possibly shorter.
     pub(crate) scales: *const f32,
     /// `[group][rows]`: the sum of each group's bytes.
     pub(crate) sums: *const i32,
-    /// Levels of a panel.
-    pub(crate) levels: *const u8,
-    /// `[group][lane]`: scales of the panel.
-    pub(crate) level_scales: *const f32,
-    /// `[group][lane]`: minima of the panel, unless the format has none.
-    pub(crate) mins: *const f32,
-    /// Number of groups.
+    /// Records of a panel ([`LevelFormat`]).
+    pub(crate) records: *const u8,
+    /// Number of groups, whole records.
     pub(crate) groups: usize,
     /// The level that means zero.
     pub(crate) zero: i32,
-    /// `[rows][panel]`, overwritten.
+    /// `[rows][panel]`: written when `fresh`, else added to.
     pub(crate) c: *mut f32,
+    /// Whether `c` holds nothing yet.
+    pub(crate) fresh: bool,
 }
 
 /// How a machine multiplies bytes.
@@ -127,12 +131,15 @@ impl DotKernel {
 macro_rules! pick {
     ($format:ident, $rows:ident, $t:ident: $($height:literal $name:ident),*) => {
         match $rows {
-            $($height => match ($format.group, $format.nibbles, $format.mins) {
-                (32, false, false) => $name::<8, false, false>($t),
-                (32, true, false) => $name::<8, true, false>($t),
-                (32, false, true) => $name::<8, false, true>($t),
-                (32, true, true) => $name::<8, true, true>($t),
-                (16, false, false) => $name::<4, false, false>($t),
+            $($height => match ($format.group, $format.bits, $format.mins, $format.groups) {
+                (32, 8, false, 1) => $name::<8, 8, false, 1>($t),
+                (32, 4, false, 1) => $name::<8, 4, false, 1>($t),
+                (32, 5, false, 1) => $name::<8, 5, false, 1>($t),
+                (32, 4, true, 1) => $name::<8, 4, true, 1>($t),
+                (32, 5, true, 1) => $name::<8, 5, true, 1>($t),
+                (32, 4, true, 8) => $name::<8, 4, true, 8>($t),
+                (32, 5, true, 8) => $name::<8, 5, true, 8>($t),
+                (16, 6, false, 16) => $name::<4, 6, false, 16>($t),
                 _ => debug_assert!(false, "no tile for {:?}", $format),
             },)*
             _ => debug_assert!(false, "no tile has {} rows", $rows),

@@ -1,5 +1,6 @@
 //! Integer dot products with the dotprod extension of NEON: two vectors of four columns.
 
+use super::tile::{Dot, heights};
 use super::{DotTile, pick};
 use crate::weights::LevelFormat;
 use std::arch::aarch64::*;
@@ -8,93 +9,100 @@ use std::arch::asm;
 /// Six rows by two vectors: twelve integer and twelve float sums, and eight registers for the rest.
 pub(super) const HEIGHTS: &[usize] = &[1, 2, 3, 4, 6];
 
-/// Adds the dot products of four signed bytes by four to each lane. The intrinsic of this instruction isn't stable yet.
-#[inline]
-#[target_feature(enable = "neon,dotprod")]
-unsafe fn dot(sum: int32x4_t, w: int8x16_t, x: int8x16_t) -> int32x4_t {
-    let mut sum = sum;
-    // SAFETY: the instruction only touches these registers; the caller makes sure that the machine has it.
-    unsafe {
-        asm!("sdot {0:v}.4s, {1:v}.16b, {2:v}.16b", inout(vreg) sum, in(vreg) w, in(vreg) x,
-            options(pure, nomem, nostack, preserves_flags));
-    }
-    sum
-}
+#[derive(Clone, Copy)]
+struct DotProd;
 
-/// `QUADS` words to a group, levels as nibbles or bytes, with or without minima.
-macro_rules! heights {
-    ($($name:ident $rows:literal: [$($r:literal $a:ident $b:ident $p:ident $q:ident),*];)*) => {$(
-        #[target_feature(enable = "neon,dotprod")]
-        unsafe fn $name<const QUADS: usize, const NIBBLES: bool, const MINS: bool>(t: &DotTile) {
-            // SAFETY: the caller's pointers cover the extents that `DotTile` documents.
-            unsafe {
-                $(let (mut $p, mut $q) = (vdupq_n_f32(0.0), vdupq_n_f32(0.0));)*
-                let (mut x, mut scales, mut sums) = (t.x, t.scales, t.sums);
-                let (mut levels, mut level_scales, mut mins) = (t.levels, t.level_scales, t.mins);
-                let (zero, low) = (vdupq_n_u8(t.zero as u8), vdupq_n_u8(15));
-                let mut group = 0;
-                while group < t.groups {
-                    $(let (mut $a, mut $b) = (vdupq_n_s32(0), vdupq_n_s32(0));)*
-                    let mut quad = 0;
-                    while quad < QUADS {
-                        let (first, second) = (vld1q_u8(levels), vld1q_u8(levels.add(16)));
-                        levels = levels.add(32);
-                        if NIBBLES {
-                            let f = vreinterpretq_s8_u8(vsubq_u8(vandq_u8(first, low), zero));
-                            let s = vreinterpretq_s8_u8(vsubq_u8(vandq_u8(second, low), zero));
-                            $(
-                                let factor = vreinterpretq_s8_s32(vdupq_n_s32(*x.add($r)));
-                                ($a, $b) = (dot($a, f, factor), dot($b, s, factor));
-                            )*
-                            let f = vreinterpretq_s8_u8(vsubq_u8(vshrq_n_u8::<4>(first), zero));
-                            let s = vreinterpretq_s8_u8(vsubq_u8(vshrq_n_u8::<4>(second), zero));
-                            $(
-                                let factor = vreinterpretq_s8_s32(vdupq_n_s32(*x.add($rows + $r)));
-                                ($a, $b) = (dot($a, f, factor), dot($b, s, factor));
-                            )*
-                            x = x.add(2 * $rows);
-                            quad += 2;
-                        } else {
-                            let f = vreinterpretq_s8_u8(vsubq_u8(first, zero));
-                            let s = vreinterpretq_s8_u8(vsubq_u8(second, zero));
-                            $(
-                                let factor = vreinterpretq_s8_s32(vdupq_n_s32(*x.add($r)));
-                                ($a, $b) = (dot($a, f, factor), dot($b, s, factor));
-                            )*
-                            x = x.add($rows);
-                            quad += 1;
-                        }
-                    }
-                    let (first, second) = (vld1q_f32(level_scales), vld1q_f32(level_scales.add(4)));
-                    $(
-                        let scale = *scales.add($r);
-                        $p = vfmaq_f32($p, vcvtq_f32_s32($a), vmulq_n_f32(first, scale));
-                        $q = vfmaq_f32($q, vcvtq_f32_s32($b), vmulq_n_f32(second, scale));
-                    )*
-                    if MINS {
-                        let (first, second) = (vld1q_f32(mins), vld1q_f32(mins.add(4)));
-                        $(
-                            let sum = vdupq_n_f32(*scales.add($r) * *sums.add($r) as f32);
-                            $p = vfmsq_f32($p, first, sum);
-                            $q = vfmsq_f32($q, second, sum);
-                        )*
-                        mins = mins.add(8);
-                    }
-                    level_scales = level_scales.add(8);
-                    scales = scales.add($rows);
-                    sums = sums.add($rows);
-                    group += 1;
-                }
-                $(
-                    vst1q_f32(t.c.add(8 * $r), $p);
-                    vst1q_f32(t.c.add(8 * $r + 4), $q);
-                )*
-            }
+// SAFETY of all methods: NEON is part of the baseline; `dot` is only called from functions compiled with dotprod, and
+// pointers are the caller's.
+#[allow(clippy::undocumented_unsafe_blocks, reason = "said once above")]
+impl Dot for DotProd {
+    const LANES: usize = 4;
+    type I = uint8x16_t;
+    type F = float32x4_t;
+    type W = int8x16_t;
+    const OFFSET: bool = false;
+
+    #[inline(always)]
+    unsafe fn word(self, x: i32) -> uint8x16_t {
+        unsafe { vreinterpretq_u8_s32(vdupq_n_s32(x)) }
+    }
+    #[inline(always)]
+    unsafe fn load(self, p: *const u8) -> uint8x16_t {
+        unsafe { vld1q_u8(p) }
+    }
+    #[inline(always)]
+    unsafe fn and(self, a: uint8x16_t, b: uint8x16_t) -> uint8x16_t {
+        unsafe { vandq_u8(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn or(self, a: uint8x16_t, b: uint8x16_t) -> uint8x16_t {
+        unsafe { vorrq_u8(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn right<const BITS: i32>(self, a: uint8x16_t) -> uint8x16_t {
+        unsafe { vshrq_n_u8::<BITS>(a) }
+    }
+    #[inline(always)]
+    unsafe fn left4(self, a: uint8x16_t) -> uint8x16_t {
+        unsafe { vshlq_n_u8::<4>(a) }
+    }
+    #[inline(always)]
+    unsafe fn levels(self, levels: uint8x16_t, zero: uint8x16_t) -> int8x16_t {
+        unsafe { vreinterpretq_s8_u8(vsubq_u8(levels, zero)) }
+    }
+    /// The intrinsic of this instruction isn't stable yet.
+    #[inline(always)]
+    unsafe fn dot(self, sum: uint8x16_t, levels: int8x16_t, x: uint8x16_t) -> uint8x16_t {
+        let mut sum = sum;
+        unsafe {
+            asm!("sdot {0:v}.4s, {1:v}.16b, {2:v}.16b", inout(vreg) sum, in(vreg) levels, in(vreg) x,
+                options(pure, nomem, nostack, preserves_flags));
         }
-    )*};
+        sum
+    }
+    #[inline(always)]
+    unsafe fn splat(self, x: f32) -> float32x4_t {
+        unsafe { vdupq_n_f32(x) }
+    }
+    #[inline(always)]
+    unsafe fn float(self, sum: uint8x16_t) -> float32x4_t {
+        unsafe { vcvtq_f32_s32(vreinterpretq_s32_u8(sum)) }
+    }
+    #[inline(always)]
+    unsafe fn halves(self, p: *const u8) -> float32x4_t {
+        use crate::simd::{Neon, Simd};
+        unsafe { Neon::assume().load_f16(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn bytes(self, p: *const u8) -> float32x4_t {
+        use crate::simd::{Neon, Simd};
+        unsafe { Neon::assume().load_i8(p) }
+    }
+    #[inline(always)]
+    unsafe fn read(self, p: *const f32) -> float32x4_t {
+        unsafe { vld1q_f32(p) }
+    }
+    #[inline(always)]
+    unsafe fn write(self, p: *mut f32, v: float32x4_t) {
+        unsafe { vst1q_f32(p, v) }
+    }
+    #[inline(always)]
+    unsafe fn mul(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vmulq_f32(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn fma(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
+        unsafe { vfmaq_f32(c, a, b) }
+    }
+    #[inline(always)]
+    unsafe fn sub(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
+        unsafe { vfmsq_f32(c, a, b) }
+    }
 }
 
 heights! {
+    DotProd,
+    #[target_feature(enable = "neon,dotprod")]
     rows1 1: [0 a0 b0 p0 q0];
     rows2 2: [0 a0 b0 p0 q0, 1 a1 b1 p1 q1];
     rows3 3: [0 a0 b0 p0 q0, 1 a1 b1 p1 q1, 2 a2 b2 p2 q2];

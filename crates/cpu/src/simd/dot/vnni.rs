@@ -1,5 +1,6 @@
 //! Integer dot products with AVX-512 VNNI: two vectors of sixteen columns.
 
+use super::tile::{Dot, heights};
 use super::{DotTile, pick};
 use crate::weights::LevelFormat;
 use std::arch::x86_64::*;
@@ -7,91 +8,92 @@ use std::arch::x86_64::*;
 /// Six rows by two vectors: twelve integer and twelve float sums, and eight registers for the rest.
 pub(super) const HEIGHTS: &[usize] = &[1, 2, 3, 4, 6];
 
-/// `QUADS` words to a group, levels as nibbles or bytes, with or without minima.
-macro_rules! heights {
-    ($($name:ident $rows:literal: [$($r:literal $a:ident $b:ident $p:ident $q:ident),*];)*) => {$(
-        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-        unsafe fn $name<const QUADS: usize, const NIBBLES: bool, const MINS: bool>(t: &DotTile) {
-            // SAFETY: the caller's pointers cover the extents that `DotTile` documents.
-            unsafe {
-                $(let (mut $p, mut $q) = (_mm512_setzero_ps(), _mm512_setzero_ps());)*
-                let (mut x, mut scales, mut sums) = (t.x, t.scales, t.sums);
-                let (mut levels, mut level_scales, mut mins) = (t.levels, t.level_scales, t.mins);
-                let zero = -t.zero;
-                let low = _mm512_set1_epi8(15);
-                let mut group = 0;
-                while group < t.groups {
-                    // Unsigned levels stand `zero` too high: the sums begin at what that comes to.
-                    $(
-                        let (mut $a, mut $b) = if MINS {
-                            (_mm512_setzero_si512(), _mm512_setzero_si512())
-                        } else {
-                            let start = _mm512_set1_epi32(zero * *sums.add($r));
-                            (start, start)
-                        };
-                    )*
-                    let mut quad = 0;
-                    while quad < QUADS {
-                        let first = _mm512_loadu_si512(levels.cast());
-                        let second = _mm512_loadu_si512(levels.add(64).cast());
-                        levels = levels.add(128);
-                        if NIBBLES {
-                            let (f, s) = (_mm512_and_si512(first, low), _mm512_and_si512(second, low));
-                            $(
-                                let factor = _mm512_set1_epi32(*x.add($r));
-                                $a = _mm512_dpbusd_epi32($a, f, factor);
-                                $b = _mm512_dpbusd_epi32($b, s, factor);
-                            )*
-                            let f = _mm512_and_si512(_mm512_srli_epi32::<4>(first), low);
-                            let s = _mm512_and_si512(_mm512_srli_epi32::<4>(second), low);
-                            $(
-                                let factor = _mm512_set1_epi32(*x.add($rows + $r));
-                                $a = _mm512_dpbusd_epi32($a, f, factor);
-                                $b = _mm512_dpbusd_epi32($b, s, factor);
-                            )*
-                            x = x.add(2 * $rows);
-                            quad += 2;
-                        } else {
-                            $(
-                                let factor = _mm512_set1_epi32(*x.add($r));
-                                $a = _mm512_dpbusd_epi32($a, first, factor);
-                                $b = _mm512_dpbusd_epi32($b, second, factor);
-                            )*
-                            x = x.add($rows);
-                            quad += 1;
-                        }
-                    }
-                    let first = _mm512_loadu_ps(level_scales);
-                    let second = _mm512_loadu_ps(level_scales.add(16));
-                    $(
-                        let scale = _mm512_set1_ps(*scales.add($r));
-                        $p = _mm512_fmadd_ps(_mm512_cvtepi32_ps($a), _mm512_mul_ps(first, scale), $p);
-                        $q = _mm512_fmadd_ps(_mm512_cvtepi32_ps($b), _mm512_mul_ps(second, scale), $q);
-                    )*
-                    if MINS {
-                        let (first, second) = (_mm512_loadu_ps(mins), _mm512_loadu_ps(mins.add(16)));
-                        $(
-                            let sum = _mm512_set1_ps(*scales.add($r) * *sums.add($r) as f32);
-                            $p = _mm512_fnmadd_ps(first, sum, $p);
-                            $q = _mm512_fnmadd_ps(second, sum, $q);
-                        )*
-                        mins = mins.add(32);
-                    }
-                    level_scales = level_scales.add(32);
-                    scales = scales.add($rows);
-                    sums = sums.add($rows);
-                    group += 1;
-                }
-                $(
-                    _mm512_storeu_ps(t.c.add(32 * $r), $p);
-                    _mm512_storeu_ps(t.c.add(32 * $r + 16), $q);
-                )*
-            }
-        }
-    )*};
+#[derive(Clone, Copy)]
+struct Vnni;
+
+// SAFETY of all methods: they are only called from functions compiled with the features, and pointers are the caller's.
+#[allow(clippy::undocumented_unsafe_blocks, reason = "said once above")]
+impl Dot for Vnni {
+    const LANES: usize = 16;
+    type I = __m512i;
+    type F = __m512;
+    type W = __m512i;
+    const OFFSET: bool = true;
+
+    #[inline(always)]
+    unsafe fn word(self, x: i32) -> __m512i {
+        unsafe { _mm512_set1_epi32(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(self, p: *const u8) -> __m512i {
+        unsafe { _mm512_loadu_si512(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn and(self, a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_and_si512(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn or(self, a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_or_si512(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn right<const BITS: i32>(self, a: __m512i) -> __m512i {
+        unsafe { _mm512_srl_epi16(a, _mm_cvtsi32_si128(BITS)) }
+    }
+    #[inline(always)]
+    unsafe fn left4(self, a: __m512i) -> __m512i {
+        unsafe { _mm512_slli_epi16::<4>(a) }
+    }
+    #[inline(always)]
+    unsafe fn levels(self, levels: __m512i, _zero: __m512i) -> __m512i {
+        levels
+    }
+    #[inline(always)]
+    unsafe fn dot(self, sum: __m512i, levels: __m512i, x: __m512i) -> __m512i {
+        unsafe { _mm512_dpbusd_epi32(sum, levels, x) }
+    }
+
+    #[inline(always)]
+    unsafe fn splat(self, x: f32) -> __m512 {
+        unsafe { _mm512_set1_ps(x) }
+    }
+    #[inline(always)]
+    unsafe fn float(self, sum: __m512i) -> __m512 {
+        unsafe { _mm512_cvtepi32_ps(sum) }
+    }
+    #[inline(always)]
+    unsafe fn halves(self, p: *const u8) -> __m512 {
+        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(p.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn bytes(self, p: *const u8) -> __m512 {
+        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(p.cast()))) }
+    }
+    #[inline(always)]
+    unsafe fn read(self, p: *const f32) -> __m512 {
+        unsafe { _mm512_loadu_ps(p) }
+    }
+    #[inline(always)]
+    unsafe fn write(self, p: *mut f32, v: __m512) {
+        unsafe { _mm512_storeu_ps(p, v) }
+    }
+    #[inline(always)]
+    unsafe fn mul(self, a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    unsafe fn sub(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        unsafe { _mm512_fnmadd_ps(a, b, c) }
+    }
 }
 
 heights! {
+    Vnni,
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
     rows1 1: [0 a0 b0 p0 q0];
     rows2 2: [0 a0 b0 p0 q0, 1 a1 b1 p1 q1];
     rows3 3: [0 a0 b0 p0 q0, 1 a1 b1 p1 q1, 2 a2 b2 p2 q2];
