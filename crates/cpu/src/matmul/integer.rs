@@ -13,7 +13,7 @@ use crate::program::{Bind, Fault, Kernel, Launch, Leftover, Operand, Target};
 use crate::simd::dot::{DotKernel, DotTile, X_BLOCK};
 use crate::simd::tile::TileShape;
 use crate::simd::{Isa, Simd, dispatch};
-use crate::weights::{LevelPanels, Panels};
+use crate::weights::{LevelFormat, LevelPanels, Panels};
 use mynah_device::DeviceError;
 use mynah_graph::Epilogue;
 use std::sync::Arc;
@@ -21,6 +21,8 @@ use std::sync::Arc;
 /// Terms of a stretch of K: with bytes for levels half the first-level cache, and a whole number of every format's
 /// blocks and of those of `x`.
 const STRETCH: usize = 512;
+/// Tiles from which on a task unpacks its weights once instead of in each tile.
+const UNPACK: usize = 3;
 /// Bytes of quantised `x` that a task keeps in the second-level cache.
 const X_BYTES: usize = 384 << 10;
 
@@ -35,7 +37,7 @@ pub(super) struct IntegerGemm {
     isa: Isa,
     n: usize,
     k: usize,
-    group: usize,
+    format: LevelFormat,
     /// Whether the step before has left `x` quantised in the shared scratch.
     reuses: bool,
 }
@@ -49,6 +51,7 @@ struct Work<'a> {
     words: &'a [i32],
     scales: &'a [f32],
     sums: &'a [i32],
+    isa: Isa,
     out: Output<'a, f32>,
     finish: Finish<'a>,
     n: usize,
@@ -64,7 +67,6 @@ impl IntegerGemm {
         let panels = bind.panels(1)?;
         let Some(format) = panels.levels().map(|levels| levels.format) else { return Ok(None) };
         let Some(kernel) = DotKernel::of(bind.level(), format) else { return Ok(None) };
-        let group = format.group;
         let shape = TileShape { heights: kernel.heights(), ..TileShape::of(bind.isa()) };
         let (n, k) = (bind.out_shape().last(), bind.shape(0).last());
         if (panels.n, panels.k, panels.width) != (n, k, shape.panel) {
@@ -83,7 +85,7 @@ impl IntegerGemm {
             isa: bind.isa(),
             n,
             k,
-            group,
+            format,
             panels,
             reuses: false,
         }))
@@ -97,14 +99,14 @@ impl IntegerGemm {
     /// Four-byte elements of quantised `x`: words, scales and sums.
     fn packed(&self) -> [usize; 3] {
         let rows = self.rows();
-        [rows * self.k / 4, rows * self.k.div_ceil(X_BLOCK), rows * self.k / self.group]
+        [rows * self.k / 4, rows * self.k.div_ceil(X_BLOCK), rows * self.k / self.format.group]
     }
 
     fn quantize(&self, launch: &Launch<'_>, x: &[f32]) -> Result<(), Fault> {
         let [words, scales, sums] = self.packed();
         let shared = launch.scratch().shared(0, words + scales + sums);
         let (tallest, groups, blocks) =
-            (self.tiling.shape.tallest(), self.k / self.group, self.k.div_ceil(X_BLOCK));
+            (self.tiling.shape.tallest(), self.k / self.format.group, self.k.div_ceil(X_BLOCK));
         launch.pool().run(self.tiling.tiles(), &|task| {
             let (rows, height) = self.tiling.tile(task.index);
             let first = task.index * tallest;
@@ -118,7 +120,7 @@ impl IntegerGemm {
                     sums: bytemuck::cast_slice_mut(piece(words + scales + first * groups, height * groups)),
                 };
                 let rows = rows.map(|r| &x[r * self.k..(r + 1) * self.k]);
-                quantize_rows(self.isa, rows, self.group, height, &mut packed);
+                quantize_rows(self.isa, rows, self.format, height, &mut packed);
             }
         })?;
         Ok(())
@@ -132,12 +134,16 @@ impl Kernel for IntegerGemm {
 
     fn scratch(&self) -> ScratchNeed {
         let totals = 4 * self.tiling.tiles_per_task() * self.tiling.shape.tallest() * self.tiling.shape.panel;
-        ScratchNeed { shared: 4 * self.packed().iter().sum::<usize>(), private: totals }
+        let unpacked = self.panels.levels().map_or(0, |levels| levels.unpacked_bytes(STRETCH.min(self.k)));
+        ScratchNeed { shared: 4 * self.packed().iter().sum::<usize>(), private: totals + unpacked }
     }
 
     fn leaves(&self) -> Option<Leftover> {
-        let (rows, tallest) = (self.tiling.rows, self.tiling.shape.tallest());
-        Some(Leftover { operand: self.x.clone(), layout: [rows, self.k, self.group, tallest] })
+        let (rows, tallest, format) = (self.tiling.rows, self.tiling.shape.tallest(), self.format);
+        // What of the format the quantised rows depend on: see `quantize`.
+        let offsets = [format.group, usize::from(format.zero), usize::from(format.mins)];
+        let layout = [rows, self.k, tallest, offsets[0], offsets[1], offsets[2]];
+        Some(Leftover { operand: self.x.clone(), layout })
     }
 
     fn reuse(&mut self) {
@@ -162,6 +168,7 @@ impl Kernel for IntegerGemm {
             words: bytemuck::cast_slice(word_part),
             scales: scale_part,
             sums: bytemuck::cast_slice(sum_part),
+            isa: self.isa,
             out: launch.output(&self.out),
             finish: self.epilogue.at(launch),
             n: self.n,
@@ -218,20 +225,26 @@ fn stretch<S: Simd>(
     totals: &mut [f32],
 ) {
     let (tallest, width) = (work.tiling.shape.tallest(), work.tiling.shape.panel);
-    let format = work.levels.format;
+    let (tiles, format) = (part.tiles.len(), work.levels.format);
+    let (totals, unpacked) = totals.split_at_mut(tiles * tallest * width);
+    let (format, records) = if tiles >= UNPACK {
+        let out = bytemuck::cast_slice_mut(unpacked);
+        (format.unpacked(), work.levels.unpacked(work.isa, panel, terms.clone(), out))
+    } else {
+        (format, work.levels.records(panel, terms.clone()))
+    };
     let (groups, blocks) = (work.k / format.group, work.k.div_ceil(X_BLOCK));
     let (count, group, block) =
         (terms.len() / format.group, terms.start / format.group, terms.start / X_BLOCK);
-    let records = work.levels.records(panel, terms.clone());
-    let share = ahead.len().div_ceil(part.tiles.len().max(1)).next_multiple_of(64);
+    let share = ahead.len().div_ceil(tiles.max(1)).next_multiple_of(64);
     let first = panel * width;
     let len = width.min(work.n - first);
     let mut i = 0;
-    while i < part.tiles.len() {
+    while i < tiles {
         let index = part.tiles.start + i;
         let (rows, height) = work.tiling.tile(index);
         let at = rows.start * work.n + first;
-        if part.tiles.len() > 1 {
+        if tiles > 1 {
             prefetch(&ahead[ahead.len().min(i * share)..ahead.len().min((i + 1) * share)]);
         }
         if terms.start == 0 {

@@ -1,8 +1,9 @@
 //! Quantises rows of `x` to bytes, one scale to a block of consecutive elements, in the order in which a tile of integer
 //! dot products reads them.
 
-use crate::simd::dot::X_BLOCK;
+use crate::simd::dot::{X_BLOCK, offset};
 use crate::simd::{Isa, Simd, dispatch};
+use crate::weights::LevelFormat;
 
 /// Where a tile's rows go.
 pub(super) struct Packed<'a> {
@@ -10,7 +11,7 @@ pub(super) struct Packed<'a> {
     pub(super) words: &'a mut [i32],
     /// `[block][height]`: `x = scale · byte`, a block being [`X_BLOCK`] elements or what is left of the row.
     pub(super) scales: &'a mut [f32],
-    /// `[group][height]`: sums of the bytes of each group of the weight's format.
+    /// `[group][height]`: the [`offset`] of each group of the weight's format.
     pub(super) sums: &'a mut [i32],
 }
 
@@ -18,14 +19,14 @@ pub(super) struct Packed<'a> {
 pub(super) fn quantize_rows<'a>(
     isa: Isa,
     rows: impl Iterator<Item = &'a [f32]>,
-    group: usize,
+    format: LevelFormat,
     height: usize,
     packed: &mut Packed<'_>,
 ) {
     let mut found = 0;
     for (r, row) in rows.enumerate() {
         // SAFETY: the isa was checked by the device.
-        unsafe { quantize_row(isa, row, group, height, r, packed) };
+        unsafe { quantize_row(isa, row, format, height, r, packed) };
         found = r + 1;
     }
     for r in found..height {
@@ -37,18 +38,19 @@ pub(super) fn quantize_rows<'a>(
 
 dispatch! {
     /// Quantises one row as row `r` of a tile.
-    fn quantize_row(row: &[f32], group: usize, height: usize, r: usize, packed: &mut Packed<'_>) = quantize_body;
+    fn quantize_row(row: &[f32], format: LevelFormat, height: usize, r: usize, packed: &mut Packed<'_>) = quantize_body;
 }
 
 #[inline(always)]
 unsafe fn quantize_body<S: Simd>(
     s: S,
     row: &[f32],
-    group: usize,
+    format: LevelFormat,
     height: usize,
     r: usize,
     packed: &mut Packed<'_>,
 ) {
+    let group = format.group;
     let (k, blocks) = (row.len(), row.len().div_ceil(X_BLOCK));
     assert!(
         r < height && k.is_multiple_of(group) && X_BLOCK.is_multiple_of(group) && group.is_multiple_of(16)
@@ -71,9 +73,9 @@ unsafe fn quantize_body<S: Simd>(
             let x = row.as_ptr().add(first);
             // Sizes the compiler knows make loops without branches.
             sum = match (len, group) {
-                (X_BLOCK, 32) => quantize_block(s, x, X_BLOCK, 32, height, to, sum),
-                (X_BLOCK, 16) => quantize_block(s, x, X_BLOCK, 16, height, to, sum),
-                _ => quantize_block(s, x, len, group, height, to, sum),
+                (X_BLOCK, 32) => quantize_block(s, x, X_BLOCK, 32, format, height, to, sum),
+                (X_BLOCK, 16) => quantize_block(s, x, X_BLOCK, 16, format, height, to, sum),
+                _ => quantize_block(s, x, len, group, format, height, to, sum),
             };
             first += len;
         }
@@ -89,6 +91,7 @@ unsafe fn quantize_block<S: Simd>(
     x: *const f32,
     len: usize,
     group: usize,
+    format: LevelFormat,
     height: usize,
     (words_out, scale, sums): (*mut i32, *mut f32, *mut i32),
     sum: S::F,
@@ -120,7 +123,7 @@ unsafe fn quantize_block<S: Simd>(
                 total += u32::from(*bytes.add(g * group + i) ^ 128);
                 i += 1;
             }
-            *sums.add(g * height) = total as i32 - 128 * group as i32;
+            *sums.add(g * height) = offset(format, total as i32 - 128 * group as i32);
             g += 1;
         }
         let mut q = 0;
@@ -137,12 +140,14 @@ unsafe fn quantize_block<S: Simd>(
 mod tests {
     use super::*;
     use crate::simd::SimdLevel;
-    use mynah_tensor::Rng;
+    use mynah_tensor::{DType, Rng};
 
     #[test]
     fn every_level_rounds_alike() {
         // A block and a shorter one.
-        let (k, group, height) = (X_BLOCK + 96, 32, 4);
+        let (k, height) = (X_BLOCK + 96, 4);
+        let format = LevelFormat::of(DType::Q8_0).unwrap();
+        let group = format.group;
         let blocks = 2;
         let mut x = vec![0.0; 3 * k];
         Rng::new(1).fill_normal(&mut x, 2.0);
@@ -152,7 +157,7 @@ mod tests {
             let (mut words, mut scales) = (vec![7; k / 4 * height], vec![7.0; blocks * height]);
             let mut sums = vec![7; k / group * height];
             let mut packed = Packed { words: &mut words, scales: &mut scales, sums: &mut sums };
-            quantize_rows(level.isa(), x.chunks(k), group, height, &mut packed);
+            quantize_rows(level.isa(), x.chunks(k), format, height, &mut packed);
             for (r, row) in x.chunks(k).enumerate() {
                 for (b, values) in row.chunks(X_BLOCK).enumerate() {
                     let scale = scales[b * height + r];
@@ -170,7 +175,7 @@ mod tests {
                     assert_eq!((0..values.len()).map(at).collect::<Vec<_>>(), wanted, "{level}");
                     for (g, bytes) in wanted.chunks(group).enumerate() {
                         let sum = bytes.iter().map(|&b| i32::from(b)).sum::<i32>();
-                        assert_eq!(sums[(first / group + g) * height + r], sum, "{level}");
+                        assert_eq!(sums[(first / group + g) * height + r], -128 * sum, "{level}");
                     }
                 }
             }

@@ -17,7 +17,7 @@ use crate::memory::ScratchNeed;
 pub(crate) struct Leftover {
     pub(crate) operand: Operand,
     /// Sizes that decide the layout.
-    pub(crate) layout: [usize; 4],
+    pub(crate) layout: [usize; 6],
 }
 
 /// One step's computation with everything resolved but the arena's address.

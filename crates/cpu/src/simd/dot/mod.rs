@@ -28,7 +28,7 @@ pub(crate) struct DotTile {
     pub(crate) x: *const i32,
     /// `[block][rows]`: the scale of each [`X_BLOCK`] of `x`, the last one possibly shorter.
     pub(crate) scales: *const f32,
-    /// `[group][rows]`: the sum of each group's bytes.
+    /// `[group][rows]`: what the sum of each group's bytes is good for ([`offset`]).
     pub(crate) sums: *const i32,
     /// Records of a panel ([`LevelFormat`]).
     pub(crate) records: *const u8,
@@ -40,6 +40,12 @@ pub(crate) struct DotTile {
     pub(crate) c: *mut f32,
     /// Whether `c` holds nothing yet.
     pub(crate) fresh: bool,
+}
+
+/// The word that a product needs to know of a group's sum of bytes: as float bits to be multiplied by the group's
+/// minimum, or, without minima, what makes up for unsigned levels that stand `zero` too high.
+pub(crate) fn offset(format: LevelFormat, sum: i32) -> i32 {
+    if format.mins { (sum as f32).to_bits() as i32 } else { -i32::from(format.zero) * sum }
 }
 
 /// How a machine multiplies bytes.
@@ -139,6 +145,9 @@ macro_rules! pick {
                 (32, 5, true, 1) => $name::<8, 5, true, 1>($t),
                 (32, 4, true, 8) => $name::<8, 4, true, 8>($t),
                 (32, 5, true, 8) => $name::<8, 5, true, 8>($t),
+                (32, 8, true, 1) => $name::<8, 8, true, 1>($t),
+                (32, 8, true, 8) => $name::<8, 8, true, 8>($t),
+                (16, 8, false, 16) => $name::<4, 8, false, 16>($t),
                 (16, 6, false, 16) => $name::<4, 6, false, 16>($t),
                 _ => debug_assert!(false, "no tile for {:?}", $format),
             },)*

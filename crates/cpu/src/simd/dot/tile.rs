@@ -108,8 +108,7 @@ macro_rules! heights {
                         }
                         $(
                             // Levels that stay unsigned stand too high: their sums begin at what that comes to.
-                            let start = <$set as Dot>::OFFSET && !MINS;
-                            let start = s.word(if start { t.zero.wrapping_neg() * *sums.add($r) } else { 0 });
+                            let start = s.word(if <$set as Dot>::OFFSET && !MINS { *sums.add($r) } else { 0 });
                             let (mut $a, mut $b) = (start, start);
                         )*
                         if BITS == 8 {
@@ -179,7 +178,7 @@ macro_rules! heights {
                             let f = scale::<_, GROUPS>(s, dmin, sub);
                             let g = scale::<_, GROUPS>(s, dmin.add(2 * lanes), sub.add(lanes));
                             $(
-                                let sum = s.splat(*sums.add($r) as f32);
+                                let sum = s.splat(*sums.add($r).cast::<f32>());
                                 ($p, $q) = (s.sub(f, sum, $p), s.sub(g, sum, $q));
                             )*
                         }

@@ -1,4 +1,5 @@
-//! Decodes records to floats, for products that don't quantise `x`.
+//! Decodes records: to floats, for products that don't quantise `x`, or to records with a byte for each level, for products
+//! of so many rows that the unpacking is better done once.
 
 use super::LevelFormat;
 use crate::simd::{Simd, dispatch};
@@ -9,6 +10,21 @@ const MOST: usize = 32 * 8 * 4;
 dispatch! {
     /// Decodes records to `[k][lane]` floats.
     pub(super) fn decode(format: LevelFormat, records: &[u8], out: &mut [f32]) = decode_body;
+    /// Copies records into ones of [`LevelFormat::unpacked`].
+    pub(super) fn unpack_records(format: LevelFormat, records: &[u8], out: &mut [u8]) = unpack_body;
+}
+
+#[inline(always)]
+unsafe fn unpack_body<S: Simd>(_: S, format: LevelFormat, records: &[u8], out: &mut [u8]) {
+    let width = 2 * S::LANES;
+    let (from, to) = (format.record(width), format.unpacked().record(width));
+    for (record, out) in records.chunks_exact(from.bytes).zip(out.chunks_exact_mut(to.bytes)) {
+        out[..to.levels].copy_from_slice(&record[..from.levels]);
+        let groups = record[from.levels..].chunks_exact(from.group);
+        for (group, out) in groups.zip(out[to.levels..].chunks_exact_mut(to.group)) {
+            unpack(format, group, from.low, 4 * width, out);
+        }
+    }
 }
 
 #[inline(always)]
@@ -54,7 +70,7 @@ unsafe fn decode_body<S: Simd>(s: S, format: LevelFormat, records: &[u8], out: &
 
 /// A group's levels as bytes, `[quad][lane][4]`, a quad of `bytes` bytes.
 #[inline(always)]
-fn unpack(format: LevelFormat, group: &[u8], low: usize, bytes: usize, out: &mut [u8; MOST]) {
+fn unpack(format: LevelFormat, group: &[u8], low: usize, bytes: usize, out: &mut [u8]) {
     let (low, high) = group.split_at(low);
     if format.bits == 8 {
         out[..low.len()].copy_from_slice(low);

@@ -57,6 +57,11 @@ impl LevelFormat {
         self.group * self.groups
     }
 
+    /// The same with a byte for each level.
+    pub(crate) const fn unpacked(self) -> Self {
+        Self { bits: 8, ..self }
+    }
+
     /// Whether scales are products of a block's and a group's.
     pub(crate) fn has_subscales(self) -> bool {
         self.groups > 1

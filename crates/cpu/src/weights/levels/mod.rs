@@ -85,6 +85,29 @@ impl LevelPanels {
         &self.data.as_bytes()[at(terms.start)..at(terms.end)]
     }
 
+    /// Bytes of records that hold this many terms, a byte for each level.
+    pub(crate) fn unpacked_bytes(&self, terms: usize) -> usize {
+        terms / self.format.block() * self.format.unpacked().record(self.width).bytes
+    }
+
+    /// The records of a panel that hold these terms, a byte for each level, unpacked into `out` where they have fewer.
+    pub(crate) fn unpacked<'a>(
+        &'a self,
+        isa: Isa,
+        panel: usize,
+        terms: Range<usize>,
+        out: &'a mut [u8],
+    ) -> &'a [u8] {
+        let records = self.records(panel, terms.clone());
+        if self.format.bits == 8 {
+            return records;
+        }
+        let out = &mut out[..self.unpacked_bytes(terms.len())];
+        // SAFETY: the width is the instruction set's, which the device checked.
+        unsafe { decode::unpack_records(isa, self.format, records, out) };
+        out
+    }
+
     /// Decodes terms from `k0` on, as many as `out` has rows of lanes.
     pub(super) fn decode(&self, isa: Isa, panel: usize, k0: usize, out: &mut [f32]) {
         let records = self.records(panel, k0..k0 + out.len() / self.width);
