@@ -195,7 +195,7 @@ fn graphs_can_be_printed_at_every_stage() {
         let lines = text.lines().filter(|l| l.starts_with(word));
         lines.map(|l| l.split([' ', ':']).nth(1).unwrap().to_owned()).collect()
     };
-    let names = ["subsample", "encoder", "predictor", "joint"];
+    let names = ["subsample", "pre_encode", "encoder", "predictor", "joint"];
     assert_eq!(heads(&dump("graph", &["mod0.wav"]), "graph"), names);
     assert_eq!(heads(&dump("plan", &["mod0.wav"]), "plan"), names);
     assert_eq!(heads(&dump("steps", &["mod0.wav"]), "steps"), names);

@@ -1,8 +1,8 @@
 //! Chooses a convolution's code and cuts its output rows into tasks.
 
-use super::depthwise::depthwise_row;
 use super::general::general_row;
 use super::geometry::{Axis, Geometry};
+use super::single::{SUMS, depthwise_row, spread_row};
 use crate::epilogue::{BoundEpilogue, Finish};
 use crate::memory::{Output, ScratchNeed};
 use crate::program::{Bind, Fault, Kernel, Launch, Operand, Target};
@@ -19,9 +19,31 @@ struct Conv {
     out: Target,
     epilogue: BoundEpilogue,
     geometry: Geometry,
+    code: Code,
     /// Output positions along the width that make a task.
     stretch: usize,
     isa: Isa,
+}
+
+/// How an output row is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Code {
+    /// Every channel on its own.
+    Depthwise,
+    /// All output channels from the only input channel.
+    Spread,
+    /// Any groups.
+    General,
+}
+
+impl Code {
+    fn of(kernel: &ConvKernel, geometry: &Geometry) -> Self {
+        match (kernel.inputs, geometry.groups) {
+            (1, groups) if groups == geometry.channels => Self::Depthwise,
+            (1, 1) => Self::Spread,
+            _ => Self::General,
+        }
+    }
 }
 
 /// What a task works on: a stretch of one output row.
@@ -95,25 +117,24 @@ fn compile(
     let work = kernel.extent[0] * kernel.extent[1] * kernel.inputs * kernel.channels;
     Ok(Box::new(Conv {
         x: bind.operand(0)?,
+        code: Code::of(&kernel, &geometry),
         kernel,
         out: bind.target()?,
         epilogue: BoundEpilogue::new(bind, epilogue, 2)?,
         geometry,
-        // About 200 000 multiply-adds a task.
-        stretch: (200_000 / work.max(1)).clamp(1, geometry.width.output.max(1)),
+        // About 200 000 multiply-adds a task, whole blocks of positions.
+        stretch: (200_000 / work.max(1)).next_multiple_of(4).clamp(1, geometry.width.output.max(1)),
         isa: bind.isa(),
     }))
 }
 
-impl Conv {
-    fn is_depthwise(&self) -> bool {
-        self.kernel.inputs == 1 && self.geometry.groups == self.geometry.channels
-    }
-}
-
 impl Kernel for Conv {
     fn name(&self) -> String {
-        let kind = if self.is_depthwise() { "depthwise" } else { "direct" };
+        let kind = match self.code {
+            Code::Depthwise => "depthwise",
+            Code::Spread => "spread",
+            Code::General => "direct",
+        };
         format!("conv-{kind}/{}", self.isa.name())
     }
 
@@ -121,10 +142,7 @@ impl Kernel for Conv {
         let tiles = TileShape::of(self.isa);
         let k = self.kernel.taps() * self.kernel.inputs;
         let general = k * (tiles.tallest() + tiles.panel) + tiles.tallest() * tiles.panel;
-        ScratchNeed {
-            shared: 0,
-            private: 4 * if self.is_depthwise() { self.geometry.channels } else { general },
-        }
+        ScratchNeed { shared: 0, private: 4 * if self.code == Code::General { general } else { SUMS } }
     }
 
     fn run(&self, launch: &Launch<'_>) -> Result<(), Fault> {
@@ -141,10 +159,10 @@ impl Kernel for Conv {
             // device.
             unsafe {
                 let scratch = private.slice(0..private.len());
-                if self.is_depthwise() {
-                    depthwise_row(self.isa, &row, scratch);
-                } else {
-                    general_row(self.isa, &row, scratch);
+                match self.code {
+                    Code::Depthwise => depthwise_row(self.isa, &row, scratch),
+                    Code::Spread => spread_row(self.isa, &row, scratch),
+                    Code::General => general_row(self.isa, &row, scratch),
                 }
             }
         })?;

@@ -1,8 +1,8 @@
 //! Convolutions over channels-last input, computed directly: no patch matrix is ever built.
 
-mod depthwise;
 mod general;
 mod geometry;
 mod kernel;
+mod single;
 
 pub(crate) use kernel::{compile_2d, compile_depthwise};

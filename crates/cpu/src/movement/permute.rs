@@ -5,6 +5,9 @@ use crate::program::{Bind, Fault, Kernel, Launch, Operand, Target};
 use mynah_device::DeviceError;
 use mynah_tensor::MAX_RANK;
 
+/// Rows of the output filled together.
+const TOGETHER: usize = 16;
+
 struct Permute {
     x: Operand,
     out: Target,
@@ -35,16 +38,22 @@ impl Kernel for Permute {
             return Ok(());
         }
         launch.pool().run_chunks(a.0 * b.0 * c.0, rows_per_task(len), &|range| {
-            for row in range {
+            let mut row = range.start;
+            while row < range.end {
                 let first = row % c.0 * c.1 + row / c.0 % b.0 * b.1 + row / c.0 / b.0 * a.1;
+                // Rows that lie side by side in `x` are filled together: it is read in whole lines.
+                let block = if c.1 == 1 { TOGETHER.min(range.end - row).min(c.0 - row % c.0) } else { 1 };
                 // SAFETY: rows of the output are disjoint.
-                let out = unsafe { out.slice(row * len..(row + 1) * len) };
+                let out = unsafe { out.slice(row * len..(row + block) * len) };
                 if step == 1 {
-                    out.copy_from_slice(&x[first..first + len]);
+                    out.copy_from_slice(&x[first..first + block * len]);
                 } else {
-                    let from = x[first..].iter().step_by(step.max(1));
-                    out.iter_mut().zip(from).for_each(|(out, &x)| *out = x);
+                    for i in 0..len {
+                        let column = out[i..].iter_mut().step_by(len);
+                        column.zip(&x[first + i * step..][..block]).for_each(|(out, &x)| *out = x);
+                    }
                 }
+                row += block;
             }
         })?;
         Ok(())

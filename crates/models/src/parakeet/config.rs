@@ -159,6 +159,11 @@ impl ParakeetConfig {
         halve(halve(halve(self.mel.n_mels)))
     }
 
+    /// Width of a frame between the subsampling's convolutions and its linear layer.
+    pub(crate) fn flat_width(&self) -> usize {
+        self.subsampling_channels * self.subsampled_bands()
+    }
+
     fn check(&self, keys: &Keys<'_>) -> Result<(), ModelError> {
         let bad = |key: &str, found: usize, reason: &str| {
             Err(ModelError::BadKey { key: keys.full(key), found: found.to_string(), reason: reason.into() })

@@ -3,7 +3,7 @@
 use crate::error::ModelError;
 use crate::parakeet::config::ParakeetConfig;
 use crate::parakeet::encoder::{EncoderDims, encoder_graph};
-use crate::parakeet::subsample::{subsample_graph, tiles};
+use crate::parakeet::subsample::{subsample_graph, tile_frames, tiles};
 use mynah_device::Device;
 use mynah_gguf::GgufFile;
 use mynah_plan::plan_memory;
@@ -48,8 +48,8 @@ pub fn estimate(
         trace: false,
     };
     let encoder = plan_memory(&encoder_graph(file, config, &dims)?, device).arena_bytes;
-    let tile = tiles(mel_frames).first().map_or(8, |t| t.frames);
-    let subsample = plan_memory(&subsample_graph(file, config, tile)?, device).arena_bytes;
+    let subsample = subsample_graph(file, config, tile_frames(mel_frames))?;
+    let subsample = plan_memory(&subsample, device).arena_bytes;
     let audio = 4 * (samples + mel_frames * config.mel.n_mels + frames * config.d_model);
     Ok(MemoryEstimate {
         weights: file.tensors().iter().map(|t| t.nbytes as u64).sum(),

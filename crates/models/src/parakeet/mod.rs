@@ -26,4 +26,4 @@ pub use estimate::{MemoryEstimate, estimate};
 pub use heads::{joint_graph, predictor_graph};
 pub use model::{Encoded, LoadOptions, Parakeet};
 pub use positions::position_table;
-pub use subsample::subsample_graph;
+pub use subsample::{pre_encode_graph, subsample_graph, tile_frames};

@@ -6,7 +6,9 @@ use crate::parakeet::decode::transducer::{Frames, ROWS, Transducer};
 use crate::parakeet::decode::{Decoded, ctc};
 use crate::parakeet::encoder::{EncoderDims, encoder_graph};
 use crate::parakeet::params::Params;
-use crate::parakeet::subsample::{stage_lengths, subsample_graph, tiles};
+use crate::parakeet::subsample::{
+    TOGETHER, TOGETHER_STEP, Tile, pre_encode_graph, stage_lengths, subsample_graph, tiles,
+};
 use crate::parakeet::{positions, recover};
 use crate::weights::GgufWeights;
 use mynah_audio::{Features, MelExtractor, speech_activity};
@@ -132,26 +134,46 @@ impl Parakeet {
     /// # Errors
     /// What planning or running the graph reports.
     pub fn subsample(&mut self, features: &Features) -> Result<Vec<f32>, ModelError> {
-        let mut frames = Vec::with_capacity(stage_lengths(features.valid)[3] * self.config.d_model);
+        let (d, width) = (self.config.d_model, self.config.flat_width());
+        let total = stage_lengths(features.valid)[3];
+        let mut frames = Vec::with_capacity(total * d);
+        let mut flat = Vec::with_capacity(total.min(TOGETHER) * width);
         for tile in tiles(features.valid) {
-            let (file, config) = (&self.file, &self.config);
-            let key = PlanKey { graph: "subsample", dims: [tile.frames, 0, 0, 0] };
-            let plan = self.executor.plan(key, || subsample_graph(file, config, tile.frames))?;
-            let bands = features.n_mels;
-            let first = tile.start * bands;
-            let last = features.data.len().min(first + tile.frames * bands);
-            let mut mel = features.data[first..last].to_vec();
-            mel.resize(tile.frames * bands, 0.0);
-            let valid = (features.valid - tile.start).min(tile.frames);
-            let lengths = stage_lengths(valid).map(|n| [n as i32]);
-            let inputs =
-                [Data::F32(&mel), Data::I32(&lengths[0]), Data::I32(&lengths[1]), Data::I32(&lengths[2])];
-            self.executor.run(plan, &inputs, &[], &[])?;
-            let d = self.config.d_model;
-            let output = self.executor.output(plan, "frames")?;
-            frames.extend_from_slice(&output[tile.skip * d..(tile.skip + tile.keep) * d]);
+            self.convolve(features, &tile, &mut flat)?;
+            let rows = flat.len() / width;
+            if rows == TOGETHER || frames.len() / d + rows == total {
+                let bucket = rows.next_multiple_of(TOGETHER_STEP);
+                flat.resize(bucket * width, 0.0);
+                let (file, config) = (&self.file, &self.config);
+                let key = PlanKey { graph: "pre_encode", dims: [bucket, 0, 0, 0] };
+                let plan = self.executor.plan(key, || pre_encode_graph(file, config, bucket))?;
+                self.executor.run(plan, &[Data::F32(&flat)], &[], &[])?;
+                frames.extend_from_slice(&self.executor.output(plan, "frames")?[..rows * d]);
+                flat.clear();
+            }
         }
         Ok(frames)
+    }
+
+    /// Runs a tile through the subsampling's convolutions and adds the frames to keep to `flat`.
+    fn convolve(&mut self, features: &Features, tile: &Tile, flat: &mut Vec<f32>) -> Result<(), ModelError> {
+        let (file, config) = (&self.file, &self.config);
+        let key = PlanKey { graph: "subsample", dims: [tile.frames, 0, 0, 0] };
+        let plan = self.executor.plan(key, || subsample_graph(file, config, tile.frames))?;
+        let bands = features.n_mels;
+        let first = tile.start * bands;
+        let last = features.data.len().min(first + tile.frames * bands);
+        let mut mel = features.data[first..last].to_vec();
+        mel.resize(tile.frames * bands, 0.0);
+        let valid = (features.valid - tile.start).min(tile.frames);
+        let lengths = stage_lengths(valid).map(|n| [n as i32]);
+        let inputs =
+            [Data::F32(&mel), Data::I32(&lengths[0]), Data::I32(&lengths[1]), Data::I32(&lengths[2])];
+        self.executor.run(plan, &inputs, &[], &[])?;
+        let width = self.config.flat_width();
+        let output = self.executor.output(plan, "flat")?;
+        flat.extend_from_slice(&output[tile.skip * width..(tile.skip + tile.keep) * width]);
+        Ok(())
     }
 
     /// Encodes clips of 16 kHz mono samples together, for the heads asked for. `trace` also keeps every block's output.

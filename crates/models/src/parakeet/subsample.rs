@@ -2,8 +2,9 @@
 //! `ConvSubsampling`).
 //!
 //! The first convolution's output is by far the largest tensor of the model (256 channels at half the frame rate), so
-//! long audio goes through in tiles of time. An output frame `j` depends on mel frames `8j − 7 ..= 8j + 7`: a tile that
-//! starts one output frame early and drops that frame computes exactly what the whole would.
+//! audio goes through the convolutions in tiles of time that stay in a processor's cache. An output frame `j` depends on
+//! mel frames `8j − 7 ..= 8j + 7`: a tile that starts one output frame early and drops that frame computes exactly what
+//! the whole would. The linear layer behind them has the larger weights by far and takes the frames of many tiles.
 
 use crate::error::ModelError;
 use crate::parakeet::config::{ParakeetConfig, SUBSAMPLING, halve};
@@ -11,8 +12,15 @@ use crate::parakeet::params::Params;
 use mynah_gguf::GgufFile;
 use mynah_graph::{Conv2d, ElemType, Epilogue, Graph, GraphBuilder, ValueId};
 
-/// Output frames of a full tile: 5 s of audio, 17 MB for the largest tensor.
-const TILE: usize = 64;
+/// Output frames of a full tile: 1.3 s of audio, 4.5 MB for the largest tensor. A frame in sixteen is computed twice.
+const TILE: usize = 16;
+
+/// Output frames of a last tile are rounded up to a multiple of this.
+const BUCKET: usize = 8;
+
+/// Frames that go through the linear layer together at most, 20 s of audio, and what fewer are rounded up to.
+pub(crate) const TOGETHER: usize = 256;
+pub(crate) const TOGETHER_STEP: usize = 16;
 
 /// Valid lengths after each stage, from the valid mel frames: `floor((L − 1) / 2) + 1`, 0 staying 0.
 pub(crate) fn stage_lengths(mel_frames: usize) -> [usize; 4] {
@@ -42,15 +50,22 @@ pub(crate) fn tiles(valid: usize) -> Vec<Tile> {
     while at < outputs {
         let skip = usize::from(at > 0);
         let keep = (outputs - at).min(TILE);
-        // Short clips share a few bucket sizes, so that their plans are found again.
-        let bucket = if outputs <= TILE { (keep + skip).next_multiple_of(8) } else { TILE + 1 };
+        // Last tiles share a few bucket sizes, so that their plans are found again.
+        let last = at + keep == outputs;
+        let bucket = if last { (keep + skip).next_multiple_of(BUCKET) } else { TILE + 1 };
         tiles.push(Tile { start: (at - skip) * SUBSAMPLING, frames: bucket * SUBSAMPLING, skip, keep });
         at += keep;
     }
     tiles
 }
 
-/// `features [1, frames, mels, 1]` and per-stage `lengths.0 ..= lengths.2` → `frames [frames/8, d_model]`.
+/// Mel frames of the largest tile of a clip with `valid` of them: what [`subsample_graph`] is built for.
+pub fn tile_frames(valid: usize) -> usize {
+    tiles(valid).first().map_or(BUCKET * SUBSAMPLING, |t| t.frames)
+}
+
+/// The convolutions: `features [1, frames, mels, 1]` and per-stage `lengths.0 ..= lengths.2` →
+/// `flat [frames/8, channels · bands]`.
 ///
 /// # Errors
 /// A tensor that is missing or has the wrong shape.
@@ -78,10 +93,23 @@ pub fn subsample_graph(file: &GgufFile, config: &ParakeetConfig, frames: usize) 
     // Flattened channel-major, as NeMo does: index `c · bands + f`.
     let channels_first = g.permute(x, &[0, 1, 3, 2]);
     let flat = g.reshape(channels_first, &[time, c * bands]);
-    let out = params.linear(g, "encoder.pre_encode.out", flat, [config.d_model, c * bands])?;
+    g.output("flat", flat);
+    Ok(builder.finish()?)
+}
+
+/// The linear layer: `flat [rows, channels · bands]` → `frames [rows, d_model]`.
+///
+/// # Errors
+/// A tensor that is missing or has the wrong shape.
+pub fn pre_encode_graph(file: &GgufFile, config: &ParakeetConfig, rows: usize) -> Result<Graph, ModelError> {
+    let params = Params::new(file);
+    let mut g = GraphBuilder::new("pre_encode");
+    let width = config.flat_width();
+    let flat = g.input("flat", ElemType::F32, [rows, width]);
+    let out = params.linear(&mut g, "encoder.pre_encode.out", flat, [config.d_model, width])?;
     let out = if config.xscaling { g.scale(out, (config.d_model as f32).sqrt()) } else { out };
     g.output("frames", out);
-    Ok(builder.finish()?)
+    Ok(g.finish()?)
 }
 
 /// A 3×3 convolution of stride 2 with a bias, `[out, in]` channels, depthwise when they are equal.

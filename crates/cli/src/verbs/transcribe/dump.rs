@@ -12,17 +12,14 @@ use mynah_gguf::GgufFile;
 use mynah_graph::Graph;
 use mynah_models::GgufWeights;
 use mynah_models::parakeet::{
-    EncoderDims, ParakeetConfig, encoder_graph, joint_graph, predictor_graph, subsample_graph,
+    EncoderDims, ParakeetConfig, encoder_graph, joint_graph, pre_encode_graph, predictor_graph,
+    subsample_graph, tile_frames,
 };
 use mynah_plan::{FoldedWeights, dump_plan, dump_steps, plan_memory, rewrite};
 use std::sync::Arc;
 
 /// Without a recording, the length that the field quotes its figures for.
 const USUAL_SECONDS: usize = 11;
-
-/// Mel frames of the largest subsampling tile, and what shorter clips are rounded up to.
-const TILE: usize = 520;
-const TILE_STEP: usize = 64;
 
 /// Mel frames of an encoder frame, and what encoder frames are rounded up to.
 const SUBSAMPLING: usize = 8;
@@ -68,9 +65,11 @@ fn graphs(
     let frames = mel.div_ceil(SUBSAMPLING).max(1).next_multiple_of(BUCKET);
     let ctc = head == Some(Head::Ctc);
     let dims = EncoderDims { batch, frames, window: config.window, ctc, transducer: !ctc, trace: false };
-    let tile = mel.max(1).next_multiple_of(TILE_STEP);
-    let tile = if tile >= TILE { TILE } else { tile };
-    let mut graphs = vec![subsample_graph(file, config, tile)?, encoder_graph(file, config, &dims)?];
+    let mut graphs = vec![
+        subsample_graph(file, config, tile_frames(mel))?,
+        pre_encode_graph(file, config, frames)?,
+        encoder_graph(file, config, &dims)?,
+    ];
     if let (false, Some(transducer)) = (ctc, &config.transducer) {
         graphs.push(predictor_graph(file, config, transducer, batch)?);
         graphs.push(joint_graph(file, config, transducer, batch)?);
