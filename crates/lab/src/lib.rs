@@ -2,7 +2,8 @@
 //!
 //! Every device runs the same suite ([`cases`], [`generated`]) against the f64 reference of `mynah-graph`; its
 //! conformance test is a few lines around [`run_case`] and [`invariance`]. `mynah ops` prints a [`Report`], `mynah
-//! drift` what [`drift`] measures, `mynah bench` a [`timing::Timing`].
+//! drift` what [`drift`] measures, `mynah bench` a [`timing::Timing`] against the [`Work`] done in
+//! it.
 
 mod bounds;
 mod case;
@@ -19,6 +20,7 @@ mod report;
 mod run;
 pub mod timing;
 pub mod wer;
+mod work;
 
 pub use bounds::Bounds;
 pub use case::{Expect, OpCase};
@@ -31,3 +33,4 @@ pub use program::Program;
 pub use reference::ReferenceDevice;
 pub use report::Report;
 pub use run::{CaseResult, Status, run_case, run_planned};
+pub use work::Work;

@@ -25,7 +25,7 @@ impl Default for Effort {
 }
 
 /// Times of several runs.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Timing {
     /// Number of runs.
     pub runs: usize,
@@ -64,7 +64,15 @@ fn quantile(sorted: &[Duration], q: f64) -> Duration {
 ///
 /// # Errors
 /// The first error of `body`.
-pub fn measure<E>(effort: Effort, mut body: impl FnMut() -> Result<(), E>) -> Result<Timing, E> {
+pub fn measure<E>(effort: Effort, body: impl FnMut() -> Result<(), E>) -> Result<Timing, E> {
+    Ok(Timing::of(&times(effort, body)?).unwrap_or_default())
+}
+
+/// Runs `body` as often as `effort` says; the time of each run in the order they were made.
+///
+/// # Errors
+/// The first error of `body`.
+pub fn times<E>(effort: Effort, mut body: impl FnMut() -> Result<(), E>) -> Result<Vec<Duration>, E> {
     for _ in 0..effort.warm_up {
         body()?;
     }
@@ -76,12 +84,9 @@ pub fn measure<E>(effort: Effort, mut body: impl FnMut() -> Result<(), E>) -> Re
         times.push(start.elapsed());
         let enough = times.len() >= effort.at_least.max(1);
         if enough && (times.len() >= effort.at_most || begin.elapsed() >= effort.budget) {
-            break;
+            return Ok(times);
         }
     }
-    let none =
-        Timing { runs: 0, min: Duration::ZERO, median: Duration::ZERO, max: Duration::ZERO, spread: 0.0 };
-    Ok(Timing::of(&times).unwrap_or(none))
 }
 
 #[cfg(test)]
