@@ -152,13 +152,65 @@ fn speed_is_measured_in_times_realtime() {
     let dir = clips();
     let args = ["bench", "asr", "-m", &model("tdt"), "--seconds", "3", "--reps", "2", "--json", "-q"];
     let value = json(&stdout(dir.path(), &args));
-    assert_eq!(value["audio_seconds"], 3.0);
-    assert!(value["rtfx"].as_f64().unwrap() > 0.0 && value["tokens"].as_u64().unwrap() > 0, "{value}");
+    let found = &value["results"][0];
+    assert_eq!((&found["audio_seconds"], &found["type"]), (&3.0.into(), &"F32".into()));
+    assert!(found["rtfx"].as_f64().unwrap() > 0.0 && found["tokens"].as_u64().unwrap() > 0, "{found}");
+    assert_eq!(found["seconds"]["each"].as_array().unwrap().len(), 2);
     for stage in ["features", "subsample", "encoder", "decoder"] {
-        assert!(value["stages"][stage].as_f64().unwrap() > 0.0, "{stage}");
+        assert!(found["stages"][stage].as_f64().unwrap() > 0.0, "{stage}");
     }
-    let ops = json(&stdout(dir.path(), &["bench", "ops", "--type", "q8_0", "--json"]));
-    assert!(ops.as_array().unwrap().iter().all(|line| line["gflops"].as_f64().unwrap() > 0.0), "{ops}");
+    let encoding = &found["encoding"];
+    assert_eq!(encoding["ceiling"], "f32");
+    // The portable kernels are no faster than what the compiler makes of multiply and add.
+    let reached = encoding["of_ceiling"].as_f64().unwrap();
+    assert!(reached > 0.0 && reached < 1.5 && encoding["operations"].as_f64().unwrap() > 1e6, "{encoding}");
+    let machine = &value["machine"];
+    assert_eq!(machine["version"], env!("CARGO_PKG_VERSION"));
+    assert!(machine["peaks"][0]["read_bytes"].as_f64().unwrap() > 0.0, "{machine}");
+    assert_eq!(machine["date"].as_str().unwrap().len(), 10);
+}
+
+#[test]
+fn several_models_and_numbers_of_threads_make_one_table() {
+    let dir = clips();
+    let (tdt, ctc) = (model("tdt"), model("ctc"));
+    let args = ["bench", "asr", &tdt, &ctc, "--threads-list", "1,2", "--seconds", "2", "--reps", "1", "-q"];
+    let text = stdout(dir.path(), &args);
+    let peaks: Vec<&str> = text.lines().filter(|l| l.starts_with("at most ")).collect();
+    assert!(peaks[0].ends_with("with 1 thread") && peaks[1].ends_with("with 2 threads"), "{text}");
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .skip_while(|l| !l.starts_with("model "))
+        .map(|l| l.split_whitespace().collect())
+        .collect();
+    let threads: Vec<&str> = rows[1..].iter().map(|row| row[2]).collect();
+    assert_eq!(threads, ["1", "2", "1", "2"], "{text}");
+    let bare = ["bench", "asr", &tdt, "--no-peaks", "--seconds", "2", "--reps", "1", "--json", "-q"];
+    let value = json(&stdout(dir.path(), &bare));
+    assert!(value["machine"].is_null() && value["results"][0]["encoding"]["of_ceiling"].is_null(), "{value}");
+}
+
+#[test]
+fn products_are_measured_by_type_rows_and_shape() {
+    let dir = clips();
+    let mut args =
+        vec!["bench", "ops", "--shape", "256x64,64x256", "--rows", "1,16", "--budget", "0.01", "-t", "1"];
+    args.extend(["--type", "q8_0,q4_k,f16"]);
+    let text = stdout(dir.path(), &args);
+    assert!(text.contains("terms×columns") && text.contains("256×64") && text.contains("at most"), "{text}");
+    args.push("--json");
+    let value = json(&stdout(dir.path(), &args));
+    let lines = value["results"].as_array().unwrap();
+    // A row of 64 terms is no whole block of Q4_K.
+    assert_eq!(lines.len(), 10);
+    for line in lines {
+        assert!(line["rate"].as_f64().unwrap() > 0.0 && line["of_reads"].as_f64().unwrap() > 0.0, "{line}");
+        let many = line["rows"] == 16;
+        assert_eq!(line["rate_cached"].is_f64(), many, "{line}");
+        assert!(line["kernel"].as_str().unwrap().contains("portable"), "{line}");
+    }
+    let wrong = run(dir.path(), &["bench", "ops", "--shape", "12"]);
+    assert_eq!(wrong.status.code(), Some(2));
 }
 
 #[test]

@@ -1,6 +1,7 @@
-//! `mynah bench`: how fast, and with how much memory.
+//! `mynah bench`: how fast, how near to what the machine can do, and with how much memory.
 
 mod asr;
+mod machine;
 mod ops;
 mod signal;
 
@@ -32,5 +33,34 @@ impl Bench {
             What::Asr(asr) => asr.run(),
             What::Ops(ops) => ops.run(),
         }
+    }
+}
+
+/// Rows of cells as aligned text; the first `left` columns stand left, numbers stand right.
+fn columns(rows: &[Vec<String>], left: usize) -> String {
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..count).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
+            if column < left { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+        });
+        text += cells.collect::<Vec<_>>().join("  ").trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stand_left_and_numbers_right() {
+        let rows = [vec!["type".into(), "µs".into()], vec!["F32".into(), "12.5".into()]];
+        assert_eq!(columns(&rows, 1), "type    µs\nF32   12.5\n");
     }
 }
