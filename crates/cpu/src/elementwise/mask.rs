@@ -34,13 +34,19 @@ impl Kernel for MaskRows {
             Fault::check("length", i64::from(length), self.time + 1)?;
         }
         let (time, row) = (self.time, self.row);
+        if self.x.in_place() {
+            // Only the rows to clear are touched, mostly few: not worth another thread.
+            for (sequence, &length) in lengths.iter().enumerate() {
+                let kept = sequence * time + length as usize;
+                // SAFETY: one thread runs, and the operand is the output.
+                unsafe { out.slice(kept * row..(sequence + 1) * time * row) }.fill(0.0);
+            }
+            return Ok(());
+        }
         launch.pool().run_chunks(lengths.len() * time, rows_per_task(row), &|range| {
             for index in range {
                 let kept = (index % time) < lengths[index / time] as usize;
-                if kept && self.x.in_place() {
-                    continue;
-                }
-                // SAFETY: rows are disjoint; the operand is other memory where it's read.
+                // SAFETY: rows are disjoint; the operand is other memory.
                 unsafe {
                     let out = out.slice(index * row..(index + 1) * row);
                     if kept {

@@ -1,7 +1,8 @@
 //! A pool of persistent workers that runs the tasks of one kernel at a time.
 //!
-//! Kernels come microseconds apart, so workers that run out of tasks spin for a short, bounded while before they
-//! park, and the calling thread takes part instead of waiting. Tasks are claimed one by one from a counter: when
+//! Kernels come microseconds apart, so workers that run out of tasks spin for a bounded while before they park: as long
+//! as a program runs ([`Pool::enter`]), and a little longer for the next one, because a decoder's host loop between two
+//! short programs is over before a parked thread is awake. The calling thread takes part instead of waiting. Tasks are claimed one by one from a counter: when
 //! another process takes a core, the rest of the tasks go to the threads that still run. Which thread runs a task
 //! can't be seen in the results, because tasks write disjoint memory and never combine across tasks.
 //!
@@ -22,9 +23,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long an idle worker and a waiting caller spin before they park. Longer than the gap between two kernels of
-/// a run, short enough to cost nothing that another process could measure.
-const SPIN: Duration = Duration::from_micros(40);
+/// How long a worker spins for the next job while no program runs, and a caller for the last worker. Longer than a host
+/// loop's step, short enough to cost nothing that another process could measure. A caller that parks also leaves its
+/// core to a worker that lost its own to another process.
+const SPIN: Duration = Duration::from_micros(100);
+/// How long a worker spins while a program runs: longer than a kernel that only the caller works on.
+const SPIN_RUNNING: Duration = Duration::from_millis(1);
+
+/// How long a spinning thread keeps its core to itself. After that whoever else wants the core gets it: on a machine with
+/// more work than cores that is likely the very thread that is waited for.
+const POLITE: Duration = Duration::from_micros(10);
 
 /// A kernel's task panicked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,13 +54,21 @@ pub(crate) struct Task {
 
 type Job<'a> = dyn Fn(Task) + Sync + 'a;
 
+/// A value on cache lines of its own: what one thread writes all the time must not be fetched again by those that wait
+/// for something else. Two lines, because processors fetch them in pairs.
+#[repr(align(128))]
+struct Apart<T>(T);
+
 /// What workers share with the caller.
 struct Shared {
-    gate: Gate,
+    gate: Apart<Gate>,
+    /// The next task to claim.
+    next: Apart<AtomicUsize>,
     /// The job behind an open gate.
     job: UnsafeCell<Option<*const Job<'static>>>,
     tasks: AtomicUsize,
-    next: AtomicUsize,
+    /// Programs that run.
+    running: AtomicUsize,
     panic: Mutex<Option<Panicked>>,
     sleepers: AtomicUsize,
     sleep: Mutex<()>,
@@ -79,10 +95,11 @@ impl Pool {
     /// A pool of `threads` threads, the caller's among them. Threads the system refuses are done without.
     pub(crate) fn new(threads: usize) -> Self {
         let shared = Arc::new(Shared {
-            gate: Gate::new(),
+            gate: Apart(Gate::new()),
+            next: Apart(AtomicUsize::new(0)),
             job: UnsafeCell::new(None),
             tasks: AtomicUsize::new(0),
-            next: AtomicUsize::new(0),
+            running: AtomicUsize::new(0),
             panic: Mutex::new(None),
             sleepers: AtomicUsize::new(0),
             sleep: Mutex::new(()),
@@ -103,6 +120,12 @@ impl Pool {
     /// Threads that take part in a job.
     pub(crate) fn threads(&self) -> usize {
         self.workers.len() + 1
+    }
+
+    /// Keeps the workers awake between the jobs of a program, until the guard is dropped.
+    pub(crate) fn enter(&self) -> Running<'_> {
+        self.shared.running.fetch_add(1, Ordering::Relaxed);
+        Running { running: &self.shared.running }
     }
 
     /// Runs `job` for every task and returns when all are done.
@@ -151,8 +174,8 @@ impl Pool {
         // does every worker's stay behind the gate.
         unsafe { *shared.job.get() = Some(std::mem::transmute::<&Job<'_>, *const Job<'static>>(job)) };
         shared.tasks.store(tasks, Ordering::Relaxed);
-        shared.next.store(0, Ordering::Relaxed);
-        shared.gate.open();
+        shared.next.0.store(0, Ordering::Relaxed);
+        shared.gate.0.open();
         // Ordered after opening: a worker that counted itself as sleeper before this load is woken, one that does so
         // later sees the open gate.
         if shared.sleepers.load(Ordering::SeqCst) > 0 {
@@ -160,11 +183,22 @@ impl Pool {
             shared.wake.notify_all();
         }
         shared.claim(job, 0);
-        shared.gate.close();
+        shared.gate.0.close();
         shared.wait_until_empty();
         // SAFETY: the gate is closed and empty again.
         unsafe { *shared.job.get() = None };
         lock(&shared.panic).take().map_or(Ok(()), Err)
+    }
+}
+
+/// A program that runs.
+pub(crate) struct Running<'a> {
+    running: &'a AtomicUsize,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -186,7 +220,7 @@ impl Shared {
         let mut seen = 0;
         while let Some(epoch) = self.wait_for_job(seen) {
             seen = epoch;
-            if !self.gate.enter(epoch) {
+            if !self.gate.0.enter(epoch) {
                 continue;
             }
             // SAFETY: inside the gate the job is set, and its borrow lasts until this worker has left.
@@ -194,7 +228,7 @@ impl Shared {
                 // SAFETY: as above.
                 self.claim(unsafe { &*job }, number);
             }
-            if self.gate.leave() {
+            if self.gate.0.leave() {
                 drop(lock(&self.done));
                 self.finished.notify_all();
             }
@@ -203,7 +237,8 @@ impl Shared {
 
     /// Spins, then sleeps, until a job newer than `seen` is open; `None` when the pool ends.
     fn wait_for_job(&self, seen: u64) -> Option<u64> {
-        if let Some(found) = spin(|| self.look(seen)) {
+        let is_running = || self.running.load(Ordering::Relaxed) > 0;
+        if let Some(found) = spin(|| self.look(seen), is_running) {
             return found;
         }
         let mut sleeping = lock(&self.sleep);
@@ -223,7 +258,7 @@ impl Shared {
         if self.stop.load(Ordering::SeqCst) {
             return Some(None);
         }
-        self.gate.open_epoch().filter(|&epoch| epoch != seen).map(Some)
+        self.gate.0.open_epoch().filter(|&epoch| epoch != seen).map(Some)
     }
 
     /// Runs tasks until none is left; a panic stops the others from being claimed.
@@ -231,7 +266,7 @@ impl Shared {
         let tasks = self.tasks.load(Ordering::Relaxed);
         let result = guarded(|| {
             loop {
-                let index = self.next.fetch_add(1, Ordering::Relaxed);
+                let index = self.next.0.fetch_add(1, Ordering::Relaxed);
                 if index >= tasks {
                     break;
                 }
@@ -239,25 +274,26 @@ impl Shared {
             }
         });
         if let Err(panicked) = result {
-            self.next.store(tasks, Ordering::Relaxed);
+            self.next.0.store(tasks, Ordering::Relaxed);
             lock(&self.panic).get_or_insert(panicked);
         }
     }
 
     fn wait_until_empty(&self) {
-        if spin(|| self.gate.is_empty().then_some(())).is_some() {
+        if spin(|| self.gate.0.is_empty().then_some(()), || false).is_some() {
             return;
         }
         let mut waiting = lock(&self.done);
-        while !self.gate.is_empty() {
+        while !self.gate.0.is_empty() {
             waiting = self.finished.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
 
-/// Asks `ready` again and again for at most [`SPIN`].
-fn spin<R>(mut ready: impl FnMut() -> Option<R>) -> Option<R> {
+/// Asks `ready` again and again: for at most [`SPIN_RUNNING`], and no longer than [`SPIN`] after `is_running` held.
+fn spin<R>(mut ready: impl FnMut() -> Option<R>, is_running: impl Fn() -> bool) -> Option<R> {
     let start = Instant::now();
+    let mut quiet = start;
     loop {
         for _ in 0..32 {
             if let Some(found) = ready() {
@@ -265,7 +301,14 @@ fn spin<R>(mut ready: impl FnMut() -> Option<R>) -> Option<R> {
             }
             std::hint::spin_loop();
         }
-        if start.elapsed() > SPIN {
+        let now = Instant::now();
+        if is_running() {
+            quiet = now;
+        }
+        if now - start > POLITE {
+            std::thread::yield_now();
+        }
+        if now - start > SPIN_RUNNING || now - quiet > SPIN {
             return None;
         }
     }

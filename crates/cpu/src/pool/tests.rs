@@ -116,3 +116,33 @@ fn chunks_cover_the_range() {
     .unwrap();
     assert!(hits.iter().all(|h| h.load(Ordering::Relaxed) == 1));
 }
+
+#[test]
+fn nobody_spins_for_long() {
+    let pool = Pool::new(3);
+    let _running = pool.enter();
+    for _ in 0..3 {
+        // A program that never launches another kernel doesn't keep the workers busy either.
+        let start = Instant::now();
+        while pool.shared.sleepers.load(Ordering::SeqCst) < 2 {
+            assert!(start.elapsed() < Duration::from_secs(20), "workers should have parked");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let ran = AtomicU32::new(0);
+        let count = |_: Task| {
+            ran.fetch_add(1, Ordering::Relaxed);
+        };
+        pool.run(64, &count).unwrap();
+        assert_eq!(ran.into_inner(), 64);
+    }
+}
+
+#[test]
+fn programs_of_several_callers_are_counted() {
+    let pool = Pool::new(2);
+    let (first, second) = (pool.enter(), pool.enter());
+    drop(first);
+    assert_eq!(pool.shared.running.load(Ordering::Relaxed), 1);
+    drop(second);
+    assert_eq!(pool.shared.running.load(Ordering::Relaxed), 0);
+}

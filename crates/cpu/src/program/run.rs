@@ -122,6 +122,7 @@ impl Program {
         let (arena, scratch) = unsafe {
             (Output::new(memory.arena.ptr_mut(), bytes), Scratch::new(scratch, self.scratch, pool.threads()))
         };
+        let _running = pool.enter();
         let launch = Launch { arena, scratch, pool, slots, states };
         for step in &mut self.steps {
             let start = timed.then(Instant::now);
