@@ -50,7 +50,11 @@ def ort_engine(arguments, kind):
     features, lengths = encoder.features(arguments.shape, arguments.seconds)
     names = [i.name for i in session.get_inputs()]
     feed = {names[0]: features.numpy(), names[1]: lengths.numpy()}
-    return lambda: session.run(None, feed), f"ONNX Runtime {version('onnxruntime')}"
+
+    def run():
+        session.run(None, feed)
+
+    return run, f"ONNX Runtime {version('onnxruntime')}"
 
 
 def transcribe_cpp_engine(arguments):
@@ -65,8 +69,8 @@ def transcribe_cpp_engine(arguments):
     session = transcribe_cpp.Model(arguments.model, backend="cpu").session(n_threads=arguments.threads)
 
     def run():
-        timings = session.run(samples).timings
-        return timings.encode_ms / 1e3
+        """The seconds of the encoder."""
+        return session.run(samples).timings.encode_ms / 1e3
 
     return run, f"transcribe.cpp {version('transcribe-cpp')}"
 

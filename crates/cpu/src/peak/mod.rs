@@ -48,7 +48,7 @@ impl CpuDevice {
             int8: Loop::int8(level).map(rate),
             bf16: Loop::bf16(level).map(rate),
             f32: rate(Loop::f32(level)),
-            read: read::bandwidth(threads)?,
+            read: read::bandwidth(threads, level.isa())?,
         })
     }
 }

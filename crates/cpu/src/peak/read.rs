@@ -3,6 +3,7 @@
 use super::best_rate;
 use crate::host::available_memory;
 use crate::memory::Buffer;
+use crate::simd::{Isa, Simd, dispatch};
 use mynah_device::DeviceError;
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,11 +16,11 @@ const CACHES: usize = 4;
 /// Read between two looks at the clock.
 const STRETCH: usize = 8 << 20;
 
-/// Bytes a second that `threads` threads read from memory.
+/// Bytes a second that `threads` threads read from memory with loads of an instruction set that the machine has.
 ///
 /// # Errors
 /// [`DeviceError::OutOfMemory`].
-pub(super) fn bandwidth(threads: usize) -> Result<f64, DeviceError> {
+pub(super) fn bandwidth(threads: usize, isa: Isa) -> Result<f64, DeviceError> {
     let most = available_memory().map_or(LEAST, |left| usize::try_from(left / 2).unwrap_or(LEAST));
     let wanted = last_cache().unwrap_or(0).saturating_mul(CACHES).max(LEAST).min(most);
     // Whole stretches, and one for each thread at least.
@@ -32,12 +33,13 @@ pub(super) fn bandwidth(threads: usize) -> Result<f64, DeviceError> {
         buffer.as_bytes_mut().chunks_mut(share).for_each(|part| drop(scope.spawn(move || fill(part))));
     });
     // Threads take the stretches in turn, so that each is read again only after all others were.
-    let (bytes, next) = (buffer.as_bytes(), AtomicUsize::new(0));
+    let (floats, next) = (buffer.as_f32(), AtomicUsize::new(0));
     Ok(best_rate(threads, &|| {
         let (begin, mut read) = (Instant::now(), 0);
         loop {
             let first = next.fetch_add(1, Ordering::Relaxed) % stretches * STRETCH;
-            std::hint::black_box(sum(&bytes[first..first + STRETCH]));
+            // SAFETY: the device checked the instruction set.
+            std::hint::black_box(unsafe { sum(isa, &floats[first / 4..(first + STRETCH) / 4]) });
             read += STRETCH;
             let elapsed = begin.elapsed();
             if elapsed >= super::SLICE {
@@ -47,22 +49,40 @@ pub(super) fn bandwidth(threads: usize) -> Result<f64, DeviceError> {
     }))
 }
 
-/// Touches every word, in four streams: a processor fetches ahead in each of them.
-fn sum(bytes: &[u8]) -> u64 {
-    let words: &[u64] = bytemuck::cast_slice(bytes);
-    let quarter = words.len() / 4;
-    let (a, rest) = words.split_at(quarter);
-    let (b, rest) = rest.split_at(quarter);
-    let (c, d) = rest.split_at(quarter);
-    let mut sums = [0u64; 8];
-    for (((a, b), c), d) in
-        a.chunks_exact(8).zip(b.chunks_exact(8)).zip(c.chunks_exact(8)).zip(d.chunks_exact(8))
-    {
-        for i in 0..8 {
-            sums[i] ^= a[i] ^ b[i] ^ c[i] ^ d[i];
+dispatch! {
+    /// The sum of all elements but a remainder: a reason to read them that costs no more than reading.
+    fn sum(floats: &[f32]) -> f32 = sum_body;
+}
+
+/// In two streams of the widest loads: a processor fetches ahead in each, and narrow loads alone can't keep up with it.
+#[inline(always)]
+unsafe fn sum_body<S: Simd>(s: S, floats: &[f32]) -> f32 {
+    /// Vectors of a stream between two tests for its end.
+    const STEP: usize = 4;
+    let half = floats.len() / 2;
+    let (first, second) = (floats.as_ptr(), floats[half..].as_ptr());
+    let mut sums = [s.zero(); 2 * STEP];
+    let mut at = 0;
+    while at + STEP * S::LANES <= half {
+        let mut vector = 0;
+        while vector < STEP {
+            let from = at + vector * S::LANES;
+            // SAFETY: both halves hold the elements up to `at + STEP * LANES`.
+            unsafe {
+                sums[vector] = s.add(sums[vector], s.load(first.add(from)));
+                sums[STEP + vector] = s.add(sums[STEP + vector], s.load(second.add(from)));
+            }
+            vector += 1;
         }
+        at += STEP * S::LANES;
     }
-    sums.iter().fold(0, |all, sum| all ^ sum)
+    let mut all = sums[0];
+    let mut vector = 1;
+    while vector < sums.len() {
+        all = s.add(all, sums[vector]);
+        vector += 1;
+    }
+    s.sum(all)
 }
 
 /// Bytes of the largest cache, where the kernel's tables say.
@@ -97,12 +117,15 @@ mod tests {
     }
 
     #[test]
-    fn every_word_is_read() {
-        let mut bytes = vec![0u64; 1024];
-        for i in 0..bytes.len() {
-            bytes[i] = 1 << (i % 64);
-            assert_eq!(sum(bytemuck::cast_slice(&bytes)), 1 << (i % 64));
-            bytes[i] = 0;
+    fn every_element_is_read() {
+        let mut floats = vec![0.0f32; 1024];
+        for simd in crate::SimdLevel::available() {
+            for i in 0..floats.len() {
+                floats[i] = 1.0 + i as f32;
+                // SAFETY: the machine has the level.
+                assert_eq!(unsafe { sum(simd.isa(), &floats) }, 1.0 + i as f32, "{simd}");
+                floats[i] = 0.0;
+            }
         }
     }
 }

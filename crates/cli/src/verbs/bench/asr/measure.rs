@@ -137,7 +137,7 @@ pub(super) fn run(
         first,
         timing: Timing::of(&runs).unwrap_or_default(),
         runs,
-        stages: std::array::from_fn(|stage| median(splits.iter().map(|s| s[stage]).collect())),
+        stages: std::array::from_fn(|stage| median(splits.iter().map(|s| s[stage]))),
         work,
         on_device: model.executor().memory() as u64,
         peak: memory::peak(),
@@ -158,8 +158,8 @@ fn main_type(file: &GgufFile) -> DType {
     counts.into_iter().max_by_key(|(_, count)| *count).map_or(DType::F32, |(dtype, _)| dtype)
 }
 
-fn median(times: Vec<Duration>) -> Duration {
-    Timing::of(&times).unwrap_or_default().median
+fn median(times: impl Iterator<Item = Duration>) -> Duration {
+    Timing::of(&times.collect::<Vec<_>>()).unwrap_or_default().median
 }
 
 /// One run stage by stage, and what subsampling and encoding it comes to.
