@@ -1,7 +1,7 @@
 //! The float product of packed rows and weight panels.
 //!
-//! First the rows of `x` are packed tile by tile; then each task takes some tiles and some panels, decodes the panel
-//! a stretch of `K_BLOCK` terms at a time, adds each stretch's sums to its totals in its own scratch, and finishes
+//! First the rows of `x` are packed tile by tile (many rows by the tasks that multiply them, so that they never leave
+//! the cache in between); then each task takes some tiles and some panels, decodes the panel a stretch of `K_BLOCK` terms at a time, adds each stretch's sums to its totals in its own scratch, and finishes
 //! the totals into the output. Totals are formed in the same order for every cutting, so the bits of a row depend
 //! neither on the other rows nor on the number of threads.
 //!
@@ -38,7 +38,12 @@ pub(super) struct Gemm {
     k: usize,
     /// Panels whose totals a task forms side by side, so that a stretch of its `x` serves them all.
     abreast: usize,
+    /// Whether each task packs its own rows.
+    own: bool,
 }
+
+/// Panels that are ever formed side by side.
+const ABREAST: usize = 8;
 
 enum Weights {
     Stored(Arc<Panels>),
@@ -60,7 +65,6 @@ struct Work<'a> {
     isa: Isa,
     tiling: &'a Tiling,
     source: Source<'a>,
-    packed: &'a [f32],
     out: Output<'a, f32>,
     finish: Finish<'a>,
     paired: bool,
@@ -88,14 +92,16 @@ impl Gemm {
         let rows = bind.out_shape().rows();
         let steps = if bf16.is_some() { k.div_ceil(2) } else { k };
         let tiling = Tiling::new(shape, rows, n.div_ceil(shape.panel), steps, bind.threads());
+        let own = tiling.by_rows(bind.threads());
         let part = tiling.tiles_per_task() * shape.tallest() * steps;
         Ok(Self {
             x: bind.operand(0)?,
             weights,
             out: bind.target()?,
             epilogue: BoundEpilogue::new(bind, epilogue, 2)?,
-            abreast: if part > RESIDENT { tiling.panels_per_task() } else { 1 },
-            tiling,
+            abreast: if part > RESIDENT { tiling.panels_per_task().min(ABREAST) } else { 1 },
+            own: own.is_some(),
+            tiling: own.unwrap_or(tiling),
             isa,
             bf16,
             n,
@@ -108,25 +114,34 @@ impl Gemm {
         if self.bf16.is_some() { self.k.div_ceil(2) } else { self.k }
     }
 
-    /// Elements of packed `x`; a single row of floats is in the right order as it is.
+    /// Elements of `x` packed for all tasks; a single row of floats is in the right order as it is.
     fn packed(&self) -> usize {
-        if self.tiling.rows == 1 && self.bf16.is_none() { 0 } else { self.tiling.packed(self.steps()) }
+        let plain = self.tiling.rows == 1 && self.bf16.is_none();
+        if plain || self.own { 0 } else { self.tiling.packed(self.steps()) }
+    }
+
+    /// Elements of `x` that a task packs for itself.
+    fn own_packed(&self) -> usize {
+        let tiles = if self.own { self.tiling.tiles_per_task() } else { 0 };
+        tiles * self.tiling.shape.tallest() * self.steps()
+    }
+
+    fn pack_tile(&self, x: &[f32], tile: usize, out: &mut [f32]) {
+        let (rows, height) = self.tiling.tile(tile);
+        let rows = rows.map(|r| &x[r * self.k..(r + 1) * self.k]);
+        match self.bf16 {
+            Some(bf16) => bf16.pack_rows(rows, self.k, height, out),
+            None => pack_rows(rows, self.k, height, out),
+        }
     }
 
     fn pack_x(&self, launch: &Launch<'_>, x: &[f32]) -> Result<(), Fault> {
         let packed = launch.scratch().shared(0, self.packed());
-        let (tallest, steps) = (self.tiling.shape.tallest(), self.steps());
+        let size = self.tiling.shape.tallest() * self.steps();
         launch.pool().run_chunks(self.tiling.tiles(), 1, &|tiles| {
             for tile in tiles {
-                let (rows, height) = self.tiling.tile(tile);
-                let first = tile * tallest * steps;
                 // SAFETY: each tile is packed by the one task that has it in its range.
-                let out = unsafe { packed.slice(first..first + height * steps) };
-                let rows = rows.map(|r| &x[r * self.k..(r + 1) * self.k]);
-                match self.bf16 {
-                    Some(bf16) => bf16.pack_rows(rows, self.k, height, out),
-                    None => pack_rows(rows, self.k, height, out),
-                }
+                self.pack_tile(x, tile, unsafe { packed.slice(tile * size..(tile + 1) * size) });
             }
         })?;
         Ok(())
@@ -167,7 +182,10 @@ impl Kernel for Gemm {
             Weights::Computed(_) => (self.n.next_multiple_of(width) * self.k, 0),
         };
         let totals = self.abreast * self.tiling.tiles_per_task() * self.tiling.shape.tallest() * width;
-        ScratchNeed { shared: 4 * (self.packed() + weights), private: 4 * (totals + decode) }
+        ScratchNeed {
+            shared: 4 * (self.packed() + weights),
+            private: 4 * (self.own_packed() + totals + decode),
+        }
     }
 
     fn run(&self, launch: &Launch<'_>) -> Result<(), Fault> {
@@ -181,6 +199,7 @@ impl Kernel for Gemm {
         }
         // SAFETY: the shared scratch was written above and is only read from here on.
         let (packed, weights) = unsafe { shared.slice(0..shared.len()) }.split_at(self.packed());
+        let packed = if packed.is_empty() { x } else { packed };
         let work = Work {
             isa: self.isa,
             tiling: &self.tiling,
@@ -188,7 +207,6 @@ impl Kernel for Gemm {
                 Weights::Stored(panels) => Source::Stored(panels),
                 Weights::Computed(_) => Source::Packed(weights),
             },
-            packed: if packed.is_empty() { x } else { packed },
             out: launch.output(&self.out),
             finish: self.epilogue.at(launch),
             paired: self.bf16.is_some(),
@@ -202,7 +220,17 @@ impl Kernel for Gemm {
             // disjoint.
             unsafe {
                 let (part, scratch) = (self.tiling.part(task.index), private.slice(0..private.len()));
-                multiply(self.isa, &work, &part, scratch);
+                let (own, scratch) = scratch.split_at_mut(self.own_packed());
+                if self.own {
+                    let size = self.tiling.shape.tallest() * self.steps();
+                    for (tile, out) in part.tiles.clone().zip(own.chunks_exact_mut(size)) {
+                        self.pack_tile(x, tile, out);
+                    }
+                    multiply(self.isa, &work, &part, own, scratch);
+                } else {
+                    let first = part.tiles.start * self.tiling.shape.tallest() * self.steps();
+                    multiply(self.isa, &work, &part, &packed[first..], scratch);
+                }
             };
         })?;
         Ok(())
@@ -210,12 +238,12 @@ impl Kernel for Gemm {
 }
 
 dispatch! {
-    /// Computes one part of a product.
-    fn multiply(work: &Work<'_>, part: &Part, scratch: &mut [f32]) = multiply_body;
+    /// Computes one part of a product from its packed rows.
+    fn multiply(work: &Work<'_>, part: &Part, packed: &[f32], scratch: &mut [f32]) = multiply_body;
 }
 
 #[inline(always)]
-unsafe fn multiply_body<S: Tiles>(s: S, work: &Work<'_>, part: &Part, scratch: &mut [f32]) {
+unsafe fn multiply_body<S: Tiles>(s: S, work: &Work<'_>, part: &Part, packed: &[f32], scratch: &mut [f32]) {
     let tallest = work.tiling.shape.tallest();
     // Totals of one panel.
     let size = part.tiles.len() * tallest * S::PANEL;
@@ -235,7 +263,7 @@ unsafe fn multiply_body<S: Tiles>(s: S, work: &Work<'_>, part: &Part, scratch: &
                     (false, false) => (panels.end, 0),
                 };
                 // SAFETY: passed on to the caller.
-                unsafe { stretch(s, work, &part.tiles, panel, k0, next, totals, decode) };
+                unsafe { stretch(s, work, &part.tiles, packed, panel, k0, next, totals, decode) };
             }
         }
         for panel in panels.clone() {
@@ -260,6 +288,7 @@ unsafe fn stretch<S: Tiles>(
     s: S,
     work: &Work<'_>,
     tiles: &Range<usize>,
+    packed: &[f32],
     panel: usize,
     k0: usize,
     next: (usize, usize),
@@ -296,7 +325,7 @@ unsafe fn stretch<S: Tiles>(
     let height_of_all = (tiles.len() - 1) * tallest + last;
     for (i, tile) in tiles.clone().enumerate() {
         let (_, height) = work.tiling.tile(tile);
-        let x = &work.packed[tile * tallest * all + k0 * height..][..steps * height];
+        let x = &packed[i * tallest * all + k0 * height..][..steps * height];
         let totals = &mut totals[i * tallest * S::PANEL..][..height * S::PANEL];
         let tile = Tile {
             x: x.as_ptr(),

@@ -55,6 +55,14 @@ impl Tiling {
         Self { shape, rows, panels, tiles_per_task, panels_per_task }
     }
 
+    /// The same cutting with all panels in one task, where there are rows enough to keep the threads busy: a task can
+    /// then pack its own rows and has them in its cache.
+    pub(crate) fn by_rows(self, threads: usize) -> Option<Self> {
+        let groups = self.tiles().div_ceil(self.tiles_per_task);
+        let enough = if threads > 1 { 4 * threads } else { 2 };
+        (groups >= enough).then_some(Self { panels_per_task: self.panels.max(1), ..self })
+    }
+
     /// Number of tiles along the rows.
     pub(crate) fn tiles(&self) -> usize {
         self.rows.div_ceil(self.shape.tallest())

@@ -276,17 +276,22 @@ fn interleave<T: bytemuck::Pod + Send>(
     let row_bytes = weight.bytes.len() / n.max(1);
     let failed = AtomicBool::new(false);
     let done = pool.run_chunks(panels, 1, &|range| {
-        let mut row = vec![T::zeroed(); k];
+        // Rows a power of two apart would fight for the same places of the first-level cache.
+        let stride = k + 64 / size_of::<T>();
+        let mut rows = vec![T::zeroed(); width * stride];
         for panel in range {
-            // SAFETY: each panel is written by the one task that has it in its range.
-            let out = unsafe { out.slice(panel * per_panel..(panel + 1) * per_panel) };
-            for lane in 0..width.min(n - panel * width) {
+            let count = width.min(n - panel * width);
+            for (lane, row) in rows.chunks_exact_mut(stride).enumerate().take(count) {
                 let first = (panel * width + lane) * row_bytes;
-                if !read(&weight.bytes[first..first + row_bytes], &mut row) {
+                if !read(&weight.bytes[first..first + row_bytes], &mut row[..k]) {
                     failed.store(true, Ordering::Relaxed);
                 }
-                for (&value, out) in row.iter().zip(out.chunks_exact_mut(width)) {
-                    out[lane] = value;
+            }
+            // SAFETY: each panel is written by the one task that has it in its range.
+            let out = unsafe { out.slice(panel * per_panel..(panel + 1) * per_panel) };
+            for (term, out) in out.chunks_exact_mut(width).enumerate() {
+                for (lane, out) in out[..count].iter_mut().enumerate() {
+                    *out = rows[lane * stride + term];
                 }
             }
         }
