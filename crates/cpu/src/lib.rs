@@ -32,7 +32,7 @@ const INT8_DOT: Route = Route {
     about: "quantised weights times activations rounded to 8 bits in the groups of the weights (VNNI, AVX2, NEON)",
 };
 /// Products of floats rounded to bfloat16, with float sums. F32 weights take it as well: half the memory, twice the speed,
-/// and an error of the output a tenth of what eight bits cost.
+/// and less than a tenth of the error that eight bits cost.
 const BF16_DOT: Route = Route {
     name: "bf16-dot",
     about: "float weights and their activations rounded to bfloat16, sums in floats; online attention too (AVX-512 BF16)",
