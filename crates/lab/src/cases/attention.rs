@@ -89,6 +89,21 @@ pub(super) fn cases() -> Cases {
         ("odd", Attention { time: 31, heads: 3, head_width: 17, lengths: &[31, 17], ..base }),
         ("one-head", Attention { time: 17, heads: 1, head_width: 33, lengths: &[16], ..base }),
         ("width-one", Attention { time: 9, heads: 5, head_width: 1, lengths: &[9], ..base }),
+        // Longer than any block of keys, with lengths at and beside its ends.
+        ("long", Attention { time: 600, heads: 2, head_width: 24, lengths: &[600, 513], ..base }),
+        ("long-batch", Attention { time: 530, heads: 1, head_width: 16, lengths: &[257, 256, 255], ..base }),
+        (
+            "long-window",
+            Attention {
+                time: 700,
+                heads: 1,
+                head_width: 20,
+                lengths: &[700, 300],
+                window: Some([130, 70]),
+                ..base
+            },
+        ),
+        ("long-sharp", Attention { time: 520, heads: 1, lengths: &[520], sharpness: 30.0, ..base }),
         ("sharp", Attention { time: 64, heads: 2, head_width: 64, lengths: &[64], sharpness: 30.0, ..base }),
     ];
     list.into_iter().map(|(tag, attention)| attention.case(tag)).collect()
