@@ -5,6 +5,7 @@
 
 use crate::error::Error;
 use crate::pipeline::Recording;
+use crate::share;
 use crate::{Progress, TranscribeOptions, Transcriber};
 use mynah_audio::{AudioError, AudioStream, Piece, StreamStats};
 use mynah_text::Transcript;
@@ -32,6 +33,8 @@ pub struct Batch<'a> {
 struct Slot<K> {
     key: K,
     recording: Recording,
+    /// A piece that was read but has to wait for the next round.
+    held: Option<Piece>,
     failed: Option<Error>,
 }
 
@@ -48,14 +51,15 @@ impl Batch<'_> {
         finished: &mut dyn FnMut(Finished<K>),
     ) -> Result<(), Error> {
         let head = self.transcriber.model.head(self.options.head)?;
-        let capacity = self.options.batch.max(1);
+        let batch = self.options.batch;
         let mut open: VecDeque<Slot<K>> = VecDeque::new();
         let mut more = true;
         let mut done = 0.0;
         while more || !open.is_empty() {
             let mut pieces: Vec<(usize, Piece)> = Vec::new();
+            let mut failed = None;
             let mut at = 0;
-            while pieces.len() < capacity && (at < open.len() || more) {
+            while has_room(batch, &pieces) && (at < open.len() || more) {
                 if at == open.len() {
                     match inputs.next() {
                         None => {
@@ -63,20 +67,37 @@ impl Batch<'_> {
                             continue;
                         }
                         Some((key, Err(e))) => {
-                            finished(Finished { key, result: Err(e.into()), audio: None });
+                            let failure = Finished { key, result: Err(e.into()), audio: None };
+                            if batch == 0 && !pieces.is_empty() {
+                                // Its turn comes after those before it, which this round completes.
+                                failed = Some(failure);
+                                break;
+                            }
+                            finished(failure);
                             continue;
                         }
                         Some((key, Ok(audio))) => {
                             let recording = Recording::new(audio, self.options.pieces, head);
-                            open.push_back(Slot { key, recording, failed: None });
+                            open.push_back(Slot { key, recording, held: None, failed: None });
                         }
                     }
                 }
-                match open[at].recording.next_piece() {
-                    Ok(Some(piece)) => pieces.push((at, piece)),
+                let slot = &mut open[at];
+                let next = match slot.held.take() {
+                    Some(piece) => Ok(Some(piece)),
+                    None => slot.recording.next_piece(),
+                };
+                match next {
+                    Ok(Some(piece)) => {
+                        if batch == 0 && !fits(&pieces, &piece) {
+                            slot.held = Some(piece);
+                            break;
+                        }
+                        pieces.push((at, piece));
+                    }
                     Ok(None) => at += 1,
                     Err(e) => {
-                        open[at].failed = Some(e);
+                        slot.failed = Some(e);
                         at += 1;
                     }
                 }
@@ -96,6 +117,7 @@ impl Batch<'_> {
                     rest.push_back(slot);
                 }
             }
+            failed.into_iter().for_each(&mut *finished);
             open = rest;
             report(&open, done, progress);
         }
@@ -118,6 +140,22 @@ impl Batch<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether more pieces may join. Unless a number was asked for, only whole short recordings share a run: who listens to a
+/// long one as it comes in waits for no second piece.
+fn has_room(batch: usize, pieces: &[(usize, Piece)]) -> bool {
+    match (batch, pieces.last()) {
+        (_, None) => true,
+        (0, Some((_, last))) => last.is_last && last.start_sample == 0,
+        (batch, _) => pieces.len() < batch,
+    }
+}
+
+/// Whether a piece is worth joining those there are.
+fn fits(pieces: &[(usize, Piece)], next: &Piece) -> bool {
+    let lengths: Vec<usize> = pieces.iter().map(|(_, p)| p.samples.len()).collect();
+    share::joins(&lengths, next.samples.len())
 }
 
 /// Whether anything rises above the last bit of 16-bit audio. Features are normalised over a clip, so a model hears

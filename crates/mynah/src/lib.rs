@@ -17,6 +17,7 @@ mod builtin;
 mod device;
 mod error;
 mod pipeline;
+mod share;
 mod transcriber;
 
 pub use batch::{Batch, Finished};

@@ -36,13 +36,13 @@ pub struct TranscribeOptions {
     pub head: Option<Head>,
     /// How long audio is cut.
     pub pieces: PieceConfig,
-    /// Pieces of audio encoded and decoded together.
+    /// Pieces of audio encoded and decoded together; 0 lets short recordings share a run where that is faster.
     pub batch: usize,
 }
 
 impl Default for TranscribeOptions {
     fn default() -> Self {
-        Self { head: None, pieces: PieceConfig::default(), batch: 1 }
+        Self { head: None, pieces: PieceConfig::default(), batch: 0 }
     }
 }
 

@@ -42,7 +42,7 @@ fn a_batch_gives_what_single_clips_give_and_bad_input_fails_alone() {
         let mut ears = ears(case);
         let alone: Vec<Transcript> =
             names.iter().map(|n| hear(&mut ears, n, &TranscribeOptions::default())).collect();
-        for batch in [1, 2, 8] {
+        for batch in [0, 1, 2, 8] {
             let options = TranscribeOptions { batch, ..TranscribeOptions::default() };
             let bad = ("bad", AudioStream::from_bytes(b"not audio at all".to_vec()));
             let good = names.iter().map(|n| (*n, Ok(clip(n))));

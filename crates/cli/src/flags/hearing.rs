@@ -20,8 +20,8 @@ pub(crate) struct HearingFlags {
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = values::chunk)]
     pub(crate) chunk: f64,
 
-    /// Pieces recognised together; changes speed and memory, never the text
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    /// Pieces recognised together, 0 for as many short recordings as pays; changes speed and memory, never the text
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=256))]
     pub(crate) batch: u16,
 }
 

@@ -3,7 +3,7 @@
 use crate::error::ModelError;
 use crate::parakeet::config::ParakeetConfig;
 use crate::parakeet::encoder::{EncoderDims, encoder_graph};
-use crate::parakeet::subsample::{subsample_graph, tile_frames, tiles};
+use crate::parakeet::subsample::{TOGETHER, pre_encode_graph, subsample_graph, tile_frames, tiles};
 use mynah_device::Device;
 use mynah_gguf::GgufFile;
 use mynah_plan::plan_memory;
@@ -50,10 +50,13 @@ pub fn estimate(
     let encoder = plan_memory(&encoder_graph(file, config, &dims)?, device).arena_bytes;
     let subsample = subsample_graph(file, config, tile_frames(mel_frames))?;
     let subsample = plan_memory(&subsample, device).arena_bytes;
-    let audio = 4 * (samples + mel_frames * config.mel.n_mels + frames * config.d_model);
+    let together = frames.clamp(1, TOGETHER);
+    let pre_encode = plan_memory(&pre_encode_graph(file, config, together)?, device).arena_bytes;
+    let flat = together * config.flat_width();
+    let audio = 4 * (flat + samples + mel_frames * config.mel.n_mels + frames * config.d_model);
     Ok(MemoryEstimate {
         weights: file.tensors().iter().map(|t| t.nbytes as u64).sum(),
-        arena: encoder.max(subsample) as u64,
+        arena: encoder.max(subsample).max(pre_encode) as u64,
         audio: audio as u64,
     })
 }

@@ -60,7 +60,7 @@ fn graphs(
     samples: usize,
 ) -> anyhow::Result<Vec<Graph>> {
     let head = args.hearing.decoder.or_else(|| config.heads_available().first().copied());
-    let batch = usize::from(args.hearing.batch);
+    let batch = usize::from(args.hearing.batch.max(1));
     let mel = config.mel.valid_frames(samples);
     let frames = mel.div_ceil(SUBSAMPLING).max(1).next_multiple_of(BUCKET);
     let ctc = head == Some(Head::Ctc);
