@@ -26,10 +26,10 @@ mod weights;
 
 use mynah_device::{Policy, Route};
 
-/// Products of integer levels with `x` quantised to bytes, a scale to every group of the weight's own format.
+/// Products of integer levels with `x` quantised to bytes, a scale to every 128 terms.
 const INT8_DOT: Route = Route {
     name: "int8-dot",
-    about: "quantised weights times activations rounded to 8 bits in the groups of the weights (VNNI, AVX2, NEON)",
+    about: "quantised weights times activations rounded to 8 bits in blocks of 128 (VNNI, AVX2, NEON)",
 };
 /// Products of floats rounded to bfloat16, with float sums. F32 weights take it as well: half the memory, twice the speed,
 /// and less than a tenth of the error that eight bits cost.

@@ -73,6 +73,27 @@ pub(super) unsafe fn add<D: Dot>(s: D, t: &DotTile, at: usize, sum: D::F, scale:
     }
 }
 
+/// How far ahead of its reading a low tile asks for weights: it reads each once, faster than the machine foresees that it
+/// will. Measured with one row of 4096 × 14336 on Zen 5: Q8_0 28 GB/s without, 38 with 4096; Q4_K 14 and 30.
+const AHEAD: usize = 4096;
+
+/// Asks for the bytes [`AHEAD`] of a step of the tile.
+#[inline(always)]
+pub(super) fn fetch(step: *const u8, bytes: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let mut at = 0;
+        while at < bytes {
+            // SAFETY: a hint; behind the panel comes the next one or nothing.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(step.wrapping_add(AHEAD + at).cast()) };
+            at += 64;
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (step, bytes);
+}
+
 /// Functions of tiles for a set: `QUADS` words to a group of levels of `BITS` bits, with or without minima, `GROUPS`
 /// groups to a record.
 macro_rules! heights {
@@ -84,7 +105,7 @@ macro_rules! heights {
         unsafe fn $name<const QUADS: usize, const BITS: usize, const MINS: bool, const GROUPS: usize>(
             t: &$crate::simd::dot::DotTile,
         ) {
-            use $crate::simd::dot::{X_BLOCK, tile::{Dot, add, scale}};
+            use $crate::simd::dot::{X_BLOCK, tile::{Dot, add, fetch, scale}};
             use $crate::weights::Record;
             // SAFETY: the caller's pointers cover the extents that `DotTile` documents.
             unsafe {
@@ -114,6 +135,9 @@ macro_rules! heights {
                         if BITS == 8 {
                             let mut quad = 0;
                             while quad < QUADS {
+                                if $rows <= 4 {
+                                    fetch(levels, 8 * lanes);
+                                }
                                 let f = s.levels(s.load(levels), zero);
                                 let g = s.levels(s.load(levels.add(4 * lanes)), zero);
                                 $(
@@ -132,6 +156,9 @@ macro_rules! heights {
                             }
                             let mut pair = 0;
                             while pair < QUADS / 2 {
+                                if $rows <= 4 {
+                                    fetch(levels, 8 * lanes);
+                                }
                                 let (first, second) = (s.load(levels), s.load(levels.add(4 * lanes)));
                                 let (mut f, mut g) = (s.and(first, low), s.and(second, low));
                                 if BITS > 4 {
