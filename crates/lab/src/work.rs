@@ -78,18 +78,22 @@ impl AddAssign for Work {
 mod tests {
     use super::*;
     use mynah_graph::{ElemType, GraphBuilder, RelPosAttention, WeightSpec};
-    use mynah_tensor::DType;
+    use mynah_tensor::{DType, Shape};
 
     #[test]
     fn operations_by_hand() {
         let mut g = GraphBuilder::new("work");
         let x = g.input("x", ElemType::F32, [1, 5, 64]);
-        let mut weight = |name: &str, shape: &[usize], dtype| {
-            g.weight(&WeightSpec { name: name.into(), shape: shape.into(), dtype })
-        };
-        let (a, b) = (weight("a", &[64, 64], DType::Q8_0), weight("b", &[64, 64], DType::F16));
-        let (kernel, p) = (weight("kernel", &[64, 1, 3], DType::F32), weight("p", &[9, 64], DType::F32));
-        let (u, v) = (weight("u", &[2, 32], DType::F32), weight("v", &[2, 32], DType::F32));
+        let mut weight =
+            |name: &str, shape: Shape, dtype| g.weight(&WeightSpec { name: name.into(), shape, dtype });
+        let (a, b) =
+            (weight("a", Shape::from([64, 64]), DType::Q8_0), weight("b", Shape::from([64, 64]), DType::F16));
+        let (kernel, p) = (
+            weight("kernel", Shape::from([64, 1, 3]), DType::F32),
+            weight("p", Shape::from([9, 64]), DType::F32),
+        );
+        let (u, v) =
+            (weight("u", Shape::from([2, 32]), DType::F32), weight("v", Shape::from([2, 32]), DType::F32));
         let lengths = g.input("lengths", ElemType::I32, [1]);
         let q = g.matmul(x, a);
         let k = g.matmul(q, b);
