@@ -30,7 +30,7 @@ pub struct Options {
 }
 
 /// How audio is transcribed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct TranscribeOptions {
     /// The decoder head; `None` for the model's default.
     pub head: Option<Head>,
@@ -38,12 +38,6 @@ pub struct TranscribeOptions {
     pub pieces: PieceConfig,
     /// Pieces of audio encoded and decoded together; 0 lets short recordings share a run where that is faster.
     pub batch: usize,
-}
-
-impl Default for TranscribeOptions {
-    fn default() -> Self {
-        Self { head: None, pieces: PieceConfig::default(), batch: 0 }
-    }
 }
 
 /// A speech recogniser.

@@ -1,7 +1,10 @@
 //! How many threads to start when nobody said.
 
+#[cfg(any(test, not(target_os = "macos")))]
 use std::collections::BTreeSet;
+#[cfg(any(test, not(target_os = "macos")))]
 use std::fs;
+#[cfg(any(test, not(target_os = "macos")))]
 use std::path::Path;
 
 /// One thread for each physical core this process may run on, within the quota of its control group.
@@ -55,6 +58,7 @@ fn fast_cores() -> Option<usize> {
 }
 
 /// The processors that the affinity mask allows, by the kernel's account of this process.
+#[cfg(any(test, not(target_os = "macos")))]
 fn affinity(status: &str) -> Option<BTreeSet<usize>> {
     let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
     let cpus: BTreeSet<usize> = parse_list(list).into_iter().collect();
@@ -62,6 +66,7 @@ fn affinity(status: &str) -> Option<BTreeSet<usize>> {
 }
 
 /// Fast physical cores among the allowed processors by the kernel's tables; `None` where there are none.
+#[cfg(any(test, not(target_os = "macos")))]
 fn physical_cores(root: &Path, allowed: Option<&BTreeSet<usize>>) -> Option<usize> {
     let online = fs::read_to_string(root.join("online")).ok()?;
     let capacity = |cpu: usize| {
@@ -87,6 +92,7 @@ fn physical_cores(root: &Path, allowed: Option<&BTreeSet<usize>>) -> Option<usiz
 }
 
 /// Reads the kernel's list format, for example `0-3,8,10-11`; parts that make no sense are skipped.
+#[cfg(any(test, not(target_os = "macos")))]
 fn parse_list(text: &str) -> Vec<usize> {
     /// More processors than any kernel is built for.
     const LIMIT: usize = 1 << 16;
