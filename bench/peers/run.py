@@ -70,9 +70,12 @@ class Ours:
     """A command a turn."""
 
     def __init__(self, arguments, threads, model):
-        self.name, self.type, self.version = "mynah", model["type"], f"Mynah {model['version']}"
+        exact = " exact" if model["exact"] else ""
+        self.name, self.type, self.version = "mynah", model["type"] + exact, f"Mynah {model['version']}"
         self.command = [str(arguments.mynah), "bench", "asr", "-m", str(model["path"]), "-t", str(threads), "--json"]
         self.command += ["--audio", str(arguments.audio), "--chunk", "0", "--no-peaks", "-q"]
+        if exact:
+            self.command += ["--precision", "exact"]
 
     def turn(self, reps):
         found = mynah_json([*self.command, "--reps", str(reps)])["results"][0]
@@ -95,12 +98,13 @@ def transcribe_file(arguments, model):
     return path
 
 
-def inspect(arguments, path):
+def inspect(arguments, path, exact=False):
     """A model file of ours with its type, and the version that runs it."""
     command = [str(arguments.mynah), "bench", "asr", "-m", str(path), "--seconds", "1", "--reps", "1", "--json"]
     found = mynah_json([*command, "--no-peaks", "-q"])["results"][0]
     version = subprocess.run([str(arguments.mynah), "--version"], check=True, stdout=subprocess.PIPE, text=True)
-    return {"path": path, "type": found["type"], "name": found["model"], "version": version.stdout.split()[-1]}
+    return {"path": path, "type": found["type"], "name": found["model"], "version": version.stdout.split()[-1],
+            "exact": exact}
 
 
 def machine(arguments):
@@ -169,6 +173,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mynah", type=Path, required=True, help="our command, a release build")
     parser.add_argument("--models", required=True, help="GGUF files of ours, with commas; peers with a file take the first")
+    parser.add_argument("--exact", default="", help="GGUF files of ours that run with --precision exact as well")
     parser.add_argument("--audio", type=Path, required=True, help="a WAV file, 16 kHz mono in 16 bits")
     parser.add_argument("--cache", type=Path, required=True, help="where exports are kept between runs")
     parser.add_argument("--python", default=sys.executable, help="the interpreter that has the peers")
@@ -186,6 +191,7 @@ def main():
     with wave.open(str(arguments.audio)) as clip:
         arguments.seconds = clip.getnframes() / clip.getframerate()
     models = [inspect(arguments, Path(path)) for path in arguments.models.split(",")]
+    models += [inspect(arguments, Path(path), exact=True) for path in arguments.exact.split(",") if path]
     if any(peer.startswith("ort") for peer in arguments.peers):
         command = [arguments.python, str(HERE / "encoder.py"), "--shape", arguments.shape, "--cache", str(arguments.cache)]
         subprocess.run(command, check=True, stdout=sys.stderr)
