@@ -1,9 +1,10 @@
 //! The float product of packed rows and weight panels.
 //!
 //! First the rows of `x` are packed tile by tile (many rows by the tasks that multiply them, so that they never leave
-//! the cache in between); then each task takes some tiles and some panels, decodes the panel a stretch of `K_BLOCK` terms at a time, adds each stretch's sums to its totals in its own scratch, and finishes
-//! the totals into the output. Totals are formed in the same order for every cutting, so the bits of a row depend
-//! neither on the other rows nor on the number of threads.
+//! the cache in between); then each task takes some tiles and some panels, decodes the panel a stretch of `K_BLOCK`
+//! terms at a time, adds each stretch's sums to its totals in its own scratch, and finishes the totals into the output.
+//! Totals are formed in the same order for every cutting, so the bits of a row depend neither on the other rows nor on
+//! the number of threads.
 //!
 //! With the route `bf16-dot` the elements of packed `x` and of the panels are pairs of bfloat16: everything stays as
 //! it is, with half the steps along K.

@@ -2,9 +2,10 @@
 //!
 //! Kernels come microseconds apart, so workers that run out of tasks spin for a bounded while before they park: as long
 //! as a program runs ([`Pool::enter`]), and a little longer for the next one, because a decoder's host loop between two
-//! short programs is over before a parked thread is awake. The calling thread takes part instead of waiting. Tasks are claimed one by one from a counter: when
-//! another process takes a core, the rest of the tasks go to the threads that still run. Which thread runs a task
-//! can't be seen in the results, because tasks write disjoint memory and never combine across tasks.
+//! short programs is over before a parked thread is awake. The calling thread takes part instead of waiting. Tasks are
+//! claimed one by one from a counter: when another process takes a core, the rest of the tasks go to the threads that
+//! still run. Which thread runs a task can't be seen in the results, because tasks write disjoint memory and never
+//! combine across tasks.
 //!
 //! A worker joins a job by a compare-and-swap on `gate` and leaves by a subtraction; the caller closes the gate when
 //! no task is left unclaimed and returns when the last joined worker has left. A worker that slept through the job
