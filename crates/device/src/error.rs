@@ -62,6 +62,14 @@ pub enum DeviceError {
         /// What happened.
         reason: String,
     },
+    /// The device stopped answering, was taken away, or refused a command; what ran on it is lost.
+    #[error("{device} is lost: {reason}")]
+    Lost {
+        /// The device.
+        device: String,
+        /// What its driver says.
+        reason: String,
+    },
     /// A file could not be read while preparing weights.
     #[error("reading weight '{name}'")]
     Io {

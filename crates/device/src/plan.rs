@@ -34,8 +34,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Alignment of every arena offset, a cache line.
-    pub const ALIGN: usize = 64;
+    /// Alignment of every arena offset: whole cache lines, and where every graphics API lets a binding begin.
+    pub const ALIGN: usize = 256;
 
     /// Location of a value.
     pub fn location(&self, value: ValueId) -> Location {

@@ -11,6 +11,7 @@ mod dtype;
 mod error;
 pub mod formats;
 mod host;
+mod levels;
 mod rng;
 mod shape;
 
@@ -18,5 +19,6 @@ pub use dtype::{DType, ParseDTypeError};
 pub use error::TensorError;
 pub use formats::{decode_row, dot_row, encode_row};
 pub use host::HostTensor;
+pub use levels::{LevelFormat, RowLevels};
 pub use rng::Rng;
 pub use shape::{MAX_RANK, Shape};

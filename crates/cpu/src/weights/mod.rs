@@ -10,7 +10,8 @@ mod table;
 
 pub(crate) use conv::ConvKernel;
 pub(crate) use elements::Elements;
-pub(crate) use levels::{LevelFormat, LevelPanels, Record};
+pub(crate) use levels::{LevelPanels, Record};
+pub(crate) use mynah_tensor::LevelFormat;
 pub(crate) use panels::{K_BLOCK, Panels};
 pub(crate) use store::Store;
 pub(crate) use table::Table;

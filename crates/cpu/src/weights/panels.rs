@@ -6,8 +6,9 @@
 //! cache while many rows of `x` use it. Decoded values are those of the file, exactly; only a session that takes the
 //! route `bf16-dot` has its floats rounded to pairs of bfloat16 instead ([`pair_panels`]).
 
+use super::LevelFormat;
 use super::bf16::pair_panels;
-use super::levels::{LevelFormat, LevelPanels};
+use super::levels::LevelPanels;
 use super::{bad, checked_row_bytes, decode};
 use crate::memory::{Buffer, Output};
 use crate::pool::Pool;

@@ -1,8 +1,9 @@
 //! Decodes records: to floats, for products that don't quantise `x`, or to records with a byte for each level, for products
 //! of so many rows that the unpacking is better done once.
 
-use super::LevelFormat;
+use super::Record;
 use crate::simd::{Simd, dispatch};
+use crate::weights::LevelFormat;
 
 /// The most lanes a panel has, and words of four levels a group has.
 const MOST: usize = 32 * 8 * 4;
@@ -17,7 +18,7 @@ dispatch! {
 #[inline(always)]
 unsafe fn unpack_body<S: Simd>(_: S, format: LevelFormat, records: &[u8], out: &mut [u8]) {
     let width = 2 * S::LANES;
-    let (from, to) = (format.record(width), format.unpacked().record(width));
+    let (from, to) = (Record::of(format, width), Record::of(format.unpacked(), width));
     for (record, out) in records.chunks_exact(from.bytes).zip(out.chunks_exact_mut(to.bytes)) {
         out[..to.levels].copy_from_slice(&record[..from.levels]);
         let groups = record[from.levels..].chunks_exact(from.group);
@@ -30,7 +31,7 @@ unsafe fn unpack_body<S: Simd>(_: S, format: LevelFormat, records: &[u8], out: &
 #[inline(always)]
 unsafe fn decode_body<S: Simd>(s: S, format: LevelFormat, records: &[u8], out: &mut [f32]) {
     let width = 2 * S::LANES;
-    let (record, group_out) = (format.record(width), format.group * width);
+    let (record, group_out) = (Record::of(format, width), format.group * width);
     assert!(4 * width * format.group / 4 <= MOST && out.len() * record.bytes >= records.len() * group_out);
     let zero = s.splat(f32::from(format.zero));
     let mut words = [0u8; MOST];

@@ -18,60 +18,7 @@
 //!
 //! The odd order of the upper bits puts those of the next quad where one shift and one mask lift them above a nibble.
 
-use mynah_tensor::DType;
-
-/// How a format's levels are laid out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LevelFormat {
-    /// Elements that share a scale: 16 or 32.
-    pub(crate) group: usize,
-    /// Bits of a level: 4, 5, 6 or 8.
-    pub(crate) bits: usize,
-    /// The level that means zero (less the minimum).
-    pub(crate) zero: u8,
-    /// Whether groups have a minimum.
-    pub(crate) mins: bool,
-    /// Groups of a record: one, or those of a K-quant's block.
-    pub(crate) groups: usize,
-}
-
-impl LevelFormat {
-    /// The layout of a type, `None` for those that keep their file's bytes.
-    pub(crate) const fn of(dtype: DType) -> Option<Self> {
-        let (group, bits, zero, mins, groups) = match dtype {
-            DType::Q8_0 => (32, 8, 128, false, 1),
-            DType::Q4_0 => (32, 4, 8, false, 1),
-            DType::Q5_0 => (32, 5, 16, false, 1),
-            DType::Q4_1 => (32, 4, 0, true, 1),
-            DType::Q5_1 => (32, 5, 0, true, 1),
-            DType::Q4K => (32, 4, 0, true, 8),
-            DType::Q5K => (32, 5, 0, true, 8),
-            DType::Q6K => (16, 6, 32, false, 16),
-            _ => return None,
-        };
-        Some(Self { group, bits, zero, mins, groups })
-    }
-
-    /// Elements of a record's rows.
-    pub(crate) fn block(self) -> usize {
-        self.group * self.groups
-    }
-
-    /// The same with a byte for each level.
-    pub(crate) const fn unpacked(self) -> Self {
-        Self { bits: 8, ..self }
-    }
-
-    /// Whether scales are products of a block's and a group's.
-    pub(crate) fn has_subscales(self) -> bool {
-        self.groups > 1
-    }
-
-    /// The places within a record of a panel of `width` lanes.
-    pub(crate) fn record(self, width: usize) -> Record {
-        Record::new(width, self.group / 4, self.bits, self.mins, self.groups)
-    }
-}
+use mynah_tensor::LevelFormat;
 
 /// Byte offsets within a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +40,11 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    /// The places within a record of a panel of `width` lanes.
+    pub(crate) fn of(format: LevelFormat, width: usize) -> Self {
+        Self::new(width, format.group / 4, format.bits, format.mins, format.groups)
+    }
+
     /// The places in a record of `groups` groups of `quads` words of four levels.
     pub(crate) const fn new(width: usize, quads: usize, bits: usize, mins: bool, groups: usize) -> Self {
         let kinds = if mins { 2 } else { 1 };

@@ -4,17 +4,15 @@
 
 mod decode;
 mod format;
-mod row;
 
-pub(crate) use format::{LevelFormat, Record};
+pub(crate) use format::Record;
 
 use super::bad;
 use crate::memory::{Buffer, Output};
 use crate::pool::Pool;
 use crate::simd::Isa;
 use mynah_device::{DeviceError, WeightBytes};
-use mynah_tensor::DType;
-use row::RowLevels;
+use mynah_tensor::{DType, LevelFormat, RowLevels};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -41,7 +39,7 @@ impl LevelPanels {
     ) -> Result<Self, DeviceError> {
         let dtype = weight.dtype;
         let format = LevelFormat::of(dtype).ok_or_else(|| bad(weight, format!("{dtype} has no levels")))?;
-        let (record, records, panels) = (format.record(width), k / format.block(), n.div_ceil(width));
+        let (record, records, panels) = (Record::of(format, width), k / format.block(), n.div_ceil(width));
         let bytes = panels.checked_mul(records).and_then(|count| count.checked_mul(record.bytes));
         let mut data = Buffer::zeroed(bytes.unwrap_or(usize::MAX), weight.name)?;
         let per_panel = records * record.bytes;
@@ -87,7 +85,7 @@ impl LevelPanels {
 
     /// Bytes of records that hold this many terms, a byte for each level.
     pub(crate) fn unpacked_bytes(&self, terms: usize) -> usize {
-        terms / self.format.block() * self.format.unpacked().record(self.width).bytes
+        terms / self.format.block() * Record::of(self.format.unpacked(), self.width).bytes
     }
 
     /// The records of a panel that hold these terms, a byte for each level, unpacked into `out` where they have fewer.

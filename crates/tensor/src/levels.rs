@@ -1,22 +1,73 @@
-//! Reads the integer levels, scales and minima out of the blocks of a row.
+//! Block formats whose values are evenly spaced levels, taken apart into integers, scales and minima.
+//!
+//! Devices lay these out again as suits their instructions. Nothing is lost: `scale · (level − zero) − min` gives the bits of
+//! the file's own formula.
 
+use crate::DType;
+use crate::formats::{q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0};
 use bytemuck::{Pod, try_cast_slice};
-use mynah_tensor::DType;
-use mynah_tensor::formats::{q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0};
 
-/// One row: `x = scale · (level − zero) − min`, with scales and minima as [`super::LevelFormat`] forms them.
+/// What the levels of a format are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LevelFormat {
+    /// Elements that share a scale: 16 or 32.
+    pub group: usize,
+    /// Bits of a level: 4, 5, 6 or 8.
+    pub bits: usize,
+    /// The level that means zero (less the minimum).
+    pub zero: u8,
+    /// Whether groups have a minimum.
+    pub mins: bool,
+    /// Groups of a record: one, or those of a K-quant's block.
+    pub groups: usize,
+}
+
+impl LevelFormat {
+    /// The format of a type, `None` for those that have no evenly spaced levels.
+    pub const fn of(dtype: DType) -> Option<Self> {
+        let (group, bits, zero, mins, groups) = match dtype {
+            DType::Q8_0 => (32, 8, 128, false, 1),
+            DType::Q4_0 => (32, 4, 8, false, 1),
+            DType::Q5_0 => (32, 5, 16, false, 1),
+            DType::Q4_1 => (32, 4, 0, true, 1),
+            DType::Q5_1 => (32, 5, 0, true, 1),
+            DType::Q4K => (32, 4, 0, true, 8),
+            DType::Q5K => (32, 5, 0, true, 8),
+            DType::Q6K => (16, 6, 32, false, 16),
+            _ => return None,
+        };
+        Some(Self { group, bits, zero, mins, groups })
+    }
+
+    /// Elements of a record's rows.
+    pub fn block(self) -> usize {
+        self.group * self.groups
+    }
+
+    /// The same with a byte for each level.
+    pub const fn unpacked(self) -> Self {
+        Self { bits: 8, ..self }
+    }
+
+    /// Whether scales are products of a block's and a group's.
+    pub fn has_subscales(self) -> bool {
+        self.groups > 1
+    }
+}
+
+/// One row: `x = scale · (level − zero) − min`, with scales and minima as [`LevelFormat`] describes them.
 #[derive(Debug, Default)]
-pub(super) struct RowLevels {
+pub struct RowLevels {
     /// Unsigned levels.
-    pub(super) levels: Vec<u8>,
+    pub levels: Vec<u8>,
     /// Half-precision scale of each block.
-    pub(super) d: Vec<[u8; 2]>,
+    pub d: Vec<[u8; 2]>,
     /// Half-precision minimum of each block; zeros for formats without.
-    pub(super) dmin: Vec<[u8; 2]>,
+    pub dmin: Vec<[u8; 2]>,
     /// Scale of each group of a K-quant.
-    pub(super) sub: Vec<i8>,
+    pub sub: Vec<i8>,
     /// Minimum of each group of a K-quant with minima.
-    pub(super) submin: Vec<i8>,
+    pub submin: Vec<i8>,
 }
 
 impl RowLevels {
@@ -42,7 +93,7 @@ impl RowLevels {
 
     /// Replaces the contents by those of a row; false when the bytes are no whole blocks or the format isn't one of
     /// groups with levels.
-    pub(super) fn read(&mut self, dtype: DType, row: &[u8]) -> bool {
+    pub fn read(&mut self, dtype: DType, row: &[u8]) -> bool {
         const NONE: [u8; 2] = [0; 2];
         self.clear();
         match dtype {

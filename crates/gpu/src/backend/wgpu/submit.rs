@@ -1,0 +1,106 @@
+//! Records commands, as many dispatches to a pass as follow each other, and submits them.
+
+use super::WgpuBackend;
+use crate::backend::{Backend, Command};
+use mynah_device::DeviceError;
+use std::time::Duration;
+
+/// Dispatches timed in one submission: two queries each, of the 4096 that a set may hold.
+const TIMED: usize = 2048;
+
+impl WgpuBackend {
+    pub(super) fn record(&self, commands: &[Command<'_, Self>]) -> Result<(), DeviceError> {
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        record(&mut encoder, commands, None);
+        self.queue.submit([encoder.finish()]);
+        self.sound()
+    }
+
+    pub(super) fn record_timed(&self, commands: &[Command<'_, Self>]) -> Result<Vec<Duration>, DeviceError> {
+        if !self.caps.timestamps {
+            self.record(commands)?;
+            self.wait()?;
+            return Ok(Vec::new());
+        }
+        let mut times = Vec::new();
+        let mut rest = commands;
+        while !rest.is_empty() {
+            let (part, later) = rest.split_at(rest.len().min(TIMED));
+            rest = later;
+            times.extend(self.time(part)?);
+        }
+        Ok(times)
+    }
+
+    fn time(&self, commands: &[Command<'_, Self>]) -> Result<Vec<Duration>, DeviceError> {
+        let dispatches = commands.iter().filter(|c| matches!(c, Command::Dispatch { .. })).count();
+        let count = (2 * dispatches).max(2) as u32;
+        let set = self.device.create_query_set(&wgpu::QuerySetDescriptor {
+            label: Some("times"),
+            ty: wgpu::QueryType::Timestamp,
+            count,
+        });
+        let bytes = 8 * u64::from(count);
+        let buffer = |usage| {
+            let descriptor = wgpu::BufferDescriptor {
+                label: Some("times"),
+                size: bytes,
+                usage,
+                mapped_at_creation: false,
+            };
+            self.device.create_buffer(&descriptor)
+        };
+        let resolved = buffer(wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);
+        let read = buffer(wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        record(&mut encoder, commands, Some(&set));
+        encoder.resolve_query_set(&set, 0..count, &resolved, 0);
+        encoder.copy_buffer_to_buffer(&resolved, 0, &read, 0, bytes);
+        self.queue.submit([encoder.finish()]);
+        let period = f64::from(self.queue.get_timestamp_period());
+        let mut times = Vec::with_capacity(dispatches);
+        self.read(&read, bytes, &mut |bytes| {
+            let ticks: Vec<u64> = bytes
+                .chunks_exact(8)
+                .map(|b| b.iter().rev().fold(0, |n, &byte| n << 8 | u64::from(byte)))
+                .collect();
+            let spans = ticks.chunks_exact(2).take(dispatches);
+            times.extend(
+                spans.map(|t| Duration::from_nanos((t[1].saturating_sub(t[0]) as f64 * period) as u64)),
+            );
+        })?;
+        Ok(times)
+    }
+}
+
+fn record(
+    encoder: &mut wgpu::CommandEncoder,
+    commands: &[Command<'_, WgpuBackend>],
+    queries: Option<&wgpu::QuerySet>,
+) {
+    let (mut at, mut query) = (0, 0);
+    while at < commands.len() {
+        if let Command::Copy { from, from_offset, to, to_offset, bytes } = &commands[at] {
+            encoder.copy_buffer_to_buffer(from, *from_offset, to, *to_offset, *bytes);
+            at += 1;
+            continue;
+        }
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        while let Some(Command::Dispatch { pipeline, bound, immediates, groups }) = commands.get(at) {
+            pass.set_pipeline(&pipeline.pipeline);
+            pass.set_bind_group(0, *bound, &[]);
+            if !immediates.is_empty() {
+                pass.set_immediates(0, immediates);
+            }
+            if let Some(set) = queries {
+                pass.write_timestamp(set, query);
+            }
+            pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
+            if let Some(set) = queries {
+                pass.write_timestamp(set, query + 1);
+            }
+            query += 2;
+            at += 1;
+        }
+    }
+}

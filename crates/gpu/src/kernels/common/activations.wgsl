@@ -1,0 +1,83 @@
+fn relu(x: f32) -> f32 {
+    return max(x, 0.0);
+}
+
+fn sigmoid(x: f32) -> f32 {
+    // exp of a positive number may overflow, and infinity divides to a clean zero only on some devices.
+    let e = exp(-abs(x));
+    let s = 1.0 / (1.0 + e);
+    return select(s, e * s, x < 0.0);
+}
+
+fn silu(x: f32) -> f32 {
+    return x * sigmoid(x);
+}
+
+fn tanh_safe(x: f32) -> f32 {
+    let a = abs(x);
+    // Near zero the quotient below cancels: an odd polynomial of degree 9 is within an ulp or two there.
+    let s = x * x;
+    let near = x * (1.0 + s * (-0.33333333 + s * (0.13333333 + s * (-0.053968254 + s * 0.021869488))));
+    let e = exp(-2.0 * a);
+    let far = sign(x) * ((1.0 - e) / (1.0 + e));
+    return select(far, near, a < 0.25);
+}
+
+// The error function: its Taylor series up to 1, where eleven terms leave 1e-9, and beyond it 1 - erfc with a polynomial in
+// 1 / (1 + a/2) within 1.2e-7 of erfc (Numerical Recipes, section 6.2), absolute error far below that for a >= 1.
+fn erf(x: f32) -> f32 {
+    let a = abs(x);
+    if a < 1.0 {
+        let s = x * x;
+        var sum = 1.0 / (39916800.0 * 23.0);
+        sum = 1.0 / (3628800.0 * 21.0) - sum * s;
+        sum = 1.0 / (362880.0 * 19.0) - sum * s;
+        sum = 1.0 / (40320.0 * 17.0) - sum * s;
+        sum = 1.0 / (5040.0 * 15.0) - sum * s;
+        sum = 1.0 / (720.0 * 13.0) - sum * s;
+        sum = 1.0 / (120.0 * 11.0) - sum * s;
+        sum = 1.0 / (24.0 * 9.0) - sum * s;
+        sum = 1.0 / (6.0 * 7.0) - sum * s;
+        sum = 1.0 / (2.0 * 5.0) - sum * s;
+        sum = 1.0 / 3.0 - sum * s;
+        sum = 1.0 - sum * s;
+        return 1.1283791671 * x * sum;
+    }
+    return sign(x) * (1.0 - erfc_far(a));
+}
+
+fn erfc_far(a: f32) -> f32 {
+    let t = 1.0 / (1.0 + 0.5 * a);
+    var p = 0.17087277;
+    p = p * t - 0.82215223;
+    p = p * t + 1.48851587;
+    p = p * t - 1.13520398;
+    p = p * t + 0.27886807;
+    p = p * t - 0.18628806;
+    p = p * t + 0.09678418;
+    p = p * t + 0.37409196;
+    p = p * t + 1.00002368;
+    p = p * t - 1.26551223;
+    return t * exp(p - a * a);
+}
+
+fn gelu(x: f32) -> f32 {
+    // For large negative x the sum 1 + erf cancels; half of erfc does not.
+    let a = abs(x) * 0.70710678118;
+    if x < -1.41421356 {
+        return 0.5 * x * erfc_far(a);
+    }
+    return 0.5 * x * (1.0 + erf(x * 0.70710678118));
+}
+
+fn gelu_tanh(x: f32) -> f32 {
+    // 0.5 (1 + tanh u) is the logistic function of 2u.
+    return x * sigmoid(1.5957691216 * (x + 0.044715 * x * x * x));
+}
+
+fn softplus(x: f32) -> f32 {
+    let e = exp(-abs(x));
+    // log(1 + e) loses e when e is small.
+    let tail = select(log(1.0 + e), e * (1.0 - e * (0.5 - e * (0.33333333 - 0.25 * e))), e < 0.01);
+    return max(x, 0.0) + tail;
+}

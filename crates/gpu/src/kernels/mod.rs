@@ -1,0 +1,57 @@
+//! The kernels, one folder per op family: host code that declares operands and sizes, the shader beside it.
+
+mod attention;
+mod common;
+mod conv;
+mod elementwise;
+pub(crate) mod guard;
+mod matmul;
+mod movement;
+mod norm;
+mod recurrent;
+mod state;
+
+use crate::program::{Bind, Compiled};
+use mynah_device::{DeviceError, Route};
+use mynah_graph::Op;
+
+/// The fast routes of the device.
+pub const ROUTES: &[Route] = &[matmul::F16_MATRIX];
+
+/// A node's dispatches. Placement asks the very same function, so what is supported is what runs.
+///
+/// # Errors
+/// [`DeviceError::Unsupported`] with what the adapter lacks.
+pub(crate) fn compile(bind: &Bind<'_>) -> Result<Compiled, DeviceError> {
+    if bind.out_shape().numel() == 0 {
+        // Nothing to compute; a dispatch of no workgroups is legal, a binding of no bytes is not.
+        return Ok(Compiled { name: "nothing".into(), ..Compiled::default() });
+    }
+    match &bind.node().op {
+        Op::MatMul(e) => matmul::compile(bind, e),
+        Op::Conv2d(c) => conv::compile_2d(bind, c),
+        Op::DepthwiseConv1d { pad, epilogue } => conv::compile_depthwise(bind, *pad, epilogue),
+        Op::Binary(op) => elementwise::compile_binary(bind, *op),
+        Op::Unary(f) => elementwise::compile_unary(bind, *f),
+        Op::Scale(factor) => elementwise::compile_scale(bind, *factor),
+        Op::Glu => elementwise::compile_glu(bind),
+        Op::LayerNorm { eps } => norm::compile_layer(bind, *eps),
+        Op::RmsNorm { eps } => norm::compile_rms(bind, *eps),
+        Op::BatchNorm { eps } => norm::compile_batch(bind, *eps),
+        Op::BatchNormScale { eps } => norm::compile_batch_scale(bind, *eps),
+        Op::Softmax => norm::compile_softmax(bind, false),
+        Op::LogSoftmax => norm::compile_softmax(bind, true),
+        Op::Argmax => norm::compile_argmax(bind),
+        Op::Gather => movement::compile_gather(bind),
+        Op::MaskRows => elementwise::compile_mask(bind),
+        Op::RelPosAttention(a) => attention::compile(bind, a),
+        Op::LstmCell => recurrent::compile_lstm(bind),
+        Op::Reshape(_) => movement::compile_copy(bind),
+        Op::Permute(perm) => movement::compile_permute(bind, perm),
+        Op::Slice { axis, start, len } => movement::compile_slice(bind, *axis, *start, *len),
+        Op::Concat { axis } => movement::compile_concat(bind, *axis),
+        Op::StateGather(state) => state::compile_gather(bind, state.0),
+        Op::StateScatter(state) => state::compile_scatter(bind, state.0),
+        Op::StateAppend { state, at } => state::compile_append(bind, state.0, at.0),
+    }
+}

@@ -1,0 +1,9 @@
+//! A plan as dispatches: kernels bound to their memory, replayed in one submission.
+
+mod bind;
+mod dispatch;
+mod run;
+
+pub(crate) use bind::{Bind, Operand};
+pub(crate) use dispatch::{Compiled, Dispatch, Kernel, Place};
+pub(crate) use run::{Memory, Program, Step};

@@ -1,0 +1,9 @@
+//! Weights on the GPU: each brought once into the layout that its use wants.
+
+mod layout;
+mod matrix;
+mod store;
+
+pub(crate) use layout::{Layout, MatrixType, plan};
+pub(crate) use matrix::{Strides, record_words};
+pub(crate) use store::{Store, Weight};
