@@ -56,13 +56,13 @@ mod tests {
         let y = b.relu(flat);
         b.output("y", y);
         let plan = naive_plan(&b.finish().unwrap());
-        // 2·17·4 = 136 → 192 bytes; 24 → 64 bytes each.
-        assert_eq!(plan.location(x), Location::Arena { offset: 0, bytes: 192 });
+        // 2·17·4 = 136 bytes and 24 bytes, each rounded up to 256.
+        assert_eq!(plan.location(x), Location::Arena { offset: 0, bytes: 256 });
         assert_eq!(plan.location(w), Location::Weight);
-        assert_eq!(plan.location(product), Location::Arena { offset: 192, bytes: 64 });
+        assert_eq!(plan.location(product), Location::Arena { offset: 256, bytes: 256 });
         assert_eq!(plan.location(flat), plan.location(product));
-        assert_eq!(plan.location(y), Location::Arena { offset: 256, bytes: 64 });
-        assert_eq!(plan.arena_bytes, 320);
+        assert_eq!(plan.location(y), Location::Arena { offset: 512, bytes: 256 });
+        assert_eq!(plan.arena_bytes, 768);
         assert_eq!(plan.steps, [NodeId(0), NodeId(2)]);
     }
 }
