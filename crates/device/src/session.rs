@@ -31,6 +31,13 @@ pub trait Device: Send + Sync {
     /// The fast routes it knows.
     fn routes(&self) -> &[Route];
 
+    /// Bytes up to which one tensor may grow when work is given whole, or `None` where long work should come in tiles that
+    /// stay within a processor's cache. A device whose launches cost more than its memory traffic rather takes as much at
+    /// once as fits.
+    fn whole_tensors(&self) -> Option<usize> {
+        None
+    }
+
     /// Whether it can run a node.
     ///
     /// # Errors

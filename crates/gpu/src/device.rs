@@ -48,6 +48,12 @@ impl<B: Backend> Device for GpuDevice<B> {
         kernels::ROUTES
     }
 
+    fn whole_tensors(&self) -> Option<usize> {
+        /// More clips at once than this fills make no GPU faster.
+        const ENOUGH: u64 = 1 << 30;
+        usize::try_from(self.backend.capabilities().max_binding.min(ENOUGH)).ok()
+    }
+
     /// A node is supported if its kernel compiles against the adapter's limits under either precision: the very code that
     /// makes the dispatches decides.
     fn supports(&self, graph: &Graph, node: &Node) -> Result<(), Unsupported> {

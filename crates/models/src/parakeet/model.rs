@@ -7,7 +7,8 @@ use crate::parakeet::decode::{Decoded, ctc};
 use crate::parakeet::encoder::{EncoderDims, encoder_graph};
 use crate::parakeet::params::Params;
 use crate::parakeet::subsample::{
-    TOGETHER, TOGETHER_STEP, Tile, pre_encode_graph, stage_lengths, subsample_graph, tiles,
+    FRONT_BUCKET, TOGETHER, TOGETHER_STEP, Tile, front_graph, pre_encode_graph, stage_lengths,
+    subsample_graph, tiles,
 };
 use crate::parakeet::{positions, recover};
 use crate::weights::GgufWeights;
@@ -155,6 +156,64 @@ impl Parakeet {
         Ok(frames)
     }
 
+    /// Subsampled frames `[T', d_model]` of each clip, several clips in one run where the device takes that.
+    ///
+    /// # Errors
+    /// What planning or running a graph reports.
+    pub fn subsample_all(&mut self, clips: &[Features]) -> Result<Vec<Vec<f32>>, ModelError> {
+        let Some(limit) = self.executor.device().whole_tensors() else {
+            return clips.iter().map(|features| self.subsample(features)).collect();
+        };
+        let mut all = Vec::with_capacity(clips.len());
+        let mut rest = clips;
+        while !rest.is_empty() {
+            let longest =
+                |part: &[Features]| part.iter().map(|f| stage_lengths(f.valid)[3]).max().unwrap_or(0);
+            let bytes = |part: &[Features]| part.len() * self.front_bytes(longest(part));
+            let fits = (1..=rest.len()).take_while(|&n| n == 1 || bytes(&rest[..n]) <= limit).count();
+            // A clip too long to go through whole goes in tiles like on any other device.
+            if fits == 1 && bytes(&rest[..1]) > limit {
+                all.push(self.subsample(&rest[0])?);
+            } else {
+                all.extend(self.front(&rest[..fits], longest(&rest[..fits]))?);
+            }
+            rest = &rest[fits..];
+        }
+        Ok(all)
+    }
+
+    /// Bytes of the largest tensor of a clip's subsampling, by its output frames.
+    fn front_bytes(&self, outputs: usize) -> usize {
+        let frames = outputs.next_multiple_of(FRONT_BUCKET) * 8;
+        4 * frames / 2 * self.config.mel.n_mels.div_ceil(2) * self.config.subsampling_channels
+    }
+
+    /// Subsamples clips of at most `longest` output frames in one run.
+    fn front(&mut self, clips: &[Features], longest: usize) -> Result<Vec<Vec<f32>>, ModelError> {
+        let frames = longest.max(1).next_multiple_of(FRONT_BUCKET) * 8;
+        let row = frames * self.config.mel.n_mels;
+        let mut mel = vec![0.0; clips.len() * row];
+        let mut lengths: [Vec<i32>; 3] = std::array::from_fn(|_| Vec::with_capacity(clips.len()));
+        for (clip, row) in clips.iter().zip(mel.chunks_exact_mut(row)) {
+            let bands = clip.n_mels;
+            let valid = (clip.valid.min(frames) * bands).min(clip.data.len());
+            row[..valid].copy_from_slice(&clip.data[..valid]);
+            for (stage, length) in lengths.iter_mut().zip(stage_lengths(clip.valid)) {
+                stage.push(length as i32);
+            }
+        }
+        let (file, config) = (&self.file, &self.config);
+        let key = PlanKey { graph: "front", dims: [clips.len(), frames, 0, 0] };
+        let plan = self.executor.plan(key, || front_graph(file, config, clips.len(), frames))?;
+        let inputs =
+            [Data::F32(&mel), Data::I32(&lengths[0]), Data::I32(&lengths[1]), Data::I32(&lengths[2])];
+        self.executor.run(plan, &inputs, &[], &[])?;
+        let d = self.config.d_model;
+        let output = self.executor.output(plan, "frames")?;
+        let rows = output.chunks_exact(frames / 8 * d);
+        Ok(clips.iter().zip(rows).map(|(c, row)| row[..stage_lengths(c.valid)[3] * d].to_vec()).collect())
+    }
+
     /// Runs a tile through the subsampling's convolutions and adds the frames to keep to `flat`.
     fn convolve(&mut self, features: &Features, tile: &Tile, flat: &mut Vec<f32>) -> Result<(), ModelError> {
         let (file, config) = (&self.file, &self.config);
@@ -181,11 +240,8 @@ impl Parakeet {
     /// # Errors
     /// What planning or running a graph reports.
     pub fn encode(&mut self, clips: &[&[f32]], heads: &[Head], trace: bool) -> Result<Encoded, ModelError> {
-        let mut subsampled = Vec::with_capacity(clips.len());
-        for clip in clips {
-            let features = self.features(clip);
-            subsampled.push(self.subsample(&features)?);
-        }
+        let features: Vec<Features> = clips.iter().map(|clip| self.features(clip)).collect();
+        let subsampled = self.subsample_all(&features)?;
         self.encode_frames(&subsampled, heads, trace)
     }
 

@@ -29,6 +29,9 @@ pub(crate) fn stage_lengths(mel_frames: usize) -> [usize; 4] {
     [mel_frames, first, second, halve(second)]
 }
 
+/// Output frames of a clip that goes through whole are rounded up to this.
+pub(crate) const FRONT_BUCKET: usize = 16;
+
 /// A stretch of mel frames that is subsampled in one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tile {
@@ -71,30 +74,11 @@ pub fn tile_frames(valid: usize) -> usize {
 /// A tensor that is missing or has the wrong shape.
 pub fn subsample_graph(file: &GgufFile, config: &ParakeetConfig, frames: usize) -> Result<Graph, ModelError> {
     let params = Params::new(file);
-    let mut builder = GraphBuilder::new("subsample");
-    let g = &mut builder;
-    let c = config.subsampling_channels;
-    let features = g.input("features", ElemType::F32, [1, frames, config.mel.n_mels, 1]);
-    let lengths: Vec<ValueId> =
-        (0..3).map(|i| g.input(&format!("lengths.{i}"), ElemType::I32, [1])).collect();
-
-    let name = |i: usize| format!("encoder.pre_encode.conv.{i}");
-    let x = g.mask_rows(features, lengths[0]);
-    let x = strided(&params, g, &name(0), x, [c, 1])?;
-    let mut x = g.relu(x);
-    for (stage, conv) in [2, 5].into_iter().enumerate() {
-        // Padding is zeroed before every stage, or its bias would leak into the last valid frame.
-        let masked = g.mask_rows(x, lengths[stage + 1]);
-        let depthwise = strided(&params, g, &name(conv), masked, [c, c])?;
-        let pointwise = params.linear(g, &name(conv + 1), depthwise, [c, c])?;
-        x = g.relu(pointwise);
-    }
-    let (time, bands) = (frames / SUBSAMPLING, config.subsampled_bands());
-    // Flattened channel-major, as NeMo does: index `c · bands + f`.
-    let channels_first = g.permute(x, &[0, 1, 3, 2]);
-    let flat = g.reshape(channels_first, &[time, c * bands]);
+    let mut g = GraphBuilder::new("subsample");
+    let flat = convolutions(&params, &mut g, config, 1, frames)?;
+    let flat = g.reshape(flat, &[frames / SUBSAMPLING, config.flat_width()]);
     g.output("flat", flat);
-    Ok(builder.finish()?)
+    Ok(g.finish()?)
 }
 
 /// The linear layer: `flat [rows, channels · bands]` → `frames [rows, d_model]`.
@@ -104,12 +88,69 @@ pub fn subsample_graph(file: &GgufFile, config: &ParakeetConfig, frames: usize) 
 pub fn pre_encode_graph(file: &GgufFile, config: &ParakeetConfig, rows: usize) -> Result<Graph, ModelError> {
     let params = Params::new(file);
     let mut g = GraphBuilder::new("pre_encode");
-    let width = config.flat_width();
-    let flat = g.input("flat", ElemType::F32, [rows, width]);
-    let out = params.linear(&mut g, "encoder.pre_encode.out", flat, [config.d_model, width])?;
-    let out = if config.xscaling { g.scale(out, (config.d_model as f32).sqrt()) } else { out };
+    let flat = g.input("flat", ElemType::F32, [rows, config.flat_width()]);
+    let out = linear(&params, &mut g, config, flat)?;
     g.output("frames", out);
     Ok(g.finish()?)
+}
+
+/// Both for several clips at once, for a device that doesn't want tiles: `features [clips, frames, mels, 1]` and per-stage
+/// `lengths.0 ..= lengths.2` of each clip → `frames [clips, frames/8, d_model]`.
+///
+/// # Errors
+/// A tensor that is missing or has the wrong shape.
+pub(crate) fn front_graph(
+    file: &GgufFile,
+    config: &ParakeetConfig,
+    clips: usize,
+    frames: usize,
+) -> Result<Graph, ModelError> {
+    let params = Params::new(file);
+    let mut g = GraphBuilder::new("front");
+    let flat = convolutions(&params, &mut g, config, clips, frames)?;
+    let out = linear(&params, &mut g, config, flat)?;
+    g.output("frames", out);
+    Ok(g.finish()?)
+}
+
+/// `[clips, frames/8, channels · bands]`.
+fn convolutions(
+    params: &Params<'_>,
+    g: &mut GraphBuilder,
+    config: &ParakeetConfig,
+    clips: usize,
+    frames: usize,
+) -> Result<ValueId, ModelError> {
+    let c = config.subsampling_channels;
+    let features = g.input("features", ElemType::F32, [clips, frames, config.mel.n_mels, 1]);
+    let lengths: Vec<ValueId> =
+        (0..3).map(|i| g.input(&format!("lengths.{i}"), ElemType::I32, [clips])).collect();
+
+    let name = |i: usize| format!("encoder.pre_encode.conv.{i}");
+    let x = g.mask_rows(features, lengths[0]);
+    let x = strided(params, g, &name(0), x, [c, 1])?;
+    let mut x = g.relu(x);
+    for (stage, conv) in [2, 5].into_iter().enumerate() {
+        // Padding is zeroed before every stage, or its bias would leak into the last valid frame.
+        let masked = g.mask_rows(x, lengths[stage + 1]);
+        let depthwise = strided(params, g, &name(conv), masked, [c, c])?;
+        let pointwise = params.linear(g, &name(conv + 1), depthwise, [c, c])?;
+        x = g.relu(pointwise);
+    }
+    let (time, bands) = (frames / SUBSAMPLING, config.subsampled_bands());
+    // Flattened channel-major, as NeMo does: index `c · bands + f`.
+    let channels_first = g.permute(x, &[0, 1, 3, 2]);
+    Ok(g.reshape(channels_first, &[clips, time, c * bands]))
+}
+
+fn linear(
+    params: &Params<'_>,
+    g: &mut GraphBuilder,
+    config: &ParakeetConfig,
+    flat: ValueId,
+) -> Result<ValueId, ModelError> {
+    let out = params.linear(g, "encoder.pre_encode.out", flat, [config.d_model, config.flat_width()])?;
+    Ok(if config.xscaling { g.scale(out, (config.d_model as f32).sqrt()) } else { out })
 }
 
 /// A 3×3 convolution of stride 2 with a bias, `[out, in]` channels, depthwise when they are equal.
