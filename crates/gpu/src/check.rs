@@ -39,9 +39,17 @@ pub(crate) struct Check {
     pub(crate) limit: Limit,
     /// Whether each number may occur once only.
     pub(crate) distinct: bool,
+    /// Which of how many columns the numbers are, `[0, 1]` for all.
+    pub(crate) column: [usize; 2],
 }
 
 impl Check {
+    /// The same for one of `columns` columns of the numbers.
+    pub(crate) fn of_column(mut self, column: usize, columns: usize) -> Self {
+        self.column = [column, columns];
+        self
+    }
+
     /// Looks at the numbers of a run. `rows` are those of the state tensors given.
     pub(crate) fn run(
         &self,
@@ -65,8 +73,9 @@ impl Check {
             Numbers::Slot(slot) => one(slots.get(slot as usize).copied().unwrap_or(-1)),
             Numbers::Input(index) => {
                 let Some(Data::I32(ids)) = inputs.get(index) else { return Ok(()) };
-                ids.iter().try_for_each(|&id| one(i64::from(id)))?;
-                let mut sorted = if self.distinct { ids.to_vec() } else { Vec::new() };
+                let ids = ids.iter().skip(self.column[0]).step_by(self.column[1].max(1)).copied();
+                ids.clone().try_for_each(|id| one(i64::from(id)))?;
+                let mut sorted: Vec<i32> = if self.distinct { ids.collect() } else { Vec::new() };
                 sorted.sort_unstable();
                 match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
                     None => Ok(()),

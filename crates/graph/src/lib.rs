@@ -18,4 +18,4 @@ pub use error::GraphError;
 pub use ir::{
     ElemType, Graph, Node, NodeId, SlotId, StateDecl, StateId, Value, ValueId, ValueSource, WeightSpec,
 };
-pub use op::{Activation, BinaryOp, Conv2d, Epilogue, Op, RelPosAttention, Start};
+pub use op::{Activation, BinaryOp, Conv2d, Epilogue, GatedDeltaNet, Op, RelPosAttention, Start};

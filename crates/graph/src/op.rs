@@ -107,6 +107,24 @@ pub struct RelPosAttention {
     pub window: Option<[usize; 2]>,
 }
 
+/// Gated delta rule (Yang et al. 2024, "Gated Delta Networks") with a gate per head, or per key channel as in Kimi Delta
+/// Attention. For each sequence and value head `h`, with key head `h mod Hk` and a matrix `M[value][key]`:
+///
+/// ```text
+/// M ← M · exp(g);   d = (v − M k) · beta;   M ← M + d kᵀ;   out = M q / √S
+/// ```
+///
+/// A sequence is given by three numbers: its row of the state tensor, how many of the `T` tokens are its own, and the snapshot it
+/// goes on from. Tokens past its own change nothing and give zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GatedDeltaNet {
+    /// Holds the matrices, rows of `[snapshots · Hv, S, S]`: snapshot 0 is the state after the last token, snapshot `n` the one `n`
+    /// tokens earlier, which speculative decoding goes back to. A run of fewer tokens writes as many snapshots as it has tokens.
+    pub state: StateId,
+    /// Snapshots kept, at least one.
+    pub snapshots: usize,
+}
+
 /// Where a [`Op::Slice`] begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Start {
@@ -176,6 +194,9 @@ pub enum Op {
     /// `gates [B, 4H]` in the order input, forget, cell, output (PyTorch `nn.LSTM`), `c [B, H]` → `[B, 2H]`:
     /// the new hidden state, then the new cell state.
     LstmCell,
+    /// `q`, `k` `[B, T, Hk, S]`, `v` `[B, T, Hv, S]`, log decays `g` `[B, T, Hv]` or one for each key channel
+    /// `[B, T, Hv, S]`, `beta` `[B, T, Hv]`, i32 `sequences` `[B, 3]` → `[B, T, Hv, S]`.
+    GatedDeltaNet(GatedDeltaNet),
     /// `x` → the same elements under another shape.
     Reshape(Vec<usize>),
     /// `x` → dimension `i` of the output is dimension `perm[i]` of the input.
@@ -233,6 +254,7 @@ impl Op {
             Self::MaskRows => "mask_rows",
             Self::RelPosAttention(_) => "rel_pos_attention",
             Self::LstmCell => "lstm_cell",
+            Self::GatedDeltaNet(_) => "gated_delta_net",
             Self::Reshape(_) => "reshape",
             Self::Permute(_) => "permute",
             Self::Slice { .. } => "slice",
@@ -245,7 +267,7 @@ impl Op {
 
     /// Whether the op writes a state tensor, and so may neither be removed nor moved past a read of it.
     pub fn has_effect(&self) -> bool {
-        matches!(self, Self::StateScatter(_) | Self::StateAppend { .. })
+        matches!(self, Self::StateScatter(_) | Self::StateAppend { .. } | Self::GatedDeltaNet(_))
     }
 
     /// The epilogue, for the ops that carry one.
@@ -270,6 +292,7 @@ impl Op {
     pub fn state(&self) -> Option<StateId> {
         match self {
             Self::StateGather(s) | Self::StateScatter(s) | Self::StateAppend { state: s, .. } => Some(*s),
+            Self::GatedDeltaNet(d) => Some(d.state),
             _ => None,
         }
     }

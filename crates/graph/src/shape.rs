@@ -5,7 +5,7 @@
 
 use crate::error::GraphError;
 use crate::ir::{ElemType, Graph, StateId, ValueId};
-use crate::op::{Conv2d, Epilogue, Op, RelPosAttention, Start};
+use crate::op::{Conv2d, Epilogue, GatedDeltaNet, Op, RelPosAttention, Start};
 use mynah_tensor::Shape;
 
 /// The shape and element type of an op's result.
@@ -55,6 +55,7 @@ pub fn infer(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Result<(Shape, ElemT
             rule.need(fits, || format!("the value must be rows of {row:?}"))?;
             shapes[0]
         }
+        Op::GatedDeltaNet(d) => rule.gated_delta_net(d, state_row(d.state)?)?,
         _ => rule.infer(op)?,
     };
     match op {
@@ -71,7 +72,9 @@ pub fn infer(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Result<(Shape, ElemT
 fn reads(op: &Op, operand: usize) -> Option<ElemType> {
     match (op, operand) {
         (Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Concat { .. }, _) => None,
-        (Op::Gather | Op::MaskRows, 1) | (Op::RelPosAttention(_), 6) => Some(ElemType::I32),
+        (Op::Gather | Op::MaskRows, 1) | (Op::RelPosAttention(_), 6) | (Op::GatedDeltaNet(_), 5) => {
+            Some(ElemType::I32)
+        }
         (Op::StateGather(_) | Op::StateScatter(_), 0) => Some(ElemType::I32),
         _ => Some(ElemType::F32),
     }
@@ -85,6 +88,7 @@ fn operand_count(op: &Op, found: usize) -> usize {
         Op::Gather | Op::MaskRows | Op::LstmCell | Op::StateScatter(_) | Op::BatchNormScale { .. } => 2,
         Op::LayerNorm { .. } => 3,
         Op::BatchNorm { .. } => 5,
+        Op::GatedDeltaNet(_) => 6,
         Op::RelPosAttention(_) => 7,
         Op::Concat { .. } => found.max(2),
     };
@@ -180,7 +184,7 @@ impl Rule<'_> {
                 self.make(&dims)
             }
             Op::Concat { axis } => self.concat(*axis),
-            Op::StateGather(_) | Op::StateScatter(_) | Op::StateAppend { .. } => Ok(x),
+            Op::StateGather(_) | Op::StateScatter(_) | Op::StateAppend { .. } | Op::GatedDeltaNet(_) => Ok(x),
         }
     }
 
@@ -269,6 +273,30 @@ impl Rule<'_> {
         let total = self.shapes.iter().try_fold(0usize, |sum, s| sum.checked_add(s.dims()[axis]));
         dims[axis] = total.unwrap_or(usize::MAX);
         self.make(&dims)
+    }
+
+    /// `[B, T, Hv, S]` from q, k, v, gates, beta, sequences and the row of the state tensor.
+    fn gated_delta_net(&self, d: &GatedDeltaNet, row: Shape) -> Result<Shape, GraphError> {
+        let [q, k, v, gate, beta, sequences] = [0, 1, 2, 3, 4, 5].map(|i| self.shapes[i]);
+        let (&[qb, qt, key_heads, width], &[batch, time, heads, size]) = (q.dims(), v.dims()) else {
+            self.need(false, || "q, k and v must be [batch, time, heads, width]".into())?;
+            return Ok(v);
+        };
+        self.need(q == k && [qb, qt, width] == [batch, time, size], || {
+            "q and k must be [batch, time, key heads, width] with the batch, time and width of v".into()
+        })?;
+        self.need(key_heads > 0 && heads.is_multiple_of(key_heads), || {
+            "the value heads must be a multiple of the key heads".into()
+        })?;
+        self.need(size > 0 && beta.dims() == [batch, time, heads] && (gate == beta || gate == v), || {
+            "beta must be [batch, time, heads], the gates the same or [batch, time, heads, width]".into()
+        })?;
+        self.need(sequences.dims() == [batch, 3], || "sequences must be [batch, 3]".into())?;
+        let matrices = d.snapshots.checked_mul(heads).filter(|&n| n > 0);
+        self.need(matrices.is_some_and(|n| row.dims() == [n, size, size]), || {
+            format!("state rows must be [{} · {heads}, {size}, {size}], not {row:?}", d.snapshots)
+        })?;
+        Ok(v)
     }
 
     fn state_rows(&self, row: Shape) -> Result<Shape, GraphError> {

@@ -43,6 +43,10 @@ impl Bounds {
     /// its error, 2⁻⁹ of what its terms amount to, into the exponent.
     pub const ATTENTION: Self = Self { exact: 1e-11, fast: 1e-4 };
 
+    /// A recurrence over some hundred tokens, each a sum and an update: errors of one token are carried on to the next, though
+    /// the decay lets them fade.
+    pub const RECURRENCE: Self = Self { exact: 1e-10, fast: 1e-8 };
+
     /// A product with a weight of this type.
     pub fn product(weight: DType) -> Self {
         if weight.is_quantized() { Self::QUANTISED_PRODUCT } else { Self::PRODUCT }

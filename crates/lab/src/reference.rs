@@ -43,6 +43,7 @@ impl Device for ReferenceDevice {
         // Operands are copied before anything is written, so any of them will do.
         match node.op {
             Op::StateScatter(_) => Some(1),
+            Op::GatedDeltaNet(_) => Some(2),
             _ => node
                 .op
                 .epilogue()

@@ -13,7 +13,7 @@ pub struct Work {
     pub quantised: f64,
     /// Of matrix products with float weights.
     pub floats: f64,
-    /// Of attention: scores by content, scores by position, sums of values.
+    /// Of attention: scores by content, scores by position, sums of values; of gated delta nets.
     pub attention: f64,
     /// Of convolutions.
     pub convolutions: f64,
@@ -55,6 +55,8 @@ impl Work {
                 let seen = attention.window.map_or(frames, |[left, right]| (left + right + 1).min(frames));
                 self.attention += 6.0 * outputs * seen as f64;
             }
+            // Decay, sum with k, update, sum with q: seven operations an element of the matrix.
+            Op::GatedDeltaNet(_) => self.attention += 7.0 * outputs * graph.shape(x).last() as f64,
             _ => return,
         }
         if let Some(weight) = graph.weight(second) {

@@ -106,6 +106,7 @@ fn kernel(bind: &Bind<'_>) -> Result<Box<dyn Kernel>, DeviceError> {
     let integer_operand = match bind.node().op {
         Op::Gather | Op::MaskRows => Some(1),
         Op::RelPosAttention(_) => Some(6),
+        Op::GatedDeltaNet(_) => Some(5),
         Op::StateGather(_) | Op::StateScatter(_) => Some(0),
         _ => None,
     };
@@ -133,6 +134,7 @@ fn kernel(bind: &Bind<'_>) -> Result<Box<dyn Kernel>, DeviceError> {
         Op::MaskRows => elementwise::compile_mask(bind),
         Op::RelPosAttention(a) => attention::compile(bind, a),
         Op::LstmCell => recurrent::compile_lstm(bind),
+        Op::GatedDeltaNet(d) => recurrent::compile_delta(bind, *d),
         Op::Reshape(_) => movement::compile_copy(bind),
         Op::Permute(perm) => movement::compile_permute(bind, perm),
         Op::Slice { axis, start, len } => movement::compile_slice(bind, *axis, *start, *len),

@@ -3,6 +3,7 @@
 mod attention;
 mod common;
 mod conv;
+mod delta;
 mod elementwise;
 pub(crate) mod guard;
 mod matmul;
@@ -46,6 +47,7 @@ pub(crate) fn compile(bind: &Bind<'_>) -> Result<Compiled, DeviceError> {
         Op::MaskRows => elementwise::compile_mask(bind),
         Op::RelPosAttention(a) => attention::compile(bind, a),
         Op::LstmCell => recurrent::compile_lstm(bind),
+        Op::GatedDeltaNet(d) => delta::compile(bind, *d),
         Op::Reshape(_) => movement::compile_copy(bind),
         Op::Permute(perm) => movement::compile_permute(bind, perm),
         Op::Slice { axis, start, len } => movement::compile_slice(bind, *axis, *start, *len),

@@ -159,7 +159,7 @@ impl<'a> Bind<'a> {
 
     fn check_of(&self, numbers: Numbers, what: &'static str, limit: Limit, distinct: bool) -> Check {
         let node = self.graph.value(self.node.output).name.clone();
-        Check { node, what, numbers, limit, distinct }
+        Check { node, what, numbers, limit, distinct, column: [0, 1] }
     }
 
     /// An error that names the op.

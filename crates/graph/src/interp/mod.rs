@@ -6,6 +6,7 @@
 //! numbers in f64.
 
 mod attention;
+mod delta;
 mod elementwise;
 mod env;
 mod layout;
@@ -109,6 +110,7 @@ fn apply(
         Op::MaskRows => sequence::mask_rows(name, x, operands[1])?,
         Op::RelPosAttention(a) => attention::rel_pos_attention(name, a, operands)?,
         Op::LstmCell => sequence::lstm_cell(x, operands[1]),
+        Op::GatedDeltaNet(d) => delta::gated_delta_net(name, d, operands, memory.state(graph, d.state)?)?,
         Op::Reshape(_) => x.data.clone(),
         Op::Permute(perm) => layout::permute(perm, x, shape),
         Op::Slice { axis, start, len } => {

@@ -2,6 +2,7 @@
 
 use super::attention::Attention;
 use super::convolution::{conv2d, depthwise};
+use super::delta::Delta;
 use super::elementwise::{ACTIVATIONS, BINARY, binary, glu, scale, unary};
 use super::norm::{argmax, batch_norm_scale, norm, softmax};
 use super::product::Product;
@@ -212,13 +213,30 @@ impl Draw {
     }
 
     fn sequence(&mut self, tag: &str) -> Result<OpCase, LabError> {
-        if self.coin() {
-            return lstm(self, tag);
+        match self.rng.below(3) {
+            0 => return lstm(self, tag),
+            1 => return self.delta(tag),
+            _ => {}
         }
         let mut dims = vec![self.small(), self.size()];
         dims.extend((0..self.rng.below(3)).map(|_| self.small()));
         let lengths = self.lengths(dims[0], dims[1]);
         sequence::mask_rows(tag, &dims, &lengths)
+    }
+
+    fn delta(&mut self, tag: &str) -> Result<OpCase, LabError> {
+        let (batch, time) = (self.small(), self.size());
+        let (key_heads, shared) = (self.small(), 1 + self.rng.below(3));
+        let per_channel = self.coin();
+        let snapshots = 1 + self.rng.below(3);
+        let sequences = (0..batch).map(|b| {
+            let (length, from) = (self.rng.below(time + 1), self.rng.below(snapshots));
+            [(batch - 1 - b) as i32, length as i32, from as i32]
+        });
+        let sequences = sequences.collect();
+        let size = self.size();
+        Delta { key_heads, heads: key_heads * shared, size, time, batch, per_channel, snapshots, sequences }
+            .case(tag)
     }
 
     fn state(&mut self, tag: &str) -> Result<OpCase, LabError> {

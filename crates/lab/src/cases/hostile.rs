@@ -33,6 +33,19 @@ pub(super) fn cases() -> Cases {
         let case = sequence::state_gather("bad-rows", 4, &[5], &[0, 1])?;
         all.push(with_ints(&case, 0, &rows));
     }
+    let delta = super::delta::Delta {
+        key_heads: 1,
+        heads: 2,
+        size: 4,
+        time: 3,
+        batch: 2,
+        per_channel: false,
+        snapshots: 2,
+        sequences: vec![[0, 3, 0], [1, 3, 0]],
+    };
+    for bad in [[2, 3, 0], [-1, 3, 0], [1, 4, 0], [1, 3, 2], [1, i32::MIN, 0], [0, 3, 0]] {
+        all.push(with_ints(&delta.case("bad-sequence")?, 5, &[[0, 3, 0], bad].concat()));
+    }
     for at in [6, -1, i64::MIN, i64::MAX] {
         all.push(with_slot(&sequence::state_append("bad-slot", 9, &[3], 4, 0)?, at));
     }

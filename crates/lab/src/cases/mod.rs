@@ -7,6 +7,7 @@
 mod attention;
 mod composite;
 mod convolution;
+mod delta;
 mod elementwise;
 mod generated;
 mod hostile;
@@ -49,6 +50,7 @@ pub fn cases() -> Result<Vec<OpCase>, LabError> {
         norm::cases,
         attention::cases,
         sequence::cases,
+        delta::cases,
         layout::cases,
         composite::cases,
         hostile::cases,
@@ -111,7 +113,7 @@ mod tests {
         let names = "matmul conv2d depthwise_conv1d add sub mul div relu silu sigmoid tanh gelu gelu_tanh exp softplus \
                      rsqrt scale glu layer_norm rms_norm batch_norm batch_norm_scale softmax log_softmax argmax gather \
                      mask_rows rel_pos_attention lstm_cell reshape permute slice concat state_gather state_scatter \
-                     state_append";
+                     state_append gated_delta_net";
         for name in names.split_whitespace() {
             assert!(fixed.contains_key(name), "{name} has no fixed case");
             assert!(random.contains_key(name), "{name} has no generated case");

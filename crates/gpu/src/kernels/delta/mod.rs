@@ -1,0 +1,98 @@
+//! The gated delta rule (see [`mynah_graph::GatedDeltaNet`]): four lanes to a row of a head's matrix, the row in their registers for
+//! all tokens.
+//!
+//! Rows need nothing of each other, so a head of width S spreads over S/32 workgroups, and a token takes two sums over four
+//! lanes. Four lanes with a quarter of the row each leave two exchanges to a sum and still fill a GPU with few heads.
+
+use crate::check::Limit;
+use crate::program::{Bind, Compiled, Operand, Place};
+use mynah_device::DeviceError;
+use mynah_graph::GatedDeltaNet;
+use std::fmt::Write as _;
+
+/// Threads of a workgroup.
+const THREADS: usize = 128;
+/// Lanes of a row; the smallest subgroup has as many.
+const LANES: usize = 4;
+/// Elements that the lanes of a row take together in one step: a vector of four each.
+const STEP: usize = 4 * LANES;
+/// The widest head: more would not fit the registers.
+const WIDEST: usize = 256;
+
+/// The dispatch of all heads of all sequences.
+pub(super) fn compile(bind: &Bind<'_>, op: GatedDeltaNet) -> Result<Compiled, DeviceError> {
+    let &[batch, time, heads, size] = bind.shape(2).dims() else {
+        return Err(bind.unsupported("v has no four dimensions".into()));
+    };
+    if size > WIDEST {
+        return Err(bind.unsupported(format!("heads of {size}, {WIDEST} at most")));
+    }
+    let key_heads = bind.shape(0).dims()[2];
+    let per_channel = bind.shape(3).rank() == 4;
+    let mut checks = Vec::new();
+    let rows = Limit::Rows { state: op.state.0, count: 1 };
+    let columns = [
+        ("state row", rows, true),
+        ("length", Limit::Fixed(time + 1), false),
+        ("snapshot", Limit::Fixed(op.snapshots), false),
+    ];
+    for (column, (what, limit, distinct)) in columns.into_iter().enumerate() {
+        let check = bind.check(5, what, limit, distinct)?;
+        let check =
+            check.ok_or_else(|| bind.unsupported("sequences that are not an input of the graph".into()))?;
+        checks.push(check.of_column(column, 3));
+    }
+    let subgroups = bind.caps().subgroup.is_some();
+    let whole = size.is_multiple_of(STEP);
+    let element = if whole { "vec4<f32>" } else { "f32" };
+    let mut k = bind.kernel();
+    k.bind("q", element, &bind.operand(0)?).bind("k", element, &bind.operand(1)?);
+    k.bind("v", "f32", &bind.operand(2)?);
+    k.bind("g", if per_channel { element } else { "f32" }, &bind.operand(3)?);
+    k.bind("beta", "f32", &bind.operand(4)?).bind("sequences", "i32", &bind.operand(5)?);
+    k.bind("state", element, &Operand { place: Place::State(op.state.0), bytes: 0 });
+    k.bind("out", "f32", &bind.target()?);
+    k.param("time", time).param("heads", heads).param("key_heads", key_heads);
+    k.param_rows("rows", op.state.0).param_f32("scale", 1.0 / (size as f32).sqrt());
+    let source = k.source();
+    source.constant("SIZE", size as u32);
+    source.constant("SNAPSHOTS", op.snapshots as u32);
+    source.flag("WHOLE", whole);
+    source.flag("PER_CHANNEL", per_channel);
+    source.flag("SUBGROUPS", subgroups);
+    unroll(source, size.div_ceil(STEP));
+    let name = match (per_channel, subgroups) {
+        (true, _) => "gated_delta_net/channel",
+        (false, true) => "gated_delta_net",
+        (false, false) => "gated_delta_net/plain",
+    };
+    let groups = [size.div_ceil(THREADS / LANES), heads, batch];
+    let dispatch = k.finish(name, include_str!("delta.wgsl"), [THREADS as u32, 1, 1], groups)?;
+    Ok(Compiled::one(dispatch).checked(checks))
+}
+
+/// Fills in what is done to each of a lane's vectors: arrays with a running index would leave the registers.
+fn unroll(source: &mut crate::shader::Source, vectors: usize) {
+    let mut text = [const { String::new() }; 4];
+    for c in 0..vectors {
+        // Writing to a String can't fail.
+        let _ = writeln!(text[0], "    var m{c} = load_state(from_at, {c}u, lane);");
+        let _ = writeln!(text[1], "        let k{c} = load_k(key_at, {c}u, lane);");
+        let _ = writeln!(text[1], "        m{c} *= DECAY({c}u);");
+        let _ = writeln!(text[1], "        read += dot(m{c}, k{c});");
+        let _ = writeln!(text[2], "        m{c} += k{c} * delta;");
+        let _ = writeln!(text[2], "        sum += dot(m{c}, load_q(key_at, {c}u, lane));");
+        let _ = writeln!(text[3], "            store_state(to_at, {c}u, lane, m{c});");
+    }
+    let per_channel = source.has("PER_CHANNEL");
+    let names = ["LOAD", "READ", "UPDATE", "STORE"];
+    for (name, text) in names.into_iter().zip(text) {
+        let mut text = text;
+        for c in 0..vectors {
+            let decay =
+                if per_channel { format!("exp(load_g(value_at, {c}u, lane))") } else { "decay".into() };
+            text = text.replace(&format!("DECAY({c}u)"), &decay);
+        }
+        source.define(name, text);
+    }
+}
