@@ -48,7 +48,8 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     var begin = 0u;
     var end = length;
 //#if WINDOW
-    begin = first - min(first, p.left);
+    // Tiles of keys begin at multiples of their size: a query's bits don't depend on those it shares a tile with.
+    begin = (first - min(first, p.left)) / KEYS * KEYS;
     end = min(length, first + QUERIES + p.right);
 //#endif
     if first >= length {

@@ -13,8 +13,8 @@ const ROWS: &str = include_str!("rows.wgsl");
 const SHARED: usize = 64;
 /// Threads of a row, unless it is very long.
 const MOST: usize = 256;
-/// Elements of all rows from which on there is work enough for a thread to take several.
-const MANY: usize = 1 << 20;
+/// Loads of a thread before a row is given more of them.
+const EACH: usize = 2;
 
 /// Rows of equal width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,17 +30,17 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// Rows for an adapter.
+    /// Rows for an adapter. How a row is added up depends on its width alone, so that its bits don't depend on the other rows
+    /// of a batch.
     pub(super) fn new(count: usize, width: usize, caps: &Capabilities) -> Self {
         let vector = if width.is_multiple_of(4) { 4 } else { 1 };
         let loads = width / vector;
-        let each = if count * width >= MANY { 4 } else { 1 };
         let most = match caps.workgroup_threads as usize {
             // Rows as long as a vocabulary are often alone.
             threads @ 1024.. if loads >= 4096 => threads.min(1024),
             _ => MOST,
         };
-        let lanes = loads.div_ceil(each).next_power_of_two().min(most);
+        let lanes = loads.div_ceil(EACH).next_power_of_two().min(most);
         Self { count, width, vector, lanes }
     }
 
@@ -87,12 +87,13 @@ mod tests {
 
     #[test]
     fn long_rows_get_more_threads() {
-        let lanes = |count, width, threads| Rows::new(count, width, &caps(threads)).lanes;
-        assert_eq!(lanes(1, 1, 256), 1);
-        assert_eq!(lanes(3, 17, 256), 32);
-        assert_eq!(lanes(138, 1024, 256), 256);
-        assert_eq!(lanes(8832, 1024, 256), 64);
-        assert_eq!(lanes(1, 8198, 256), 256);
-        assert_eq!(lanes(1, 8198, 1024), 1024);
+        let lanes = |width, threads| Rows::new(3, width, &caps(threads)).lanes;
+        assert_eq!(lanes(1, 256), 1);
+        assert_eq!(lanes(17, 256), 16);
+        assert_eq!(lanes(1024, 256), 128);
+        assert_eq!(lanes(1025, 1024), 256);
+        assert_eq!(lanes(8198, 256), 256);
+        assert_eq!(lanes(8198, 1024), 1024);
+        assert_eq!(lanes(4 * 8198, 1024), 1024);
     }
 }
