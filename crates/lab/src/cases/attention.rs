@@ -3,6 +3,7 @@
 use super::Cases;
 use crate::bounds::Bounds;
 use crate::case::{CaseBuilder, Fill, OpCase};
+use crate::elements::Elements;
 use crate::error::LabError;
 use mynah_graph::{Op, RelPosAttention};
 use mynah_tensor::DType;
@@ -48,6 +49,20 @@ impl Attention<'_> {
         // A score of size s carries an error of u·s into the exponent; scores grow with the queries.
         b.finish(&[y], Bounds::ATTENTION.times(f64::from(self.sharpness.max(1.0)).powi(2)))
     }
+
+    /// The same with queries, keys and values of `value` at and past the lengths, where nothing may look.
+    fn hidden(&self, tag: &str, value: f32) -> Result<OpCase, LabError> {
+        let case = self.case(tag)?;
+        let mut arguments = case.arguments.clone();
+        let row = self.heads * self.head_width;
+        for sequence in arguments.inputs.iter_mut().take(3) {
+            let Elements::F32(data) = sequence else { continue };
+            for (clip, &length) in data.chunks_mut(self.time * row).zip(self.lengths) {
+                clip[length as usize * row..].fill(value);
+            }
+        }
+        Ok(case.with_arguments(arguments))
+    }
 }
 
 pub(super) fn cases() -> Cases {
@@ -76,6 +91,18 @@ pub(super) fn cases() -> Cases {
                 ..base
             },
         ),
+        ("0.6b-30s", Attention { time: 375, heads: 2, head_width: 128, lengths: &[375], ..base }),
+        (
+            "0.6b-local",
+            Attention {
+                time: 300,
+                heads: 2,
+                head_width: 128,
+                lengths: &[300, 171],
+                window: Some([128, 128]),
+                ..base
+            },
+        ),
         ("local-batch", Attention { lengths: &[33, 20, 0], window: Some([5, 3]), ..base }),
         ("local-spare", Attention { lengths: &[29], window: Some([4, 4]), spare: 7, ..base }),
         ("causal", Attention { window: Some([70, 0]), ..base }),
@@ -89,6 +116,24 @@ pub(super) fn cases() -> Cases {
         ("odd", Attention { time: 31, heads: 3, head_width: 17, lengths: &[31, 17], ..base }),
         ("one-head", Attention { time: 17, heads: 1, head_width: 33, lengths: &[16], ..base }),
         ("width-one", Attention { time: 9, heads: 5, head_width: 1, lengths: &[9], ..base }),
+        ("wide", Attention { time: 21, head_width: 256, lengths: &[21, 11], ..base }),
+        ("wide-odd", Attention { time: 19, heads: 1, head_width: 397, lengths: &[19], ..base }),
+        ("widest", Attention { time: 18, heads: 1, head_width: 512, lengths: &[18], ..base }),
+        // Tiles of other sizes than for few.
+        ("many-heads", Attention { time: 70, heads: 90, head_width: 4, lengths: &[70, 69, 33, 1], ..base }),
+        (
+            "many-heads-local",
+            Attention {
+                time: 75,
+                heads: 64,
+                head_width: 6,
+                lengths: &[75, 40, 74, 13],
+                window: Some([9, 17]),
+                spare: 2,
+                ..base
+            },
+        ),
+        ("many-wide", Attention { time: 34, heads: 67, head_width: 72, lengths: &[34, 31], ..base }),
         // Longer than any block of keys, with lengths at and beside its ends.
         ("long", Attention { time: 600, heads: 2, head_width: 24, lengths: &[600, 513], ..base }),
         ("long-batch", Attention { time: 530, heads: 1, head_width: 16, lengths: &[257, 256, 255], ..base }),
@@ -106,5 +151,11 @@ pub(super) fn cases() -> Cases {
         ("long-sharp", Attention { time: 520, heads: 1, lengths: &[520], sharpness: 30.0, ..base }),
         ("sharp", Attention { time: 64, heads: 2, head_width: 64, lengths: &[64], sharpness: 30.0, ..base }),
     ];
-    list.into_iter().map(|(tag, attention)| attention.case(tag)).collect()
+    let mut all: Vec<OpCase> =
+        list.into_iter().map(|(tag, attention)| attention.case(tag)).collect::<Result<_, _>>()?;
+    let batch = Attention { lengths: &[33, 20, 0, 1], ..base };
+    all.push(batch.hidden("hidden", f32::NAN)?);
+    let local = Attention { time: 150, lengths: &[149, 64, 65], window: Some([20, 3]), ..base };
+    all.push(local.hidden("hidden-local", f32::INFINITY)?);
+    Ok(all)
 }

@@ -64,9 +64,12 @@ pub(super) fn cases() -> Cases {
         all.push(norm(op.clone(), "110m", &[2, 46, 512], DType::F16, normal, Bounds::ROW)?);
         all.push(norm(op.clone(), "large", &[5, 512], f32, Fill::Normal(1e4), Bounds::ROW)?);
         all.push(norm(op.clone(), "tiny", &[5, 512], f32, Fill::Normal(1e-3), Bounds::ROW)?);
+        all.push(norm(op.clone(), "long", &[2, 100_003], f32, normal, Bounds::ROW)?);
+        all.push(norm(op.clone(), "many", &[1100, 68], f32, normal, Bounds::ROW)?);
         for channels in [3, 17, 33] {
             all.push(norm(op.clone(), "odd", &[3, channels], f32, normal, Bounds::ROW)?);
         }
+        all.push(norm(op.clone(), "one-channel", &[21, 1], f32, Fill::Within(0.5, 3.0), Bounds::ROW)?);
     }
     let layer_norm = Op::LayerNorm { eps: 1e-5 };
     // A mean a thousand deviations away: the mean of squares minus the square of the mean would lose six of f32's
@@ -81,27 +84,69 @@ pub(super) fn cases() -> Cases {
     for op in [Op::Softmax, Op::LogSoftmax] {
         all.push(softmax(op.clone(), "ctc", &[1, 138, 1025], Fill::Normal(3.0))?);
         all.push(softmax(op.clone(), "joint", &[1, 8198], Fill::Normal(3.0))?);
+        all.push(softmax(op.clone(), "tokens", &[5, 8193], Fill::Normal(3.0))?);
+        all.push(softmax(op.clone(), "vocabulary", &[1, 151_936], Fill::Normal(3.0))?);
         all.push(softmax(op.clone(), "attention", &[1, 8, 33, 33], Fill::Normal(1.0))?);
         all.push(softmax(op.clone(), "large", &[4, 65], Fill::Normal(1e4))?);
         all.push(softmax(op.clone(), "equal-rows", &[4, 31], Fill::EqualRows)?);
         all.push(softmax(op, "odd", &[3, 17], Fill::Normal(1.0))?);
     }
     all.push(softmax(Op::Softmax, "single", &[5, 1], Fill::Normal(1.0))?);
+    all.push(masked_softmax()?);
     all.push(argmax("joint", &[3, 8198], normal)?);
+    all.push(argmax("tokens", &[5, 8193], normal)?);
+    all.push(argmax("vocabulary", &[2, 151_936], normal)?);
     all.push(argmax("ctc", &[1, 138, 1025], normal)?);
     all.push(argmax("durations", &[7, 5], normal)?);
     all.push(argmax("single", &[5, 1], normal)?);
     all.push(argmax("vector", &[33], normal)?);
     all.push(argmax("equal-rows", &[9, 70], Fill::EqualRows)?);
     all.push(argmax("negative", &[4, 70], Fill::Within(-9.0, -8.0))?);
-    all.push(ties("ties", 9.0)?);
-    all.push(ties("no-number", f32::NAN)?);
+    all.push(ties("ties", [40, 133], 9.0)?);
+    all.push(ties("ties", [9, 8198], 9.0)?);
+    all.push(ties("ties", [7, 9000], f32::INFINITY)?);
+    all.push(ties("no-number", [40, 133], f32::NAN)?);
+    all.push(ties("no-number", [5, 8198], f32::NAN)?);
+    all.push(hardly_any_number()?);
     Ok(all)
 }
 
+/// Rows of which a part is masked with negative infinity, which gets no share; at least one element is not.
+fn masked_softmax() -> Result<OpCase, LabError> {
+    let (rows, width) = (12, 70);
+    let mut b = CaseBuilder::new("softmax", &format!("masked/{rows}x{width}"));
+    let mut data: Vec<f32> = (0..rows * width).map(|_| b.rng.normal()).collect();
+    for (i, row) in data.chunks_mut(width).enumerate() {
+        // Behind, before, and all but one.
+        row[..[0, 33, 69][i % 3]].fill(f32::NEG_INFINITY);
+        row[[1, 50, 70][i % 3]..].fill(f32::NEG_INFINITY);
+    }
+    let x = b.given("x", Shape::from([rows, width]), Elements::F32(data));
+    let y = b.op(Op::Softmax, &[x]);
+    b.finish(&[y], Bounds::ROW)
+}
+
+/// Rows of negative infinities and of what is no number, with nothing else or one number.
+fn hardly_any_number() -> Result<OpCase, LabError> {
+    let (rows, width) = (24, 140);
+    let mut b = CaseBuilder::new("argmax", &format!("hardly-any-number/{rows}x{width}"));
+    let mut data = vec![f32::NEG_INFINITY; rows * width];
+    for (i, row) in data.chunks_mut(width).enumerate() {
+        let some = b.rng.below(width);
+        match i % 4 {
+            0 => {}
+            1 => row.fill(f32::NAN),
+            2 => row[..some].fill(f32::NAN),
+            _ => row[some] = -3e38,
+        }
+    }
+    let x = b.given("x", Shape::from([rows, width]), Elements::F32(data));
+    let y = b.op(Op::Argmax, &[x]);
+    b.finish(&[y], Bounds::MOVED)
+}
+
 /// One value stands twice in each row, at places that fall into different lanes and blocks of any kernel.
-fn ties(tag: &str, value: f32) -> Result<OpCase, LabError> {
-    let (rows, width) = (40, 133);
+fn ties(tag: &str, [rows, width]: [usize; 2], value: f32) -> Result<OpCase, LabError> {
     let mut b = CaseBuilder::new("argmax", &format!("{tag}/{rows}x{width}"));
     let mut data: Vec<f32> = (0..rows * width).map(|_| b.rng.normal()).collect();
     for row in data.chunks_mut(width) {

@@ -1,9 +1,6 @@
-//! attention.
+//! Attention with relative positions.
 
-use crate::program::{Bind, Compiled};
-use mynah_device::DeviceError;
-use mynah_graph::RelPosAttention;
+mod rel_pos;
+mod unroll;
 
-pub(super) fn compile(bind: &Bind<'_>, _a: &RelPosAttention) -> Result<Compiled, DeviceError> {
-    Err(bind.unsupported("not yet".into()))
-}
+pub(super) use rel_pos::compile;

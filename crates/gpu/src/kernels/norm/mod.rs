@@ -1,28 +1,12 @@
-//! norm.
+//! Ops over the last dimension: normalisations, softmax and its logarithm, the largest element.
 
-use crate::program::{Bind, Compiled};
-use mynah_device::DeviceError;
+mod argmax;
+mod batch;
+mod layer;
+mod rows;
+mod softmax;
 
-pub(super) fn compile_layer(bind: &Bind<'_>, _eps: f32) -> Result<Compiled, DeviceError> {
-    Err(bind.unsupported("not yet".into()))
-}
-
-pub(super) fn compile_rms(bind: &Bind<'_>, _eps: f32) -> Result<Compiled, DeviceError> {
-    Err(bind.unsupported("not yet".into()))
-}
-
-pub(super) fn compile_batch(bind: &Bind<'_>, _eps: f32) -> Result<Compiled, DeviceError> {
-    Err(bind.unsupported("not yet".into()))
-}
-
-pub(super) fn compile_batch_scale(bind: &Bind<'_>, _eps: f32) -> Result<Compiled, DeviceError> {
-    Err(bind.unsupported("not yet".into()))
-}
-
-pub(super) fn compile_softmax(bind: &Bind<'_>, _log: bool) -> Result<Compiled, DeviceError> {
-    Err(bind.unsupported("not yet".into()))
-}
-
-pub(super) fn compile_argmax(bind: &Bind<'_>) -> Result<Compiled, DeviceError> {
-    Err(bind.unsupported("not yet".into()))
-}
+pub(super) use argmax::compile_argmax;
+pub(super) use batch::{compile_batch, compile_batch_scale};
+pub(super) use layer::{compile_layer, compile_rms};
+pub(super) use softmax::compile_softmax;

@@ -1,8 +1,5 @@
-//! recurrent.
+//! Steps of recurrent layers.
 
-use crate::program::{Bind, Compiled};
-use mynah_device::DeviceError;
+mod lstm;
 
-pub(super) fn compile_lstm(bind: &Bind<'_>) -> Result<Compiled, DeviceError> {
-    Err(bind.unsupported("not yet".into()))
-}
+pub(super) use lstm::compile_lstm;

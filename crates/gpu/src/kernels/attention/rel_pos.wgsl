@@ -1,0 +1,228 @@
+// A workgroup takes a tile of queries of one head over all keys they see, a tile of keys at a time. Thread (row, column) of its
+// 16 x 16 has the queries row + 16 A and the keys column + 16 B. So does its share of the weights form a vector; and because
+// both strides are 16, the positions of its pairs are base + 16 (B - A): a few more than it has keys, not one for each pair.
+const SIDE = 16u;
+// Stands for the score of a key that is not seen. Finite, so that differences of two of it are zero.
+const LOWEST = -3e38;
+
+var<workgroup> stage: array<vec4<f32>, STAGE>;
+var<workgroup> partial: array<f32, QUERIES * SIDE>;
+var<workgroup> length_of: u32;
+
+//#each X
+//#if VECTORS
+fn load_#X(row: u32, c: u32) -> vec4<f32> {
+    return #X[row + c];
+}
+//#else
+fn load_#X(row: u32, c: u32) -> vec4<f32> {
+    let n = vec4(4u * c) + vec4(0u, 1u, 2u, 3u);
+    let at = min(n, vec4(HEAD - 1u)) + row;
+    return select(vec4(0.0), vec4(#X[at.x], #X[at.y], #X[at.z], #X[at.w]), n < vec4(HEAD));
+}
+//#endif
+//#done
+
+// Where a row of what is staged keeps its vector c. Rows that threads read together fall into different banks.
+fn staged(row: u32, c: u32) -> u32 {
+    return row * DEPTH + (c ^ ((row >> SWIZZLE) & (DEPTH - 1u)));
+}
+
+fn total(v: vec4<f32>) -> f32 {
+    return (v.x + v.y) + (v.z + v.w);
+}
+
+@compute @workgroup_size(WG_X)
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    // Eight columns by four rows to each 32 threads: what they read of one operand is contiguous and mostly shared.
+    let column = (lane & 7u) | ((lane >> 2u) & 8u);
+    let row = ((lane >> 3u) & 3u) | ((lane >> 4u) & 12u);
+    let first = wid.x * QUERIES;
+    let head = wid.y * HEAD;
+    let clip = wid.z * p.time;
+
+    if lane == 0u {
+        length_of = u32(clamp(lengths[wid.z], 0, i32(p.time)));
+    }
+    let length = workgroupUniformLoad(&length_of);
+    var begin = 0u;
+    var end = length;
+//#if WINDOW
+    // Tiles of keys begin at multiples of their size: a query's bits don't depend on those it shares a tile with.
+    begin = (first - min(first, p.left)) / KEYS * KEYS;
+    end = min(length, first + QUERIES + p.right);
+//#endif
+    if first >= length {
+        end = begin;
+    }
+
+//#each A
+    let query#A = first + row + 16u * #Au;
+    var top#A = LOWEST;
+    var sum#A = 0.0;
+//#each C
+    var acc#A_#C = vec4(0.0);
+//#done
+//#done
+    // Rows of the stage: queries with one bias and the other, keys, positions.
+    let at_q = row;
+    let at_k = 2u * QUERIES + column;
+    let at_p = 2u * QUERIES + KEYS + column + (SIDE - 1u) - row;
+
+    for (var keys = begin; keys < end; keys += KEYS) {
+//#each A B
+        var s#A#B = vec4(0.0);
+//#done
+        let band = p.first_offset + i32(keys) - i32(first) - i32(QUERIES - 1u);
+        for (var depth = 0u; depth < ROW; depth += DEPTH) {
+            workgroupBarrier();
+            for (var n = lane; n < QUERIES * DEPTH; n += WG_X) {
+                let r = n / DEPTH;
+                let c = n % DEPTH;
+                var one = vec4(0.0);
+                var other = one;
+                if depth + c < ROW {
+                    let x = load_q((clip + min(first + r, p.time - 1u)) * WIDTH + head, depth + c);
+                    one = x + load_u_bias(head, depth + c);
+                    other = x + load_v_bias(head, depth + c);
+                }
+                stage[staged(r, c)] = one;
+                stage[staged(QUERIES + r, c)] = other;
+            }
+            for (var n = lane; n < KEYS * DEPTH; n += WG_X) {
+                let r = n / DEPTH;
+                let c = n % DEPTH;
+                var x = vec4(0.0);
+                if depth + c < ROW {
+                    x = load_k((clip + min(keys + r, p.time - 1u)) * WIDTH + head, depth + c);
+                }
+                stage[staged(2u * QUERIES + r, c)] = x;
+            }
+            for (var n = lane; n < BAND * DEPTH; n += WG_X) {
+                let r = n / DEPTH;
+                let c = n % DEPTH;
+                var x = vec4(0.0);
+                if depth + c < ROW {
+                    let at = u32(clamp(band + i32(r), 0, i32(p.table_rows) - 1));
+                    x = load_table(at * WIDTH + head, depth + c);
+                }
+                stage[staged(2u * QUERIES + KEYS + r, c)] = x;
+            }
+            workgroupBarrier();
+            for (var c = 0u; c < DEPTH; c++) {
+//#each A
+                let u#A = stage[staged(at_q + 16u * #Au, c)];
+                let v#A = stage[staged(QUERIES + at_q + 16u * #Au, c)];
+//#done
+//#each B
+                let k#B = stage[staged(at_k + 16u * #Bu, c)];
+//#done
+//#each D
+                let p#D = stage[staged(at_p + 16u * #Du, c)];
+//#done
+//#each LAST A B
+                s#A#B = fma(u#A, k#B, fma(v#A, p#(B-A+LAST), s#A#B));
+//#done
+            }
+        }
+
+//#each B
+        let key#B = keys + column + 16u * #Bu;
+//#done
+//#each A
+        var high#A = LOWEST;
+//#each B
+        var seen#A#B = key#B < length;
+//#if WINDOW
+        seen#A#B = seen#A#B && key#B + p.left >= query#A && key#B <= query#A + p.right;
+//#endif
+        let x#A#B = select(LOWEST, total(s#A#B) * p.scale, seen#A#B);
+        high#A = max(high#A, x#A#B);
+//#done
+        partial[(row + 16u * #Au) * SIDE + column] = high#A;
+//#done
+        workgroupBarrier();
+        // All threads of a row find the same largest score, and so the same factors.
+//#each A
+        high#A = top#A;
+        for (var n = 0u; n < SIDE; n += 4u) {
+            let at = (row + 16u * #Au) * SIDE + n;
+            high#A = max(high#A, max(max(partial[at], partial[at + 1u]), max(partial[at + 2u], partial[at + 3u])));
+        }
+        let shrink#A = exp2(top#A - high#A);
+        top#A = high#A;
+        // A key that is not seen has no weight, even where all keys so far are such.
+//#each B
+        let w#A#B = select(0.0, exp2(x#A#B - high#A), seen#A#B);
+//#done
+        sum#A = sum#A * shrink#A + ((w#A0 + w#A1) + (w#A2 + w#A3));
+//#each C
+        acc#A_#C *= shrink#A;
+//#done
+        stage[(row + 16u * #Au) * SIDE + column] = vec4(w#A0, w#A1, w#A2, w#A3);
+//#done
+
+        // Vector n of a query's weights is for the keys n, n + 16, n + 32, n + 48.
+        for (var block = 0u; block < SIDE; block += BLOCK) {
+            for (var n = lane; n < BLOCK * 4u * VALUE_ROW; n += WG_X) {
+                let r = n / VALUE_ROW;
+                let c = n % VALUE_ROW;
+                let key = keys + block + r / 4u + 16u * (r % 4u);
+                // What lies past the length may be anything, and no weight makes a NaN vanish.
+                var x = vec4(0.0);
+                if key < length && c < ROW {
+                    x = load_v((clip + key) * WIDTH + head, c);
+                }
+                stage[WEIGHTS + n] = x;
+            }
+            workgroupBarrier();
+            for (var n = 0u; n < BLOCK; n++) {
+//#each A
+                let w#A = stage[(row + 16u * #Au) * SIDE + block + n];
+//#done
+                let at = WEIGHTS + 4u * n * VALUE_ROW + column;
+//#each C
+//#each B
+                let v#C_#B = stage[at + #Bu * VALUE_ROW + 16u * #Cu];
+//#done
+//#each A
+                acc#A_#C = fma(vec4(w#A.x), v#C_0, acc#A_#C);
+                acc#A_#C = fma(vec4(w#A.y), v#C_1, acc#A_#C);
+                acc#A_#C = fma(vec4(w#A.z), v#C_2, acc#A_#C);
+                acc#A_#C = fma(vec4(w#A.w), v#C_3, acc#A_#C);
+//#done
+//#done
+            }
+            workgroupBarrier();
+        }
+    }
+
+//#each A
+    partial[(row + 16u * #Au) * SIDE + column] = sum#A;
+//#done
+    workgroupBarrier();
+//#each A
+    if query#A < p.time {
+        var whole = 0.0;
+        for (var n = 0u; n < SIDE; n++) {
+            whole += partial[(row + 16u * #Au) * SIDE + n];
+        }
+        let at = (clip + query#A) * WIDTH + head;
+//#each C
+        let out#C = select(vec4(0.0), acc#A_#C / whole, query#A < length);
+        let c#C = column + 16u * #Cu;
+//#if VECTORS
+        if c#C < ROW {
+            y[at + c#C] = out#C;
+        }
+//#else
+        for (var n = 0u; n < 4u; n++) {
+            if 4u * c#C + n < HEAD {
+                y[at + 4u * c#C + n] = out#C[n];
+            }
+        }
+//#endif
+//#done
+    }
+//#done
+}
