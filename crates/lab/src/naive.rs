@@ -8,12 +8,21 @@ use mynah_graph::{Graph, NodeId, Op, ValueId, ValueSource};
 /// Lays a graph out with every value at an offset of its own. A reshape shares its operand's place and launches
 /// nothing, unless the operand is a weight.
 pub fn naive_plan(graph: &Graph) -> Plan {
-    let mut arena_bytes = 0usize;
+    spaced_plan(graph, 0, &|_| None)
+}
+
+/// As [`naive_plan`], with `gap` bytes, a multiple of [`Plan::ALIGN`], before each value and after the last. Values that
+/// `placed` knows lie there instead.
+pub(crate) fn spaced_plan(graph: &Graph, gap: usize, placed: &dyn Fn(ValueId) -> Option<Location>) -> Plan {
+    let mut arena_bytes = gap;
     let mut take = |value: ValueId| {
+        if let Some(location) = placed(value) {
+            return location;
+        }
         // Both element types have four bytes.
         let bytes = graph.shape(value).numel().saturating_mul(4).max(1).next_multiple_of(Plan::ALIGN);
         let offset = arena_bytes;
-        arena_bytes = arena_bytes.saturating_add(bytes);
+        arena_bytes = arena_bytes.saturating_add(bytes).saturating_add(gap);
         Location::Arena { offset, bytes }
     };
     let mut locations: Vec<Location> = Vec::with_capacity(graph.values().len());
@@ -56,13 +65,13 @@ mod tests {
         let y = b.relu(flat);
         b.output("y", y);
         let plan = naive_plan(&b.finish().unwrap());
-        // 2·17·4 = 136 → 192 bytes; 24 → 64 bytes each.
-        assert_eq!(plan.location(x), Location::Arena { offset: 0, bytes: 192 });
+        // 2·17·4 = 136 and 24 bytes, each up to a whole alignment.
+        assert_eq!(plan.location(x), Location::Arena { offset: 0, bytes: 256 });
         assert_eq!(plan.location(w), Location::Weight);
-        assert_eq!(plan.location(product), Location::Arena { offset: 192, bytes: 64 });
+        assert_eq!(plan.location(product), Location::Arena { offset: 256, bytes: 256 });
         assert_eq!(plan.location(flat), plan.location(product));
-        assert_eq!(plan.location(y), Location::Arena { offset: 256, bytes: 64 });
-        assert_eq!(plan.arena_bytes, 320);
+        assert_eq!(plan.location(y), Location::Arena { offset: 512, bytes: 256 });
+        assert_eq!(plan.arena_bytes, 768);
         assert_eq!(plan.steps, [NodeId(0), NodeId(2)]);
     }
 }
