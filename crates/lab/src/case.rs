@@ -62,34 +62,42 @@ impl OpCase {
 
     /// The same ops over inputs of other shapes.
     pub(crate) fn with_inputs(&self, inputs: Vec<(Shape, Elements)>) -> Result<Self, LabError> {
+        let shapes: Vec<Shape> = inputs.iter().map(|(shape, _)| *shape).collect();
         let mut b = GraphBuilder::new(self.graph.name.clone());
-        let mut ids = HashMap::new();
-        for (&id, (shape, elements)) in self.graph.inputs().iter().zip(&inputs) {
-            ids.insert(id, b.input(&self.graph.value(id).name, elements.elem(), *shape));
-        }
-        for decl in self.graph.states() {
-            b.state(&decl.name, decl.row);
-        }
-        for slot in self.graph.slots() {
-            b.slot(slot);
-        }
-        for node in self.graph.nodes() {
-            let mut operands = Vec::new();
-            for &id in &node.inputs {
-                let known = ids.get(&id).copied();
-                let weight = self.graph.weight(id).map(|spec| b.weight(spec));
-                operands.extend(known.or(weight));
-            }
-            ids.insert(node.output, b.op(node.op.clone(), &operands));
-        }
-        for (name, id) in self.graph.outputs() {
-            if let Some(&id) = ids.get(id) {
-                b.output(name, id);
-            }
-        }
+        rebuild(&mut b, &self.graph, &shapes);
         let inputs = inputs.into_iter().map(|(_, elements)| elements).collect();
         let arguments = Arguments { inputs, ..self.arguments.clone() };
         Ok(Self { graph: b.finish()?, arguments, reference: OnceLock::new(), ..self.clone() })
+    }
+}
+
+/// Adds everything of a graph to a builder, with inputs of these shapes.
+pub(crate) fn rebuild(b: &mut GraphBuilder, graph: &Graph, inputs: &[Shape]) {
+    let mut ids = HashMap::new();
+    for (&id, shape) in graph.inputs().iter().zip(inputs) {
+        let value = graph.value(id);
+        ids.insert(id, b.input(&value.name, value.elem, *shape));
+    }
+    for decl in graph.states() {
+        b.state(&decl.name, decl.row);
+    }
+    for slot in graph.slots() {
+        b.slot(slot);
+    }
+    for node in graph.nodes() {
+        let mut operands = Vec::new();
+        for &id in &node.inputs {
+            let known = ids.get(&id).copied();
+            let weight = graph.weight(id).map(|spec| b.weight(spec));
+            operands.extend(known.or(weight));
+        }
+        ids.insert(node.output, b.op(node.op.clone(), &operands));
+    }
+    for (name, id) in graph.outputs() {
+        let weight = graph.weight(*id).map(|spec| b.weight(spec));
+        if let Some(id) = ids.get(id).copied().or(weight) {
+            b.output(name, id);
+        }
     }
 }
 

@@ -17,6 +17,14 @@ pub enum LabError {
     /// A device can't prepare or run a graph.
     #[error(transparent)]
     Device(#[from] DeviceError),
+    /// A kernel wrote outside the values it was given.
+    #[error("a kernel wrote outside its output: {place} holds {found:#010x}")]
+    Overwritten {
+        /// Where, relative to the nearest value.
+        place: String,
+        /// The word found there.
+        found: u32,
+    },
     /// A plan can't be made or run.
     #[error(transparent)]
     Plan(#[from] PlanError),

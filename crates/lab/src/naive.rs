@@ -8,12 +8,21 @@ use mynah_graph::{Graph, NodeId, Op, ValueId, ValueSource};
 /// Lays a graph out with every value at an offset of its own. A reshape shares its operand's place and launches
 /// nothing, unless the operand is a weight.
 pub fn naive_plan(graph: &Graph) -> Plan {
-    let mut arena_bytes = 0usize;
+    spaced_plan(graph, 0, &|_| None)
+}
+
+/// As [`naive_plan`], with `gap` bytes, a multiple of [`Plan::ALIGN`], before each value and after the last. Values that
+/// `placed` knows lie there instead.
+pub(crate) fn spaced_plan(graph: &Graph, gap: usize, placed: &dyn Fn(ValueId) -> Option<Location>) -> Plan {
+    let mut arena_bytes = gap;
     let mut take = |value: ValueId| {
+        if let Some(location) = placed(value) {
+            return location;
+        }
         // Both element types have four bytes.
         let bytes = graph.shape(value).numel().saturating_mul(4).max(1).next_multiple_of(Plan::ALIGN);
         let offset = arena_bytes;
-        arena_bytes = arena_bytes.saturating_add(bytes);
+        arena_bytes = arena_bytes.saturating_add(bytes).saturating_add(gap);
         Location::Arena { offset, bytes }
     };
     let mut locations: Vec<Location> = Vec::with_capacity(graph.values().len());

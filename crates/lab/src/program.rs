@@ -3,9 +3,11 @@
 use crate::case::output_elem;
 use crate::elements::{Arguments, Elements, Values};
 use crate::error::LabError;
+use crate::guard::Guard;
 use crate::naive::naive_plan;
 use mynah_device::{
-    Device, DeviceError, Policy, ProgramId, RunArgs, Session, StateHandle, WeightSource, weight_use,
+    Data, Device, DeviceError, Plan, Policy, ProgramId, RunArgs, Session, StateHandle, WeightSource,
+    weight_use,
 };
 use mynah_graph::{ElemType, Graph};
 
@@ -14,6 +16,7 @@ pub struct Program {
     graph: Graph,
     session: Box<dyn Session>,
     id: ProgramId,
+    guard: Option<Guard>,
 }
 
 impl Program {
@@ -27,7 +30,31 @@ impl Program {
         device: &dyn Device,
         policy: &Policy,
     ) -> Result<Self, LabError> {
-        let plan = naive_plan(graph);
+        Self::compile(naive_plan(graph), None, weights, device, policy)
+    }
+
+    /// As [`Program::new`], with sentinels around every value: a run that changes one is an error.
+    ///
+    /// # Errors
+    /// As [`Program::new`].
+    pub fn guarded(
+        graph: &Graph,
+        weights: &dyn WeightSource,
+        device: &dyn Device,
+        policy: &Policy,
+    ) -> Result<Self, LabError> {
+        let (plan, guard) = Guard::around(graph)?;
+        Self::compile(plan, Some(guard), weights, device, policy)
+    }
+
+    fn compile(
+        plan: Plan,
+        guard: Option<Guard>,
+        weights: &dyn WeightSource,
+        device: &dyn Device,
+        policy: &Policy,
+    ) -> Result<Self, LabError> {
+        let graph = &plan.graph;
         let mut session = device.open(policy)?;
         for step in &plan.steps {
             let node = &graph.nodes()[step.0 as usize];
@@ -39,7 +66,7 @@ impl Program {
             }
         }
         let id = session.compile(&plan)?;
-        Ok(Self { graph: graph.clone(), session, id })
+        Ok(Self { graph: plan.graph, session, id, guard })
     }
 
     /// Runs with states of their own that hold `arguments.states` before, and gives back what they hold after.
@@ -62,15 +89,22 @@ impl Program {
             handles.push(handle);
             self.session.restore(handle, contents)?;
         }
-        let inputs: Vec<_> = arguments.inputs.iter().map(Elements::data).collect();
+        // The sentinels come first: they fill the whole arena, and what follows is laid over them.
+        let sentinels = self.guard.as_ref().map(|guard| Data::I32(guard.sentinels()));
+        let inputs: Vec<_> =
+            sentinels.into_iter().chain(arguments.inputs.iter().map(Elements::data)).collect();
         let args = RunArgs { inputs: &inputs, slots: &arguments.slots, states: handles };
         self.session.run(self.id, &args)?;
         let mut outputs = Vec::new();
-        for index in 0..self.graph.outputs().len() {
+        let own = self.graph.outputs().len() - usize::from(self.guard.is_some());
+        for index in 0..own {
             outputs.push(match output_elem(&self.graph, index) {
                 Some(ElemType::I32) => Elements::I32(self.session.output_i32(self.id, index)?.to_vec()),
                 _ => Elements::F32(self.session.output_f32(self.id, index)?.to_vec()),
             });
+        }
+        if let Some(guard) = &self.guard {
+            guard.check(self.session.output_i32(self.id, own)?)?;
         }
         let states = handles.iter().map(|h| self.session.snapshot(*h)).collect::<Result<_, _>>()?;
         Ok(Values { outputs, states })

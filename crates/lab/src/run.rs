@@ -36,10 +36,10 @@ pub struct CaseResult {
     pub error: Option<Error>,
 }
 
-/// Runs a case with a naive plan, so that nothing but the kernels is tested.
+/// Runs a case with a naive plan, so that nothing but the kernels is tested, and sentinels around every value.
 pub fn run_case(case: &OpCase, device: &dyn Device, policy: &Policy) -> CaseResult {
     let run = || {
-        let mut program = Program::new(&case.graph, case.weights.as_ref(), device, policy)?;
+        let mut program = Program::guarded(&case.graph, case.weights.as_ref(), device, policy)?;
         program.run(&case.arguments)
     };
     judge(case, policy, run())
@@ -79,6 +79,9 @@ fn planned(case: &OpCase, device: Arc<dyn Device>, policy: &Policy) -> Result<Va
 fn judge(case: &OpCase, policy: &Policy, found: Result<Values, LabError>) -> CaseResult {
     let bound = case.bounds.under(policy);
     let result = |status, error| CaseResult { name: case.name.clone(), op: case.op, status, bound, error };
+    if let Err(e @ LabError::Overwritten { .. }) = &found {
+        return result(Status::Failed(e.to_string()), None);
+    }
     let found = match (found.map_err(|e| status_of(&e)), case.expect) {
         (Err(Status::Failed(_)), Expect::Refusal) => return result(Status::Passed, None),
         (Err(status), _) => return result(status, None),

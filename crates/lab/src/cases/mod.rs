@@ -9,14 +9,17 @@ mod composite;
 mod convolution;
 mod delta;
 mod elementwise;
+mod families;
 mod generated;
 mod hostile;
 mod layout;
 mod norm;
 mod product;
+mod real;
 mod sequence;
 
 pub use generated::generated;
+pub use real::{quick, real};
 
 use crate::case::OpCase;
 use crate::error::LabError;
@@ -45,6 +48,7 @@ pub(crate) type Cases = Result<Vec<OpCase>, LabError>;
 pub fn cases() -> Result<Vec<OpCase>, LabError> {
     let families = [
         product::cases,
+        families::cases,
         convolution::cases,
         elementwise::cases,
         norm::cases,
@@ -118,6 +122,24 @@ mod tests {
             assert!(fixed.contains_key(name), "{name} has no fixed case");
             assert!(random.contains_key(name), "{name} has no generated case");
         }
+    }
+
+    #[test]
+    fn a_handful_of_cases_has_every_op_once_or_twice() {
+        let mut counts = BTreeMap::new();
+        quick().unwrap().iter().for_each(|case| *counts.entry(case.op).or_insert(0) += 1);
+        let ops: BTreeSet<_> =
+            cases().unwrap().iter().filter(|c| c.expect == Expect::Values).map(|c| c.op).collect();
+        assert_eq!(counts.keys().copied().collect::<BTreeSet<_>>(), ops);
+        assert!(counts.values().all(|n| (1..=2).contains(n)), "{counts:?}");
+    }
+
+    #[test]
+    fn real_shapes_can_be_built_and_have_names_of_their_own() {
+        let all = real().unwrap();
+        let names: BTreeSet<_> = all.iter().map(|c| &c.name).collect();
+        assert_eq!(names.len(), all.len());
+        assert!(all.iter().any(|c| c.op == "rel_pos_attention") && all.iter().any(|c| c.op == "conv2d"));
     }
 
     #[test]
