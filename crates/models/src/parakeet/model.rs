@@ -130,6 +130,26 @@ impl Parakeet {
         self.mel.extract(samples)
     }
 
+    /// Mel features of several clips. Beside a GPU all processors are free and share the clips; a device that computes on
+    /// these very processors is left alone with them.
+    pub fn features_of(&self, clips: &[&[f32]]) -> Vec<Features> {
+        let free = self.executor.device().whole_tensors().is_some();
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        if !free || clips.len() < 2 || processors < 2 {
+            return clips.iter().map(|clip| self.features(clip)).collect();
+        }
+        let mel = self.mel.as_ref();
+        std::thread::scope(|scope| {
+            let share = clips.len().div_ceil(processors);
+            let extract = |part: &[&[f32]]| part.iter().map(|clip| mel.extract(clip)).collect::<Vec<_>>();
+            let parts: Vec<_> = clips.chunks(share).map(|part| scope.spawn(move || extract(part))).collect();
+            let done = |part: std::thread::ScopedJoinHandle<'_, Vec<Features>>| {
+                part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            parts.into_iter().flat_map(done).collect()
+        })
+    }
+
     /// Subsampled frames `[T', d_model]` of one clip.
     ///
     /// # Errors
@@ -240,7 +260,7 @@ impl Parakeet {
     /// # Errors
     /// What planning or running a graph reports.
     pub fn encode(&mut self, clips: &[&[f32]], heads: &[Head], trace: bool) -> Result<Encoded, ModelError> {
-        let features: Vec<Features> = clips.iter().map(|clip| self.features(clip)).collect();
+        let features = self.features_of(clips);
         let subsampled = self.subsample_all(&features)?;
         self.encode_frames(&subsampled, heads, trace)
     }

@@ -172,15 +172,14 @@ fn split(
     let mut stages = [Duration::ZERO; 4];
     let mut work = Work::default();
     for batch in batches {
-        let mut frames = Vec::with_capacity(batch.len());
-        for clip in batch {
-            let begin = Instant::now();
-            let features = model.features(clip);
-            stages[0] += begin.elapsed();
-            let begin = Instant::now();
-            frames.push(model.subsample(&features)?);
-            stages[1] += begin.elapsed();
-            let valid = features.valid.max(1).next_multiple_of(SUBSAMPLING);
+        let begin = Instant::now();
+        let features = model.features_of(batch);
+        stages[0] += begin.elapsed();
+        let begin = Instant::now();
+        let frames = model.subsample_all(&features)?;
+        stages[1] += begin.elapsed();
+        for clip in &features {
+            let valid = clip.valid.max(1).next_multiple_of(SUBSAMPLING);
             work += Work::of(&subsample_graph(file, model.config(), valid)?);
         }
         let begin = Instant::now();
