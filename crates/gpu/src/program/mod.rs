@@ -4,6 +4,6 @@ mod bind;
 mod dispatch;
 mod run;
 
-pub(crate) use bind::{Bind, Operand};
+pub(crate) use bind::{Bind, Matrix, Operand};
 pub(crate) use dispatch::{Compiled, Dispatch, Kernel, Place};
 pub(crate) use run::{Memory, Program, Step};

@@ -1,5 +1,9 @@
 //! Code that several kernels share.
 
+mod decode;
+
+pub(crate) use decode::{Factor, Loads};
+
 use mynah_graph::Activation;
 
 /// `silu`, `sigmoid`, `gelu` and the other functions of one element, exact to a few units in the last place.

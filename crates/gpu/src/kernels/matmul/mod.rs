@@ -1,6 +1,11 @@
-//! matmul.
+//! Matrix products: few rows by one kernel, many by tiles, in f32 or on matrix units.
 
-use crate::program::{Bind, Compiled};
+mod matvec;
+mod tile;
+mod unroll;
+
+use crate::kernels::common::{ACTIVATIONS, Factor, function};
+use crate::program::{Bind, Compiled, Kernel, Operand};
 use mynah_device::DeviceError;
 use mynah_device::Route;
 use mynah_graph::Epilogue;
@@ -8,6 +13,54 @@ use mynah_graph::Epilogue;
 pub(super) const F16_MATRIX: Route =
     Route { name: "f16-matrix", about: "matrix products on matrix units: f16 factors, f32 sums" };
 
-pub(super) fn compile(bind: &Bind<'_>, _e: &Epilogue) -> Result<Compiled, DeviceError> {
-    Err(bind.unsupported("not yet".into()))
+/// `x [m, k]` times the transpose of `[n, k]`, and what happens to it before it is stored.
+struct Product<'b, 'a> {
+    bind: &'b Bind<'a>,
+    x: Operand,
+    factor: Factor,
+    epilogue: &'b Epilogue,
+    m: usize,
+    n: usize,
+    k: usize,
+}
+
+impl Product<'_, '_> {
+    /// Declares `finish(sum, at, column)`, the result `y` and what they read.
+    fn store(&self, k: &mut Kernel<'_, '_>) -> Result<(), DeviceError> {
+        let e = self.epilogue;
+        let (bias, residual) = self.bind.epilogue(e, 2)?;
+        if let Some(bias) = &bias {
+            k.bind("bias", "f32", bias);
+        }
+        if let Some(residual) = &residual {
+            k.bind("residual", "f32", residual);
+        }
+        k.bind("y", "f32", &self.bind.target()?);
+        if e.scale != 1.0 {
+            k.param_f32("factor", e.scale);
+        }
+        let source = k.source();
+        source.flag("BIAS", bias.is_some());
+        source.flag("RESIDUAL", residual.is_some());
+        source.flag("SCALED", e.scale != 1.0);
+        source.flag("ACTIVATION", e.activation.is_some());
+        if let Some(f) = e.activation {
+            source.define("ACTIVATE", function(f));
+            source.include(ACTIVATIONS);
+        }
+        source.include(include_str!("epilogue.wgsl"));
+        Ok(())
+    }
+}
+
+/// `x [.., K]` times the transpose of `w [N, K]`.
+pub(super) fn compile(bind: &Bind<'_>, e: &Epilogue) -> Result<Compiled, DeviceError> {
+    let (n, k) = (bind.out_shape().last(), bind.shape(0).last());
+    let factor = match bind.matrix(1)? {
+        Some(matrix) => Factor::Weight(matrix),
+        None => Factor::Computed { operand: bind.operand(1)?, k },
+    };
+    let m = bind.out_shape().numel() / n.max(1);
+    let product = Product { bind, x: bind.operand(0)?, factor, epilogue: e, m, n, k };
+    if matvec::suits(&product) { matvec::compile(&product) } else { tile::compile(&product) }
 }

@@ -1,12 +1,12 @@
 //! movement.
 
+mod gather;
+
+pub(super) use gather::compile_gather;
+
 use crate::program::{Bind, Compiled};
 use mynah_device::DeviceError;
 use mynah_graph::Start;
-
-pub(super) fn compile_gather(bind: &Bind<'_>) -> Result<Compiled, DeviceError> {
-    Err(bind.unsupported("not yet".into()))
-}
 
 pub(super) fn compile_copy(bind: &Bind<'_>) -> Result<Compiled, DeviceError> {
     Err(bind.unsupported("not yet".into()))

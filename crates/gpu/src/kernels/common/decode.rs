@@ -1,0 +1,130 @@
+//! Weights in kernels: binds the planes of a matrix and declares what [`DECODE`]'s functions need to know of its type.
+
+use crate::program::{Kernel, Matrix, Operand};
+use crate::weights::MatrixType;
+use mynah_tensor::LevelFormat;
+
+const DECODE: &str = include_str!("decode.wgsl");
+const SCALES: &str = include_str!("decode_scales.wgsl");
+const QUAD: &str = include_str!("decode_quad.wgsl");
+
+/// The matrix that a kernel reads: a weight in planes, or rows of f32 that were computed.
+#[derive(Clone, Debug)]
+pub(crate) enum Factor {
+    /// A weight.
+    Weight(Matrix),
+    /// `[n, k]` in the arena.
+    Computed {
+        /// Its memory.
+        operand: Operand,
+        /// Elements of a row.
+        k: usize,
+    },
+}
+
+/// How a kernel reads the low plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loads {
+    /// `decode_quad(row, quad)`: four elements at a time; `p.low_stride` counts what four elements or a word take.
+    Quads,
+    /// 16 bytes at a time, which the kernel takes apart itself; `p.low_stride` counts vectors of 16 bytes.
+    Vectors,
+}
+
+impl Factor {
+    /// How its elements are stored.
+    pub(crate) fn stored(&self) -> MatrixType {
+        match self {
+            Self::Weight(matrix) => matrix.stored,
+            Self::Computed { .. } => MatrixType::F32,
+        }
+    }
+
+    /// The levels of quantised blocks.
+    pub(crate) fn format(&self) -> Option<LevelFormat> {
+        match self.stored() {
+            MatrixType::Blocks(dtype) => LevelFormat::of(dtype),
+            _ => None,
+        }
+    }
+
+    /// The type's name, for kernel names.
+    pub(crate) fn name(&self) -> String {
+        match self.stored() {
+            MatrixType::F32 => "f32".into(),
+            MatrixType::F16 => "f16".into(),
+            MatrixType::Bf16 => "bf16".into(),
+            MatrixType::Blocks(dtype) => dtype.to_string().to_lowercase(),
+        }
+    }
+
+    /// Whether rows of 16-byte vectors can be loaded.
+    pub(crate) fn aligned(&self) -> bool {
+        !matches!(self, Self::Computed { k, .. } if !k.is_multiple_of(4))
+    }
+
+    /// Declares planes, strides and the flags of the type.
+    pub(crate) fn declare(&self, kernel: &mut Kernel<'_, '_>, loads: Loads) {
+        let format = self.format();
+        let stored = self.stored();
+        let element = match (loads, stored) {
+            _ if !self.aligned() => "f32",
+            (_, MatrixType::F32) => "vec4<f32>",
+            (Loads::Vectors, _) => "vec4<u32>",
+            (Loads::Quads, MatrixType::Blocks(_)) => "u32",
+            (Loads::Quads, _) => "vec2<u32>",
+        };
+        let words = match element {
+            "f32" | "u32" => 1,
+            "vec2<u32>" => 2,
+            _ => 4,
+        };
+        match self {
+            Self::Computed { operand, k } => {
+                kernel.bind("low", element, operand).param("low_stride", k / words);
+            }
+            Self::Weight(matrix) => {
+                kernel.bind("low", element, &matrix.low()).param("low_stride", matrix.strides.low / words);
+                if let Some(high) = matrix.high() {
+                    kernel.bind("high", "u32", &high).param("high_stride", matrix.strides.high);
+                }
+                if let Some(scale) = matrix.scale() {
+                    kernel.bind("scales", "u32", &scale).param("scale_stride", matrix.strides.scale);
+                }
+            }
+        }
+        let source = kernel.source();
+        source.flag("UNPADDED", !self.aligned());
+        source.flag("F32", self.aligned() && stored == MatrixType::F32);
+        source.flag("F16", stored == MatrixType::F16);
+        source.flag("BF16", stored == MatrixType::Bf16);
+        source.flag("BLOCKS", format.is_some());
+        let magic = match format {
+            // Signed levels get their zero back.
+            Some(f) if f.bits == 8 => (1 << 23) + 128,
+            Some(f) => (1 << 23) + usize::from(f.zero),
+            None => 1 << 23,
+        };
+        source.define("MAGIC", format!("{magic}.0"));
+        if let Some(f) = format {
+            let signed_subs = f.has_subscales() && !f.mins;
+            source.flag("SIGNED", f.bits == 8);
+            source.flag("BITS8", f.bits == 8);
+            source.flag("BITS5", f.bits == 5);
+            source.flag("BITS6", f.bits == 6);
+            source.flag("MINS", f.mins);
+            source.flag("PAIRED", !f.has_subscales() && !f.mins);
+            source.flag("SCALE_AND_MIN", !f.has_subscales() && f.mins);
+            source.flag("SUB_MIN", f.has_subscales() && f.mins);
+            source.flag("SUB_SIGNED", signed_subs);
+            source.define("GROUP_QUADS", (f.group / 4).to_string());
+        }
+        source.include(DECODE);
+        if format.is_some() {
+            source.include(SCALES);
+        }
+        if loads == Loads::Quads {
+            source.include(QUAD);
+        }
+    }
+}
