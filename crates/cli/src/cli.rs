@@ -7,7 +7,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Hears speech on the machine you own.
 ///
-/// Words from recordings with NVIDIA Parakeet models, on the CPU, with nothing else installed.
+/// Words from recordings with NVIDIA Parakeet models, on the CPU or a GPU, with nothing else installed.
 #[derive(Parser, Debug)]
 #[command(name = "mynah", version, max_term_width = 110, after_help = EXAMPLES, disable_help_subcommand = true)]
 pub(crate) struct Cli {
@@ -46,11 +46,14 @@ pub(crate) enum Command {
     /// Measure word error rates over a list of recordings with known words
     #[command(after_help = verbs::wer::EXAMPLES)]
     Wer(verbs::wer::Wer),
-    /// Show where and how far fast results part from exact ones
+    /// Show where and how far two settings part, and which switch is to blame
+    #[command(after_help = verbs::drift::EXAMPLES)]
     Drift(verbs::drift::Drift),
-    /// Check every op of a device against the reference
+    /// List, check and time the ops of a device
     Ops(verbs::ops::Ops),
-    /// Show what Mynah found on this machine
+    /// List what --device can name on this machine
+    Devices(verbs::devices::Devices),
+    /// Show what Mynah found on this machine, and check that it computes
     Doctor(verbs::doctor::Doctor),
     /// Print a completion script for a shell
     Completions(verbs::completions::Completions),

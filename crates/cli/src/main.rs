@@ -9,6 +9,7 @@
 //! A verb returns an [`exit::Exit`] or an error; what an error looks like and which code it ends with is decided here
 //! and nowhere else.
 
+mod adapters;
 mod cli;
 mod config;
 mod debug;
@@ -16,12 +17,14 @@ mod ears;
 mod exit;
 mod failure;
 mod flags;
+mod graphs;
 mod hints;
 mod interrupt;
 mod memory;
 mod nearby;
 mod notes;
 mod out;
+mod placement;
 mod progress;
 mod units;
 mod verbs;

@@ -5,6 +5,8 @@
 //! drift` what [`drift`] measures, `mynah bench` a [`timing::Timing`] against the [`Work`] done in
 //! it.
 
+mod agreement;
+mod bisect;
 mod bounds;
 mod case;
 pub mod cases;
@@ -24,13 +26,15 @@ pub mod timing;
 pub mod wer;
 mod work;
 
+pub use agreement::{Agreement, agreement};
+pub use bisect::{Bisection, Blame, Switch, bisect};
 pub use bounds::Bounds;
 pub use case::{Expect, OpCase};
 pub use cases::{cases, generated, quick, real};
 pub use elements::{Arguments, Elements, Values};
 pub use error::LabError;
 pub use faulty::{Fault, FaultyDevice};
-pub use measure::{Error, compare};
+pub use measure::{Difference, Error, compare, difference};
 pub use naive::naive_plan;
 pub use program::Program;
 pub use reference::ReferenceDevice;

@@ -49,6 +49,43 @@ pub fn compare(found: &[f64], wanted: &[f64]) -> Error {
     e
 }
 
+/// The distance between two lists as a whole, for reports.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Difference {
+    /// Root mean square of the difference.
+    pub rms: f64,
+    /// Largest absolute difference.
+    pub max_abs: f64,
+    /// Cosine of the angle between them; 1 for two lists of zeros, 0 where only one is, or where an element is no number.
+    pub cosine: f64,
+    /// As [`Error::nmse`].
+    pub nmse: f64,
+}
+
+/// Measures how far `found` is from `wanted`. Lists of different lengths are infinitely far apart.
+pub fn difference(found: &[f64], wanted: &[f64]) -> Difference {
+    let error = compare(found, wanted);
+    let unlike = Difference { rms: f64::INFINITY, max_abs: f64::INFINITY, cosine: 0.0, nmse: f64::INFINITY };
+    if found.len() != wanted.len() {
+        return unlike;
+    }
+    let sum = |f: &dyn Fn(f64, f64) -> f64| found.iter().zip(wanted).map(|(&a, &b)| f(a, b)).sum::<f64>();
+    let squares = sum(&|a, b| if a == b { 0.0 } else { (a - b) * (a - b) });
+    let (dot, left, right) = (sum(&|a, b| a * b), sum(&|a, _| a * a), sum(&|_, b| b * b));
+    let cosine = match (left == 0.0, right == 0.0) {
+        (true, true) => 1.0,
+        (false, false) => dot / (left.sqrt() * right.sqrt()),
+        _ => 0.0,
+    };
+    let number = |x: f64, otherwise: f64| if x.is_nan() { otherwise } else { x };
+    Difference {
+        rms: number((squares / found.len().max(1) as f64).sqrt(), f64::INFINITY),
+        max_abs: error.max_abs,
+        cosine: number(cosine, 0.0),
+        nmse: error.nmse,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +96,20 @@ mod tests {
         let e = compare(&[3.0, 5.0], &[3.0, 4.0]);
         assert_eq!((e.nmse, e.max_abs, e.worst, e.found, e.wanted), (0.04, 1.0, 1, 5.0, 4.0));
         assert_eq!(e.max_relative, 1.0 / 12.5f64.sqrt());
+    }
+
+    #[test]
+    fn differences_by_hand() {
+        // Differences 0 and 1; 9 + 20 over 5 and the root of 34.
+        let d = difference(&[3.0, 5.0], &[3.0, 4.0]);
+        assert_eq!((d.rms, d.max_abs, d.nmse), (0.5f64.sqrt(), 1.0, 0.04));
+        assert!((d.cosine - 29.0 / (34.0f64.sqrt() * 5.0)).abs() < 1e-15);
+        assert_eq!(difference(&[0.0], &[0.0]).cosine, 1.0);
+        assert_eq!(difference(&[], &[]), Difference { rms: 0.0, max_abs: 0.0, cosine: 1.0, nmse: 0.0 });
+        assert_eq!(difference(&[1.0], &[0.0]).cosine, 0.0);
+        let nan = difference(&[f64::NAN, 1.0], &[1.0, 1.0]);
+        assert_eq!((nan.rms, nan.max_abs, nan.cosine), (f64::INFINITY, f64::INFINITY, 0.0));
+        assert_eq!(difference(&[1.0], &[1.0, 2.0]).rms, f64::INFINITY);
     }
 
     #[test]

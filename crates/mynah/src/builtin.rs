@@ -19,11 +19,11 @@ pub fn has_builtin() -> bool {
 /// # Errors
 /// [`Error::NoModel`] when the binary was built without one.
 pub fn builtin_file() -> Result<GgufFile, Error> {
-    Ok(GgufFile::from_bytes(bytes().ok_or(Error::NoModel)?)?)
+    Ok(GgufFile::from_bytes(builtin_bytes().ok_or(Error::NoModel)?)?)
 }
 
-/// The model's bytes.
-fn bytes() -> Option<&'static [u8]> {
+/// The bytes of the model inside the binary, if there is one: a whole GGUF file.
+pub fn builtin_bytes() -> Option<&'static [u8]> {
     #[cfg(feature = "builtin-model")]
     {
         Some(MODEL)

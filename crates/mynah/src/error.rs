@@ -2,6 +2,7 @@
 
 use mynah_audio::AudioError;
 use mynah_gguf::GgufError;
+use mynah_gpu::GpuError;
 use mynah_models::ModelError;
 use mynah_plan::PlanError;
 
@@ -24,6 +25,14 @@ pub enum Error {
         name: String,
         /// Why not.
         reason: String,
+    },
+    /// The GPU asked for can't be opened.
+    #[error("can't open device '{name}'")]
+    Gpu {
+        /// The device asked for.
+        name: String,
+        /// Why not.
+        source: GpuError,
     },
     /// A switch that makes no sense.
     #[error("{option}: {reason}")]
@@ -54,6 +63,7 @@ impl Error {
     /// What the person may do about it, if there is something.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Gpu { source, .. } => Some(gpu_hint(source)),
             Self::NoModel => Some("name a GGUF file with -m; this build has no model inside".into()),
             Self::Model(ModelError::NoHead { found, .. }) => {
                 Some(format!("use --decoder with one of: {found}"))
@@ -67,5 +77,33 @@ impl Error {
             ),
             _ => None,
         }
+    }
+}
+
+fn gpu_hint(error: &GpuError) -> String {
+    match error {
+        GpuError::NoAdapter { choice, .. } => {
+            if mynah_gpu::list().is_empty() {
+                return format!("{}; --device cpu runs everything", drivers());
+            }
+            let missing = choice.index.map_or("API", |_| "number");
+            format!("`mynah devices` lists what there is; another {missing}, or --device cpu, will do")
+        }
+        GpuError::Lacks { .. } | GpuError::Refused { .. } => {
+            "a newer driver may help; `mynah doctor` shows the one in use, and --device cpu runs everything"
+                .into()
+        }
+    }
+}
+
+/// How a machine without any adapter gets one.
+fn drivers() -> &'static str {
+    if cfg!(target_os = "linux") {
+        "a GPU is reached through Vulkan: install its driver and the loader (libvulkan1 and mesa-vulkan-drivers on Debian \
+         and Ubuntu, the vendor's own package for NVIDIA)"
+    } else if cfg!(target_os = "macos") {
+        "Metal comes with macOS; virtual machines often lack it"
+    } else {
+        "install the driver of the GPU's vendor, which brings DirectX 12 and Vulkan"
     }
 }

@@ -21,13 +21,14 @@ mod share;
 mod transcriber;
 
 pub use batch::{Batch, Finished};
-pub use builtin::{BUILTIN_NAME, builtin_file, has_builtin};
-pub use device::{DeviceChoice, open_device};
+pub use builtin::{BUILTIN_NAME, builtin_bytes, builtin_file, has_builtin};
+pub use device::{DeviceChoice, Devices, open_device, open_devices};
 pub use error::Error;
 pub use transcriber::{Options, TranscribeOptions, Transcriber};
 
 pub use mynah_audio::{AudioError, AudioStream, PieceConfig, StreamStats};
-pub use mynah_device::{DeviceReport, Policy, Precision, Route};
+pub use mynah_device::{Device, DeviceReport, Policy, Precision, Route};
+pub use mynah_gpu::{Api, GpuChoice, GpuError, GpuInfo, list as list_gpus};
 pub use mynah_models::parakeet::{Head, ParakeetConfig};
 pub use mynah_text::{Segment, Token, Transcript, Word};
 

@@ -1,7 +1,7 @@
 //! A loaded speech recogniser and how to use it.
 
 use crate::batch::Batch;
-use crate::device::{DeviceChoice, open_device};
+use crate::device::{DeviceChoice, Devices, open_devices};
 use crate::error::Error;
 use crate::{Progress, builtin_file};
 use mynah_audio::{AudioStream, PieceConfig};
@@ -23,7 +23,7 @@ pub struct Options {
     pub precision: Precision,
     /// Switches of single routes, such as `int8-dot=off`.
     pub routes: String,
-    /// Refuse a model the device can't run whole.
+    /// Refuse a model the device can't run whole, instead of running the rest on the CPU.
     pub strict: bool,
     /// Overrules the file's attention: `Some(None)` is full, `Some(Some([left, right]))` local, in encoder frames.
     pub attention: Option<Option<Window>>,
@@ -63,7 +63,15 @@ impl Transcriber {
     }
 
     fn load(file: GgufFile, options: &Options) -> Result<Self, Error> {
-        let device = open_device(options.device, options.threads)?;
+        Self::on(file, open_devices(options.device, options.threads)?, options)
+    }
+
+    /// Loads a GGUF file on devices that are open already; the device and threads of the options don't count.
+    ///
+    /// # Errors
+    /// What is wrong with the file or the options.
+    pub fn on(file: GgufFile, devices: Devices, options: &Options) -> Result<Self, Error> {
+        let Devices { device, fallback } = devices;
         let mut policy = Policy { precision: options.precision, ..Policy::default() };
         policy
             .switch(&options.routes, device.routes())
@@ -71,7 +79,7 @@ impl Transcriber {
         let executor =
             mynah_plan::Options { policy, strict: options.strict, ..mynah_plan::Options::default() };
         let load = LoadOptions { executor, attention: options.attention };
-        Ok(Self { model: Parakeet::load(Arc::new(file), device, None, load)? })
+        Ok(Self { model: Parakeet::load(Arc::new(file), device, fallback, load)? })
     }
 
     /// Another user of the same weights, to transcribe at the same time on another thread.

@@ -13,7 +13,8 @@ pub(crate) struct ModelFlags {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
 
-    /// Where it runs: auto or cpu
+    /// Where it runs: auto, cpu, metal, vulkan or dx12, with :N for one of several adapters; `mynah devices` lists them.
+    /// What a GPU can't run, the CPU does
     #[arg(long, value_name = "DEVICE", default_value_t)]
     pub(crate) device: DeviceChoice,
 
@@ -29,7 +30,7 @@ pub(crate) struct ModelFlags {
     #[arg(long, value_name = "NAME=on|off,...", value_delimiter = ',')]
     pub(crate) route: Vec<String>,
 
-    /// Refuse a model that the device can't run whole
+    /// Refuse a model that the device can't run whole, instead of running the rest on the CPU
     #[arg(long)]
     pub(crate) strict: bool,
 }

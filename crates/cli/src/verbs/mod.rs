@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod convert;
+pub(crate) mod devices;
 pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod inspect;
@@ -28,6 +29,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Wer(verb) => verb.run(),
         Command::Drift(verb) => verb.run(),
         Command::Ops(verb) => verb.run(),
+        Command::Devices(verb) => verb.run(),
         Command::Doctor(verb) => verb.run(),
         Command::Completions(verb) => verb.run(),
     }

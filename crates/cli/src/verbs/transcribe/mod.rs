@@ -33,6 +33,8 @@ pub(crate) enum Dump {
     Plan,
     /// The launches in order
     Steps,
+    /// What runs on the device, and what falls back to the CPU and why
+    Placement,
 }
 
 /// Flags of `mynah transcribe`.
@@ -47,7 +49,7 @@ pub(crate) struct Transcribe {
     recursive: bool,
 
     /// Print the model's graphs at the shape of the first input (of 11 s without one), then stop
-    #[arg(long, value_enum, value_name = "graph|plan|steps")]
+    #[arg(long, value_enum, value_name = "graph|plan|steps|placement")]
     dump: Option<Dump>,
 
     #[command(flatten)]

@@ -5,13 +5,19 @@ use super::inputs::Input;
 use super::outputs::Work;
 use crate::debug::Debug;
 use crate::exit::Exit;
+use crate::graphs::{self, Task, USUAL_SECONDS};
 use crate::notes::{self, Volume};
+use crate::placement::Placed;
 use crate::progress::Meter;
 use crate::{ears, failure, units};
 use anyhow::Context as _;
-use mynah::{AudioError, AudioStream, Batch, Finished, Progress};
+use mynah::{AudioError, AudioStream, Batch, DeviceChoice, Finished, ParakeetConfig, Progress};
+use mynah_audio::SAMPLE_RATE;
+use mynah_graph::Graph;
+use mynah_models::GgufWeights;
 use serde_json::json;
 use std::cell::Cell;
+use std::sync::Arc;
 
 /// What happened before the first recording was opened.
 pub(super) struct Before {
@@ -33,6 +39,9 @@ pub(super) fn run(args: &Transcribe, work: &[Work], before: &Before, debug: Debu
         return Ok(Exit::of(before.failed, total));
     }
     let mut ears = ears::open(&args.model, &args.hearing, volume)?;
+    if volume == Volume::Verbose {
+        tell_placement(args, volume)?;
+    }
     debug.begin(&mut ears);
     // Looking at every header beforehand is worth it only where somebody sees the total.
     let kind = args.talk.progress();
@@ -81,6 +90,24 @@ pub(super) fn run(args: &Transcribe, work: &[Work], before: &Before, debug: Debu
     meter.finish(&counts, counted(total, failed.get(), before.skipped.len()).as_deref());
     debug.end(&mut ears);
     Ok(Exit::of(failed.get(), total))
+}
+
+/// Says how much of the model runs on the GPU that was asked for, at the usual length of a piece.
+fn tell_placement(args: &Transcribe, volume: Volume) -> anyhow::Result<()> {
+    if !matches!(args.model.device.resolve(), DeviceChoice::Gpu(_)) {
+        return Ok(());
+    }
+    let file = Arc::new(ears::file(args.model.model.as_deref())?);
+    let config = ParakeetConfig::read(&file)?;
+    let weights = GgufWeights::new(Arc::clone(&file));
+    let samples = USUAL_SECONDS * SAMPLE_RATE as usize;
+    let task = Task { head: args.hearing.decoder, batch: usize::from(args.hearing.batch), samples };
+    let graphs = graphs::of(&file, &config, &task)?.into_iter().map(|g| graphs::rewritten(g, &weights));
+    let graphs: Vec<Graph> = graphs.collect::<Result<_, _>>()?;
+    let devices = mynah::open_devices(args.model.device, args.model.threads.map(usize::from))?;
+    let placed = Placed::of(&graphs, &devices, args.model.strict)?;
+    volume.detail(&format!("{}; --dump placement says more", placed.summary()));
+    Ok(())
 }
 
 /// Opens a recording and says what it is to those who asked.

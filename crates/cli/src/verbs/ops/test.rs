@@ -1,4 +1,4 @@
-//! `mynah ops`: the op suite on a device, against the f64 reference.
+//! `mynah ops test`: the op suite on a device, against the f64 reference, with sentinels around every value.
 
 use crate::exit::{Exit, Usage};
 use crate::{notes, out, units};
@@ -6,16 +6,15 @@ use clap::Args;
 use mynah::{DeviceChoice, Policy, Precision};
 use mynah_lab::{CaseResult, OpCase, Report, Status, cases, generated, run_case, run_planned};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 
-/// Flags of `mynah ops`.
+/// Flags of `mynah ops test`, and of `mynah ops` alone.
 #[derive(Args, Debug)]
-pub(crate) struct Ops {
+pub(crate) struct Test {
     /// Only the cases of this op
     #[arg(long, value_name = "NAME")]
     op: Option<String>,
 
-    /// Where they run: auto or cpu
+    /// Where they run: auto, cpu, metal, vulkan or dx12, with :N for one of several adapters
     #[arg(long, value_name = "DEVICE", default_value_t)]
     device: DeviceChoice,
 
@@ -48,14 +47,16 @@ pub(crate) struct Ops {
     json: bool,
 }
 
-impl Ops {
+impl Test {
     /// Runs the verb.
     ///
     /// # Errors
     /// An op or route that does not exist, a device that can't be opened. A case that fails gives [`Exit::Failure`].
     pub(crate) fn run(&self) -> anyhow::Result<Exit> {
         let device = mynah::open_device(self.device, self.threads.map(usize::from))?;
-        let chosen = self.cases()?;
+        let mut all = cases()?;
+        all.extend(generated(self.seed, self.generated)?);
+        let chosen = super::of_op(all, self.op.as_deref())?;
         let precisions = self.precision.map_or(vec![Precision::Exact, Precision::Fast], |p| vec![p]);
         let mut reports = Vec::new();
         for precision in precisions {
@@ -83,23 +84,6 @@ impl Ops {
             return Ok(Exit::Failure);
         }
         Ok(Exit::Success)
-    }
-
-    fn cases(&self) -> anyhow::Result<Vec<OpCase>> {
-        let mut all = cases()?;
-        all.extend(generated(self.seed, self.generated)?);
-        let Some(op) = &self.op else { return Ok(all) };
-        let names: BTreeSet<&str> = all.iter().map(|case| case.op).collect();
-        if !names.contains(op.as_str()) {
-            let known = names.into_iter().collect::<Vec<_>>().join(", ");
-            return Err(Usage::new(
-                format!("there are no cases for '{op}'"),
-                format!("there are some for {known}"),
-            )
-            .into());
-        }
-        all.retain(|case| case.op == op);
-        Ok(all)
     }
 }
 
