@@ -1,10 +1,56 @@
+// exp. WGSL lets a device err by 3 + 2|x| units in the last place, and some do: far from zero that is more than a plain
+// formula may cost. Here x = n ln 2 + r with |r| <= ln 2 / 2; the high part of ln 2 has ten bits, so that its products with n
+// are exact whether or not fma is fused, and the Taylor series of exp r leaves 5e-9 after its eighth term.
+fn exponential(x: f32) -> f32 {
+//#if FAST_EXP
+    return exp(x);
+//#else
+    // The bounds keep both powers of two below within range; what is past them becomes 0 or infinity by itself.
+    let n = clamp(round(x * 1.44269504), -252.0, 252.0);
+    let r = fma(n, 2.12194440e-4, fma(n, -0.693359375, x));
+    var e = fma(r, 1.9841270e-4, 1.3888889e-3);
+    e = fma(e, r, 8.3333333e-3);
+    e = fma(e, r, 4.1666667e-2);
+    e = fma(e, r, 0.16666667);
+    e = fma(e, r, 0.5);
+    e = fma(e, r, 1.0);
+    e = fma(e, r, 1.0);
+    // In two steps, so that neither the largest nor the smallest results need a power that f32 lacks.
+    let lower = i32(n) / 2;
+    let low = bitcast<f32>((lower + 127) << 23u);
+    let high = bitcast<f32>((i32(n) - lower + 127) << 23u);
+    return select(e * low * high, 0.0, x < -104.0);
+//#endif
+}
+
+// log(1 + e) for e in [0, 1], where the logarithm of a device may err by 2^-21: 2 artanh(e / (2 + e)), whose series leaves
+// 2e-9 after its eighth term.
+fn log_one_plus(e: f32) -> f32 {
+    let q = e / (2.0 + e);
+    let s = q * q;
+    var sum = 0.066666667;
+    sum = fma(sum, s, 0.076923077);
+    sum = fma(sum, s, 0.090909091);
+    sum = fma(sum, s, 0.11111111);
+    sum = fma(sum, s, 0.14285714);
+    sum = fma(sum, s, 0.2);
+    sum = fma(sum, s, 0.33333333);
+    sum = fma(sum, s, 1.0);
+    return 2.0 * q * sum;
+}
+
 fn relu(x: f32) -> f32 {
-    return max(x, 0.0);
+    // max may drop what is not a number.
+    return select(x, 0.0, x < 0.0);
+}
+
+fn reciprocal_root(x: f32) -> f32 {
+    return inverseSqrt(x);
 }
 
 fn sigmoid(x: f32) -> f32 {
     // exp of a positive number may overflow, and infinity divides to a clean zero only on some devices.
-    let e = exp(-abs(x));
+    let e = exponential(-abs(x));
     let s = 1.0 / (1.0 + e);
     return select(s, e * s, x < 0.0);
 }
@@ -18,7 +64,7 @@ fn tanh_safe(x: f32) -> f32 {
     // Near zero the quotient below cancels: an odd polynomial of degree 9 is within an ulp or two there.
     let s = x * x;
     let near = x * (1.0 + s * (-0.33333333 + s * (0.13333333 + s * (-0.053968254 + s * 0.021869488))));
-    let e = exp(-2.0 * a);
+    let e = exponential(-2.0 * a);
     let far = sign(x) * ((1.0 - e) / (1.0 + e));
     return select(far, near, a < 0.25);
 }
@@ -58,7 +104,7 @@ fn erfc_far(a: f32) -> f32 {
     p = p * t + 0.37409196;
     p = p * t + 1.00002368;
     p = p * t - 1.26551223;
-    return t * exp(p - a * a);
+    return t * exponential(p - a * a);
 }
 
 fn gelu(x: f32) -> f32 {
@@ -76,8 +122,5 @@ fn gelu_tanh(x: f32) -> f32 {
 }
 
 fn softplus(x: f32) -> f32 {
-    let e = exp(-abs(x));
-    // log(1 + e) loses e when e is small.
-    let tail = select(log(1.0 + e), e * (1.0 - e * (0.5 - e * (0.33333333 - 0.25 * e))), e < 0.01);
-    return max(x, 0.0) + tail;
+    return relu(x) + log_one_plus(exponential(-abs(x)));
 }

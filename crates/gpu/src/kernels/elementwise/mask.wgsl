@@ -8,6 +8,6 @@ fn main(
     if i < p.len {
         let row = i % p.sequence / p.row;
         let valid = i32(row) < lengths[i / p.sequence];
-        y[i] = select(0.0, x[i], valid);
+        y[i] = select($TYPE(0.0), x[i], valid);
     }
 }

@@ -1,16 +1,100 @@
-//! state.
+//! Rows of state tensors, read and written.
+//!
+//! How many rows there are is known when a program runs: row numbers are checked against it by the host, or by a guard where a
+//! kernel computed them, and a row that isn't there is neither read nor written.
 
-use crate::program::{Bind, Compiled};
+use crate::check::Limit;
+use crate::kernels::common::GRID;
+use crate::kernels::guard;
+use crate::program::{Bind, Compiled, Kernel, Operand, Place};
 use mynah_device::DeviceError;
 
-pub(super) fn compile_gather(bind: &Bind<'_>, _state: u32) -> Result<Compiled, DeviceError> {
-    Err(bind.unsupported("not yet".into()))
+/// Threads of a workgroup, each with one word or vector.
+const THREADS: u32 = 256;
+
+/// The rows `rows[b]` of a state tensor.
+pub(super) fn compile_gather(bind: &Bind<'_>, state: u32) -> Result<Compiled, DeviceError> {
+    let mut k = bind.kernel();
+    let width = Width::of(bind, bind.shape(0).numel());
+    k.bind("state", width.element, &tensor(state)).bind("rows", "i32", &bind.operand(0)?);
+    k.bind("y", width.element, &bind.target()?);
+    k.param("len", width.len).param("row", width.row).param_rows("count", state);
+    k.source().define("TYPE", width.element);
+    let compiled = width.finish(k, "state_gather", include_str!("gather.wgsl"))?;
+    numbered(bind, state, compiled, false)
 }
 
-pub(super) fn compile_scatter(bind: &Bind<'_>, _state: u32) -> Result<Compiled, DeviceError> {
-    Err(bind.unsupported("not yet".into()))
+/// Writes `value` to the rows `rows[b]` of a state tensor; the output is `value`.
+pub(super) fn compile_scatter(bind: &Bind<'_>, state: u32) -> Result<Compiled, DeviceError> {
+    let mut k = bind.kernel();
+    let width = Width::of(bind, bind.shape(0).numel());
+    k.bind("state", width.element, &tensor(state)).bind("rows", "i32", &bind.operand(0)?);
+    k.param("len", width.len).param("row", width.row).param_rows("count", state);
+    value(bind, &mut k, width.element, 1)?;
+    let compiled = width.finish(k, "state_scatter", include_str!("scatter.wgsl"))?;
+    numbered(bind, state, compiled, true)
 }
 
-pub(super) fn compile_append(bind: &Bind<'_>, _state: u32, _at: u32) -> Result<Compiled, DeviceError> {
-    Err(bind.unsupported("not yet".into()))
+/// Writes `value` to the rows of a state tensor from slot `at` on; the output is `value`.
+pub(super) fn compile_append(bind: &Bind<'_>, state: u32, at: u32) -> Result<Compiled, DeviceError> {
+    let count = bind.shape(0).dims().first().copied().unwrap_or(0);
+    let mut k = bind.kernel();
+    let width = Width::of(bind, count);
+    k.bind("state", width.element, &tensor(state));
+    k.param("len", width.len).param("row", width.row).param_slot("first", at);
+    value(bind, &mut k, width.element, 0)?;
+    let compiled = width.finish(k, "state_append", include_str!("append.wgsl"))?;
+    Ok(compiled.checked([bind.check_slot(at, "row", Limit::Rows { state, count })]))
+}
+
+/// A state tensor; its length is known when it is bound.
+fn tensor(state: u32) -> Operand {
+    Operand { place: Place::State(state), bytes: 4 }
+}
+
+/// Binds the value and the output unless they share their place.
+fn value(bind: &Bind<'_>, k: &mut Kernel<'_, '_>, element: &str, operand: usize) -> Result<(), DeviceError> {
+    let (value, target) = (bind.operand(operand)?, bind.target()?);
+    k.bind("value", element, &value);
+    k.source().flag("COPY", value.place != target.place);
+    if value.place != target.place {
+        k.bind("y", element, &target);
+    }
+    Ok(())
+}
+
+/// Adds what looks at the row numbers of operand 0: a check of the host, or a guard.
+fn numbered(
+    bind: &Bind<'_>,
+    state: u32,
+    mut compiled: Compiled,
+    distinct: bool,
+) -> Result<Compiled, DeviceError> {
+    match bind.check(0, "row", Limit::Rows { state, count: 1 }, distinct)? {
+        Some(check) => compiled.checks.push(check),
+        None => compiled.dispatches.insert(0, guard::compile_rows(bind, 0, state, distinct)?),
+    }
+    Ok(compiled)
+}
+
+/// A thread's words: a vector where rows are whole ones.
+struct Width {
+    element: &'static str,
+    /// Elements of this width, those of a row and all.
+    row: usize,
+    len: usize,
+}
+
+impl Width {
+    fn of(bind: &Bind<'_>, rows: usize) -> Self {
+        let row = bind.out_shape().numel().checked_div(rows).unwrap_or(0);
+        let (element, lanes) = if row.is_multiple_of(4) { ("vec4<u32>", 4) } else { ("u32", 1) };
+        Self { element, row: row / lanes, len: rows * row / lanes }
+    }
+
+    fn finish(&self, mut k: Kernel<'_, '_>, name: &str, code: &str) -> Result<Compiled, DeviceError> {
+        k.source().include(GRID);
+        let groups = k.grid(self.len.div_ceil(THREADS as usize));
+        Ok(Compiled::one(k.finish(name, code, [THREADS, 1, 1], groups)?))
+    }
 }
