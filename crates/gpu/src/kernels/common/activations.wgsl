@@ -1,13 +1,14 @@
 // exp. WGSL lets a device err by 3 + 2|x| units in the last place, and some do: far from zero that is more than a plain
 // formula may cost. Here x = n ln 2 + r with |r| <= ln 2 / 2; the high part of ln 2 has ten bits, so that its products with n
-// are exact whether or not fma is fused, and the Taylor series of exp r leaves 5e-9 after its eighth term.
+// are exact whether or not fma is fused, and the Taylor series of exp r leaves 5e-9 after its eighth term. The low part is
+// multiplied by an integer twice as large: compilers that may reorder would else add the parts up again.
 fn exponential(x: f32) -> f32 {
 //#if FAST_EXP
     return exp(x);
 //#else
     // The bounds keep both powers of two below within range; what is past them becomes 0 or infinity by itself.
     let n = clamp(round(x * 1.44269504), -252.0, 252.0);
-    let r = fma(n, 2.12194440e-4, fma(n, -0.693359375, x));
+    let r = fma(f32(i32(n) << 1u), 1.06097220e-4, fma(n, -0.693359375, x));
     var e = fma(r, 1.9841270e-4, 1.3888889e-3);
     e = fma(e, r, 8.3333333e-3);
     e = fma(e, r, 4.1666667e-2);

@@ -27,10 +27,10 @@ fn main(
             if ix >= p.width {
                 continue;
             }
-            let from = ((batch * p.height + iy) * p.width + ix) * p.channels_in + first_in;
+            let origin = ((batch * p.height + iy) * p.width + ix) * p.channels_in + first_in;
             var at = (channel * p.group_in * KERNEL_Y + ky) * KERNEL_X + kx;
             for (var ci = 0u; ci < p.group_in; ci++) {
-                sum += x[from + ci] * w[at];
+                sum += x[origin + ci] * w[at];
                 at += KERNEL_Y * KERNEL_X;
             }
         }

@@ -64,11 +64,11 @@ fn lines(kernel: [usize; 2], stride: [usize; 2]) -> String {
     let mut code = String::new();
     for ky in 0..kernel[0] {
         let _ = writeln!(code, "{{ let line = row + {ky}u - p.pad_top; if line < p.height {{");
-        let _ = writeln!(code, "let from = start + line * p.width * p.channels_in;");
+        let _ = writeln!(code, "let origin = start + line * p.width * p.channels_in;");
         for column in 0..(PIXELS - 1) * stride[1] + kernel[1] {
             // A stride longer than the kernel leaves columns out.
             if column % stride[1] < kernel[1] || column >= (PIXELS - 1) * stride[1] {
-                let _ = writeln!(code, "let c{column} = pixel(from, column + {column}u);");
+                let _ = writeln!(code, "let c{column} = pixel(origin, column + {column}u);");
             }
         }
         for (kx, pixel) in (0..kernel[1]).flat_map(|kx| (0..PIXELS).map(move |pixel| (kx, pixel))) {

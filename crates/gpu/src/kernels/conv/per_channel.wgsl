@@ -2,11 +2,11 @@
 const TAPS_PITCH: u32 = TAPS | 1u;
 var<workgroup> taps: array<f32, WG_X * TAPS_PITCH>;
 
-fn pixel(from: u32, padded: u32) -> f32 {
+fn pixel(origin: u32, padded: u32) -> f32 {
     // What lies in the padding before wraps to a large number.
     let column = padded - p.pad_left;
     if column < p.width {
-        return x[from + column * p.channels_in];
+        return x[origin + column * p.channels_in];
     }
     return 0.0;
 }

@@ -6,10 +6,10 @@ fn main(
 ) {
     let i = linear_id(wid, groups) * WG_X + lane;
     if i < p.len {
-        var from = p.first + i / p.run * p.pitch + i % p.run;
+        var origin = p.first + i / p.run * p.pitch + i % p.run;
 //#if SLOT
-        from += p.slot * p.step;
+        origin += p.slot * p.step;
 //#endif
-        y[i] = x[from];
+        y[i] = x[origin];
     }
 }

@@ -17,19 +17,19 @@ fn main(
     let x_first = batch / p.inner * p.x_outer + batch % p.inner * p.x_inner;
     let y_first = batch / p.inner * p.y_outer + batch % p.inner * p.y_inner;
 
-    let from = first_from + lane.x;
+    let entry = first_from + lane.x;
     for (var i = lane.y; i < TILE; i += WG_Y) {
         let to = first_to + i;
-        if alive && from < p.from_extent && to < p.to_extent {
-            tile[i * PITCH + lane.x] = x[x_first + to * p.x_pitch + from];
+        if alive && entry < p.from_extent && to < p.to_extent {
+            tile[i * PITCH + lane.x] = x[x_first + to * p.x_pitch + entry];
         }
     }
     workgroupBarrier();
     let to = first_to + lane.x;
     for (var i = lane.y; i < TILE; i += WG_Y) {
-        let from = first_from + i;
-        if alive && from < p.from_extent && to < p.to_extent {
-            y[y_first + from * p.y_pitch + to] = tile[lane.x * PITCH + i];
+        let entry = first_from + i;
+        if alive && entry < p.from_extent && to < p.to_extent {
+            y[y_first + entry * p.y_pitch + to] = tile[lane.x * PITCH + i];
         }
     }
 }
