@@ -88,7 +88,23 @@ pub(super) fn cases() -> Cases {
         conv2d("0.6b-sub2", [1, 13, 64, 256], [256, 1, 3, 3], f32, square(2, 1, 256, BIAS))?,
         conv2d("0.6b-sub3", [1, 7, 32, 256], [256, 256, 1, 1], f32, square(1, 0, 1, BIAS_RELU))?,
         conv2d("110m-sub5", [1, 9, 20, 256], [256, 1, 3, 3], f32, square(2, 1, 256, BIAS))?,
+        conv2d("0.6b-sub5", [1, 7, 32, 256], [256, 1, 3, 3], f32, square(2, 1, 256, BIAS))?,
+        conv2d("110m-sub2", [2, 8, 40, 256], [256, 1, 3, 3], f32, square(2, 1, 256, BIAS))?,
         conv2d("110m-sub6", [1, 5, 10, 256], [256, 256, 1, 1], f32, square(1, 0, 1, BIAS_RELU))?,
+        // A line of one pixel, and more lines than one pass over a large adapter takes.
+        conv2d("narrow", [1, 4099, 1, 64], [64, 1, 3, 1], f32, square(1, 0, 64, BIAS))?,
+        conv2d("wide", [1, 5, 37, 3], [3, 1, 5, 5], f32, square(1, 2, 3, BIAS_RELU))?,
+        // A stride longer than the kernel leaves pixels out.
+        conv2d("skips", [2, 9, 23, 4], [4, 1, 2, 2], f32, square(3, 0, 4, BIAS))?,
+        // More taps than registers should hold.
+        conv2d("taps", [1, 9, 10, 2], [6, 1, 7, 7], f32, square(1, 3, 2, BIAS))?,
+        conv2d("one-element", [1, 1, 1, 1], [1, 1, 1, 1], f32, square(1, 0, 1, BIAS))?,
+        conv2d("padding-only", [1, 1, 1, 2], [2, 1, 2, 2], f32, square(3, 2, 2, BIAS))?,
+        // Many channels: whole tiles, tiles with edges on every side, groups, all terms of a tap of the next.
+        conv2d("tile", [1, 8, 8, 64], [64, 64, 3, 3], f32, square(1, 1, 1, BIAS_SILU))?,
+        conv2d("tile-edges", [3, 5, 9, 17], [67, 17, 3, 2], f32, square(2, 1, 1, ALL))?,
+        conv2d("tile-groups", [2, 6, 7, 40], [66, 20, 3, 3], f32, square(1, 1, 2, BIAS))?,
+        conv2d("tile-one-row", [1, 1, 5, 256], [33, 256, 1, 5], f32, square(1, 0, 1, BIAS))?,
         // General ones.
         conv2d("full", [2, 9, 11, 6], [10, 6, 3, 3], f32, square(1, 1, 1, PLAIN))?,
         conv2d("groups", [1, 8, 9, 6], [9, 2, 3, 2], f32, square(1, 1, 3, BIAS))?,
@@ -119,5 +135,16 @@ pub(super) fn cases() -> Cases {
     all.push(depthwise("short", [2, 3, 17], 9, f32, [4, 4], PLAIN)?);
     all.push(depthwise("epilogue", [2, 19, 33], 5, f32, [2, 2], ALL)?);
     all.push(depthwise("long", [1, 40, 31], 31, f32, [15, 15], BIAS)?);
+    // The kernels of the larger conformers, and lengths around windows of frames.
+    all.push(depthwise("conformer", [1, 70, 512], 31, f32, [15, 15], BIAS_SILU)?);
+    all.push(depthwise("conformer", [2, 33, 1024], 31, f32, [15, 15], BIAS)?);
+    all.push(depthwise("batch", [4, 17, 1024], 9, f32, [4, 4], BIAS_SILU)?);
+    all.push(depthwise("many", [1030, 9, 33], 9, f32, [4, 4], ALL)?);
+    all.push(depthwise("pointwise", [2, 7, 65], 1, f32, [0, 0], BIAS)?);
+    all.push(depthwise("even", [1, 21, 40], 8, f32, [3, 4], BIAS)?);
+    all.push(depthwise("longest", [1, 75, 66], 64, f32, [63, 0], BIAS)?);
+    all.push(depthwise("longer", [1, 12, 70], 71, f32, [35, 35], BIAS)?);
+    all.push(depthwise("one-element", [1, 1, 1], 1, f32, [0, 0], BIAS)?);
+    all.push(depthwise("more-padding", [2, 2, 5], 3, f32, [6, 7], BIAS)?);
     Ok(all)
 }

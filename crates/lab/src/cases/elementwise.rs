@@ -64,6 +64,8 @@ pub(super) fn cases() -> Cases {
         all.push(unary(f, "110m", &[1, 138, 512], Fill::Normal(2.0))?);
         all.push(unary(f, "odd", &[3, 17], Fill::Normal(1.0))?);
         all.push(unary(f, "scalar", &[], Fill::Within(0.5, 1.5))?);
+        all.push(unary(f, "one-element", &[1], Fill::Within(0.5, 1.5))?);
+        all.push(unary(f, "after-vectors", &[2, 131], Fill::Normal(1.0))?);
         // Far into saturation; exp stays within the range of f32.
         all.push(unary(f, "saturated", &[5, 33], Fill::Within(-80.0, 80.0))?);
         // Where 1 − exp(x) and the like cancel.
@@ -78,16 +80,28 @@ pub(super) fn cases() -> Cases {
         all.push(binary(f, "one", &[7, 19], &[1])?);
         all.push(binary(f, "scalar", &[7, 19], &[])?);
         all.push(binary(f, "rank4", &[2, 3, 4, 5], &[3, 1, 5])?);
+        // The same where rows are whole vectors.
+        all.push(binary(f, "per-row", &[2, 17, 32], &[17, 1])?);
+        all.push(binary(f, "per-batch", &[3, 5, 32], &[3, 1, 1])?);
+        all.push(binary(f, "middle", &[3, 5, 32], &[3, 1, 32])?);
+        all.push(binary(f, "rank4", &[2, 3, 4, 8], &[3, 1, 8])?);
+        all.push(binary(f, "one", &[8, 20], &[1, 1])?);
+        // Steps of the second operand that are no whole vectors while rows are.
+        all.push(binary(f, "columns", &[5, 2, 4], &[5, 2, 1])?);
+        all.push(binary(f, "same-odd", &[3, 7], &[3, 7])?);
+        all.push(binary(f, "one-element", &[1], &[1])?);
     }
     all.push(binary_with_weight()?);
     all.push(same_operand()?);
     all.push(glu("0.6b", &[1, 138, 2048], Fill::Normal(1.0))?);
     all.push(glu("odd", &[3, 5, 34], Fill::Normal(1.0))?);
+    all.push(glu("vectors", &[3, 5, 72], Fill::Normal(1.0))?);
     all.push(glu("pair", &[4, 2], Fill::Normal(1.0))?);
     all.push(glu("saturated", &[2, 66], Fill::Within(-80.0, 80.0))?);
     // The factor of models that scale their input: sqrt(1024).
     all.push(scale("xscale", &[1, 138, 1024], 32.0)?);
     all.push(scale("odd", &[3, 17], -0.3)?);
+    all.push(scale("one-element", &[1], 0.7)?);
     Ok(all)
 }
 

@@ -87,6 +87,16 @@ pub(super) fn cases() -> Cases {
     all.push(permute("same", &[5, 7], &[0, 1])?);
     all.push(permute("reverse", &[3, 5, 2, 7], &[3, 2, 1, 0])?);
     all.push(permute("rotate", &[31, 1, 17], &[2, 0, 1])?);
+    // Tiles with edges on every side, with other axes before, between and after; axes too short for tiles.
+    all.push(permute("tiles", &[33, 70], &[1, 0])?);
+    all.push(permute("tiles-batch", &[3, 65, 34], &[0, 2, 1])?);
+    all.push(permute("tiles-between", &[35, 3, 40], &[2, 1, 0])?);
+    all.push(permute("tiles-outer", &[2, 3, 33, 9], &[1, 3, 0, 2])?);
+    all.push(permute("tiles-swap", &[9, 2, 3, 33], &[3, 2, 1, 0])?);
+    all.push(permute("short", &[64, 3], &[1, 0])?);
+    all.push(permute("runs", &[5, 3, 36], &[1, 0, 2])?);
+    all.push(permute("odd-runs", &[5, 3, 35], &[1, 0, 2])?);
+    all.push(permute("one-element", &[1, 1, 1], &[2, 0, 1])?);
     all.push(slice("lstm-cell", &[3, 1280], 1, 640, 640, false)?);
     all.push(slice("frames", &[1, 138, 512], 1, 13, 40, false)?);
     all.push(slice("batch", &[5, 17, 3], 0, 4, 1, false)?);
@@ -94,6 +104,16 @@ pub(super) fn cases() -> Cases {
     all.push(slice("frame", &[138, 640], 0, 77, 1, true)?);
     all.push(slice("first-frame", &[138, 640], 0, 0, 1, true)?);
     all.push(slice("last-frames", &[2, 31, 5], 1, 28, 3, true)?);
+    all.push(slice("odd-start", &[3, 17, 4], 1, 5, 3, false)?);
+    all.push(slice("odd-run", &[5, 32], 1, 4, 9, false)?);
+    all.push(slice("odd-flat", &[37], 0, 4, 5, false)?);
+    all.push(slice("vectors", &[2, 31, 64], 1, 7, 9, true)?);
+    all.push(slice("odd-slot", &[3, 32], 1, 3, 8, true)?);
+    all.push(slice("one-element", &[1], 0, 0, 1, true)?);
+    all.push(concat("many", &[3, 0, 5], 1, &[1, 2, 3, 4, 5, 6, 7, 8])?);
+    all.push(concat("many-vectors", &[2, 0], 1, &[4, 8, 12, 4, 8, 16, 4])?);
+    all.push(concat("one-element", &[0], 0, &[1, 1])?);
+    all.push(concat("nothing", &[2, 0, 4], 1, &[3, 0, 5])?);
     all.push(concat("cache", &[1, 0, 512], 1, &[8, 33])?);
     all.push(concat("channels", &[3, 5, 0], 2, &[17, 1, 31])?);
     all.push(concat("batch", &[0, 7], 0, &[2, 3])?);

@@ -31,6 +31,9 @@ pub(in crate::kernels) fn compile_depthwise(
         return Err(bind.unsupported("operands of another rank".into()));
     };
     let taps = bind.shape(1).last();
+    if taps == 0 {
+        return Err(bind.unsupported("a kernel without taps".into()));
+    }
     let lanes = channels.next_power_of_two().min(LANES);
     let rows = THREADS as usize / lanes;
     let blocks = channels.div_ceil(lanes);

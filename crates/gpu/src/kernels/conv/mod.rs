@@ -29,7 +29,7 @@ pub(super) fn compile_2d(bind: &Bind<'_>, c: &Conv2d) -> Result<Compiled, Device
     let Some(g) = Geometry::of(bind, c) else {
         return Err(bind.unsupported("operands of another rank".into()));
     };
-    if g.group_in == 1 && g.taps() <= per_channel::MOST_TAPS {
+    if g.group_in == 1 && (1..=per_channel::MOST_TAPS).contains(&g.taps()) {
         return per_channel::compile(bind, c, &g);
     }
     if g.terms() >= tiled::LEAST_TERMS && g.group_out() >= tiled::LEAST_CHANNELS && g.pixels() > 1 {

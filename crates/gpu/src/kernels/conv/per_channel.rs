@@ -19,10 +19,10 @@ pub(super) const MOST_TAPS: usize = 25;
 const LANES: usize = 64;
 /// Pixels of a line that a thread has.
 const PIXELS: usize = 4;
-/// Workgroups that keep a large adapter busy; beyond them each takes more lines.
-const BUSY: usize = 2048;
-/// Groups of pixels that a thread takes one after the other where there are so many.
-const REPEATS: usize = 4;
+/// Workgroups that keep a large adapter busy.
+const BUSY: usize = 512;
+/// Groups of pixels that a thread takes one after the other where enough workgroups remain.
+const REPEATS: usize = 2;
 
 pub(super) fn compile(bind: &Bind<'_>, c: &Conv2d, g: &Geometry) -> Result<Compiled, DeviceError> {
     let lanes = g.channels_out.next_power_of_two().min(LANES);
