@@ -115,6 +115,8 @@ pub(in crate::kernels) fn compile(bind: &Bind<'_>, a: &RelPosAttention) -> Resul
     let source = k.source();
     source.flag("VECTORS", vectors);
     source.flag("WINDOW", a.window.is_some());
+    // Rows that the workgroup stages at once.
+    let step = SIDE * SIDE / tile.depth;
     let constants = [
         ("HEAD", head_width / unit),
         ("WIDTH", width / unit),
@@ -128,6 +130,8 @@ pub(in crate::kernels) fn compile(bind: &Bind<'_>, a: &RelPosAttention) -> Resul
         ("WEIGHTS", tile.weights()),
         ("BLOCK", tile.values),
         ("VALUE_ROW", SIDE * tile.columns),
+        ("VALUE_BLOCK", tile.value_block()),
+        ("STEP", step),
     ];
     constants.into_iter().for_each(|(name, value)| source.constant(name, value as u32));
     let operands = ["q", "k", "v", "table", "u_bias", "v_bias"].map(str::to_owned).to_vec();
@@ -137,6 +141,10 @@ pub(in crate::kernels) fn compile(bind: &Bind<'_>, a: &RelPosAttention) -> Resul
         count("C", tile.columns),
         count("D", tile.queries + KEYS - 1),
         ("LAST", vec![(tile.queries - 1).to_string()]),
+        count("Q", tile.height().div_ceil(step)),
+        count("K", TILE_KEYS.div_ceil(step)),
+        count("P", (tile.height() + TILE_KEYS - 1).div_ceil(step)),
+        count("V", tile.value_block().div_ceil(SIDE * SIDE)),
         ("X", operands),
     ];
     let code = unroll(include_str!("rel_pos.wgsl"), &symbols);

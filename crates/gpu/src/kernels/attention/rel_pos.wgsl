@@ -68,62 +68,78 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let at_q = row;
     let at_k = 2u * QUERIES + column;
     let at_p = 2u * QUERIES + KEYS + column + (SIDE - 1u) - row;
+    // What this thread stages: a vector of every STEP-th row.
+    let lane_r = lane / DEPTH;
+    let lane_c = lane % DEPTH;
 
     for (var keys = begin; keys < end; keys += KEYS) {
 //#each A B
         var s#A#B = vec4(0.0);
 //#done
         let band = p.first_offset + i32(keys) - i32(first) - i32(QUERIES - 1u);
-        for (var depth = 0u; depth < ROW; depth += DEPTH) {
-            workgroupBarrier();
-            for (var n = lane; n < QUERIES * DEPTH; n += WG_X) {
-                let r = n / DEPTH;
-                let c = n % DEPTH;
-                var one = vec4(0.0);
-                var other = one;
-                if depth + c < ROW {
-                    let x = load_q((clip + min(first + r, p.time - 1u)) * WIDTH + head, depth + c);
-                    one = x + load_u_bias(head, depth + c);
-                    other = x + load_v_bias(head, depth + c);
-                }
-                stage[staged(r, c)] = one;
-                stage[staged(QUERIES + r, c)] = other;
+        // What is staged next is on its way to registers while what is staged now is multiplied.
+        for (var depth = 0u; depth < ROW + DEPTH; depth += DEPTH) {
+            let c = depth + lane_c;
+//#each Q
+            var next_q#Q = vec4(0.0);
+//#done
+//#each K
+            var next_k#K = vec4(0.0);
+//#done
+//#each P
+            var next_p#P = vec4(0.0);
+//#done
+            var next_u = vec4(0.0);
+            var next_w = vec4(0.0);
+            if c < ROW {
+                next_u = load_u_bias(head, c);
+                next_w = load_v_bias(head, c);
+//#each Q
+                next_q#Q = load_q((clip + min(first + lane_r + #Qu * STEP, p.time - 1u)) * WIDTH + head, c);
+//#done
+//#each K
+                next_k#K = load_k((clip + min(keys + lane_r + #Ku * STEP, p.time - 1u)) * WIDTH + head, c);
+//#done
+//#each P
+                let row#P = clamp(band + i32(lane_r + #Pu * STEP), 0, i32(p.table_rows) - 1);
+                next_p#P = load_table(u32(row#P) * WIDTH + head, c);
+//#done
             }
-            for (var n = lane; n < KEYS * DEPTH; n += WG_X) {
-                let r = n / DEPTH;
-                let c = n % DEPTH;
-                var x = vec4(0.0);
-                if depth + c < ROW {
-                    x = load_k((clip + min(keys + r, p.time - 1u)) * WIDTH + head, depth + c);
-                }
-                stage[staged(2u * QUERIES + r, c)] = x;
-            }
-            for (var n = lane; n < BAND * DEPTH; n += WG_X) {
-                let r = n / DEPTH;
-                let c = n % DEPTH;
-                var x = vec4(0.0);
-                if depth + c < ROW {
-                    let at = u32(clamp(band + i32(r), 0, i32(p.table_rows) - 1));
-                    x = load_table(at * WIDTH + head, depth + c);
-                }
-                stage[staged(2u * QUERIES + KEYS + r, c)] = x;
-            }
-            workgroupBarrier();
-            for (var c = 0u; c < DEPTH; c++) {
+            if depth > 0u {
+                for (var c = 0u; c < DEPTH; c++) {
 //#each A
-                let u#A = stage[staged(at_q + 16u * #Au, c)];
-                let v#A = stage[staged(QUERIES + at_q + 16u * #Au, c)];
+                    let u#A = stage[staged(at_q + 16u * #Au, c)];
+                    let v#A = stage[staged(QUERIES + at_q + 16u * #Au, c)];
 //#done
 //#each B
-                let k#B = stage[staged(at_k + 16u * #Bu, c)];
+                    let k#B = stage[staged(at_k + 16u * #Bu, c)];
 //#done
 //#each D
-                let p#D = stage[staged(at_p + 16u * #Du, c)];
+                    let p#D = stage[staged(at_p + 16u * #Du, c)];
 //#done
 //#each LAST A B
-                s#A#B = fma(u#A, k#B, fma(v#A, p#(B-A+LAST), s#A#B));
+                    s#A#B = fma(u#A, k#B, fma(v#A, p#(B-A+LAST), s#A#B));
 //#done
+                }
             }
+            workgroupBarrier();
+//#each Q
+            if lane_r + #Qu * STEP < QUERIES {
+                stage[staged(lane_r + #Qu * STEP, lane_c)] = next_q#Q + next_u;
+                stage[staged(QUERIES + lane_r + #Qu * STEP, lane_c)] = next_q#Q + next_w;
+            }
+//#done
+//#each K
+            if lane_r + #Ku * STEP < KEYS {
+                stage[staged(2u * QUERIES + lane_r + #Ku * STEP, lane_c)] = next_k#K;
+            }
+//#done
+//#each P
+            if lane_r + #Pu * STEP < BAND {
+                stage[staged(2u * QUERIES + KEYS + lane_r + #Pu * STEP, lane_c)] = next_p#P;
+            }
+//#done
+            workgroupBarrier();
         }
 
 //#each B
@@ -163,36 +179,42 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
 //#done
 
         // Vector n of a query's weights is for the keys n, n + 16, n + 32, n + 48.
-        for (var block = 0u; block < SIDE; block += BLOCK) {
-            for (var n = lane; n < BLOCK * 4u * VALUE_ROW; n += WG_X) {
-                let r = n / VALUE_ROW;
-                let c = n % VALUE_ROW;
-                let key = keys + block + r / 4u + 16u * (r % 4u);
-                // What lies past the length may be anything, and no weight makes a NaN vanish.
-                var x = vec4(0.0);
-                if key < length && c < ROW {
-                    x = load_v((clip + key) * WIDTH + head, c);
-                }
-                stage[WEIGHTS + n] = x;
+        for (var block = 0u; block < SIDE + BLOCK; block += BLOCK) {
+//#each V
+            // What lies past the length may be anything, and no weight makes a NaN vanish.
+            var next_v#V = vec4(0.0);
+            let n#V = lane + #Vu * WG_X;
+            let value_row#V = n#V / VALUE_ROW;
+            let value_key#V = keys + block + value_row#V / 4u + 16u * (value_row#V % 4u);
+            if block < SIDE && value_key#V < length && n#V % VALUE_ROW < ROW {
+                next_v#V = load_v((clip + value_key#V) * WIDTH + head, n#V % VALUE_ROW);
             }
-            workgroupBarrier();
-            for (var n = 0u; n < BLOCK; n++) {
-//#each A
-                let w#A = stage[(row + 16u * #Au) * SIDE + block + n];
 //#done
-                let at = WEIGHTS + 4u * n * VALUE_ROW + column;
+            if block > 0u {
+                for (var n = 0u; n < BLOCK; n++) {
+//#each A
+                    let w#A = stage[(row + 16u * #Au) * SIDE + block - BLOCK + n];
+//#done
+                    let at = WEIGHTS + 4u * n * VALUE_ROW + column;
 //#each C
 //#each B
-                let v#C_#B = stage[at + #Bu * VALUE_ROW + 16u * #Cu];
+                    let v#C_#B = stage[at + #Bu * VALUE_ROW + 16u * #Cu];
 //#done
 //#each A
-                acc#A_#C = fma(vec4(w#A.x), v#C_0, acc#A_#C);
-                acc#A_#C = fma(vec4(w#A.y), v#C_1, acc#A_#C);
-                acc#A_#C = fma(vec4(w#A.z), v#C_2, acc#A_#C);
-                acc#A_#C = fma(vec4(w#A.w), v#C_3, acc#A_#C);
+                    acc#A_#C = fma(vec4(w#A.x), v#C_0, acc#A_#C);
+                    acc#A_#C = fma(vec4(w#A.y), v#C_1, acc#A_#C);
+                    acc#A_#C = fma(vec4(w#A.z), v#C_2, acc#A_#C);
+                    acc#A_#C = fma(vec4(w#A.w), v#C_3, acc#A_#C);
 //#done
 //#done
+                }
             }
+            workgroupBarrier();
+//#each V
+            if n#V < VALUE_BLOCK {
+                stage[WEIGHTS + n#V] = next_v#V;
+            }
+//#done
             workgroupBarrier();
         }
     }
