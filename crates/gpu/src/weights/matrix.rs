@@ -16,8 +16,12 @@
 //! ```
 //!
 //! An element is `scale · (level − zero) − min`; signed levels have the zero taken off already.
+//!
+//! Types that reach beyond f16 have one more plane: a power of two for each row, whose products with the row's elements are
+//! below 2 (below 64 for blocks, whose largest is only estimated), for kernels that compute in f16.
 
 use super::layout::MatrixType;
+use half::f16;
 use mynah_device::{DeviceError, WeightBytes};
 use mynah_tensor::{DType, LevelFormat, RowLevels, decode_row};
 
@@ -69,7 +73,27 @@ pub(crate) fn record_words(format: LevelFormat) -> usize {
     1 + subs
 }
 
-/// The planes of a weight, in the order low, high, scale, those that the type has.
+/// Planes of a weight that are read element by element; the plane of row factors, where there is one, follows them.
+pub(crate) fn element_planes(strides: Strides) -> usize {
+    1 + usize::from(strides.high > 0) + usize::from(strides.scale > 0)
+}
+
+/// Whether rows have factors.
+pub(crate) fn has_factors(stored: MatrixType) -> bool {
+    stored != MatrixType::F16
+}
+
+/// The power of two that brings a number to 1 or above, below 2; 1 for zero and for what is not finite.
+fn factor(largest: f32) -> f32 {
+    if largest == 0.0 || !largest.is_finite() {
+        return 1.0;
+    }
+    // Beyond that the factor or its inverse would not be a normal number.
+    let exponent = ((largest.to_bits() >> 23) as i32 - 127).clamp(-126, 126);
+    f32::from_bits(((127 - exponent) as u32) << 23)
+}
+
+/// The planes of a weight, in the order low, high, scale, factors, those that the type has.
 ///
 /// # Errors
 /// [`DeviceError::Weight`] when the bytes are no whole rows.
@@ -84,11 +108,13 @@ pub(super) fn planes(weight: &WeightBytes<'_>, stored: MatrixType) -> Result<Vec
     let strides = Strides::of(stored, k);
     let plane = |words: usize| vec![0u32; words * n];
     let (mut low, mut high, mut scale) = (plane(strides.low), plane(strides.high), plane(strides.scale));
+    let mut factors = plane(usize::from(has_factors(stored)));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let share = n.div_ceil(threads).max(64);
     let mut lows = low.chunks_mut((share * strides.low).max(1));
     let mut highs = high.chunks_mut((share * strides.high).max(1));
     let mut scales = scale.chunks_mut((share * strides.scale).max(1));
+    let mut all_factors = factors.chunks_mut(share);
     let sound = std::thread::scope(|scope| {
         let tasks: Vec<_> = weight
             .bytes
@@ -98,6 +124,7 @@ pub(super) fn planes(weight: &WeightBytes<'_>, stored: MatrixType) -> Result<Vec
                     low: lows.next().unwrap_or_default(),
                     high: highs.next().unwrap_or_default(),
                     scale: scales.next().unwrap_or_default(),
+                    factors: all_factors.next().unwrap_or_default(),
                 };
                 scope.spawn(move || pack(weight.dtype, stored, strides, rows, row_bytes, k, target))
             })
@@ -108,7 +135,7 @@ pub(super) fn planes(weight: &WeightBytes<'_>, stored: MatrixType) -> Result<Vec
         return Err(wrong(format!("{} rows can't be read", weight.dtype)));
     }
     let bytes = |plane: Vec<u32>| bytemuck::cast_slice(&plane).to_vec();
-    Ok([low, high, scale].into_iter().filter(|plane| !plane.is_empty()).map(bytes).collect())
+    Ok([low, high, scale, factors].into_iter().filter(|plane| !plane.is_empty()).map(bytes).collect())
 }
 
 /// Where some rows' words go.
@@ -116,6 +143,7 @@ struct Target<'a> {
     low: &'a mut [u32],
     high: &'a mut [u32],
     scale: &'a mut [u32],
+    factors: &'a mut [u32],
 }
 
 fn pack(
@@ -133,7 +161,7 @@ fn pack(
         _ => None,
     };
     let Some(format) = format else {
-        for (row, out) in rows.zip(target.low.chunks_exact_mut(strides.low)) {
+        for (i, (row, out)) in rows.zip(target.low.chunks_exact_mut(strides.low)).enumerate() {
             let out: &mut [u8] = bytemuck::cast_slice_mut(out);
             if matches!(stored, MatrixType::F16 | MatrixType::Bf16) || dtype == DType::F32 {
                 out[..row.len()].copy_from_slice(row);
@@ -143,6 +171,9 @@ fn pack(
                     return false;
                 }
                 out[..4 * k].copy_from_slice(bytemuck::cast_slice(&floats));
+            }
+            if let Some(factor_) = target.factors.get_mut(i) {
+                *factor_ = factor(largest(stored, out)).to_bits();
             }
         }
         return true;
@@ -155,9 +186,31 @@ fn pack(
         let high = target.high.get_mut(i * strides.high..(i + 1) * strides.high).unwrap_or_default();
         let low = &mut target.low[i * strides.low..(i + 1) * strides.low];
         pack_levels(format, &levels.levels, low, high);
+        if let Some(factor_) = target.factors.get_mut(i) {
+            *factor_ = factor(largest_of_levels(format, &levels)).to_bits();
+        }
         pack_scales(format, &levels, &mut target.scale[i * strides.scale..(i + 1) * strides.scale]);
     }
     true
+}
+
+/// The largest magnitude in a packed row of floats.
+fn largest(stored: MatrixType, row: &[u8]) -> f32 {
+    // Without the sign the bits of floats are in the order of their magnitudes, NaN last.
+    let bits = match stored {
+        MatrixType::F32 => row.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b) & 0x7fff_ffff).max(),
+        _ => row.as_chunks::<2>().0.iter().map(|b| u32::from(u16::from_le_bytes(*b) & 0x7fff) << 16).max(),
+    };
+    f32::from_bits(bits.unwrap_or(0))
+}
+
+/// A number that no element of a row of levels exceeds in magnitude.
+fn largest_of_levels(format: LevelFormat, row: &RowLevels) -> f32 {
+    let half = |h: &[u8; 2]| f16::from_le_bytes(*h).to_f32().abs();
+    let most = |halves: &[[u8; 2]]| halves.iter().map(half).fold(0.0, f32::max);
+    let sub = |subs: &[i8]| subs.iter().map(|s| s.unsigned_abs()).max().map_or(1.0, f32::from);
+    let level = ((1 << format.bits) - 1 - i32::from(format.zero)).max(i32::from(format.zero));
+    most(&row.d) * sub(&row.sub) * level as f32 + most(&row.dmin) * sub(&row.submin)
 }
 
 fn pack_levels(format: LevelFormat, levels: &[u8], low: &mut [u32], high: &mut [u32]) {
@@ -201,5 +254,32 @@ fn pack_scales(format: LevelFormat, row: &RowLevels, out: &mut [u32]) {
         for (four, word) in bytes.as_chunks::<4>().0.iter().zip(&mut record[1..]) {
             *word = u32::from_le_bytes(*four);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mynah_tensor::Shape;
+
+    #[test]
+    fn factors_bring_rows_into_range() {
+        assert_eq!([1.0, 1.9, 2.0, 0.3, 1e30, 0.0].map(|v| (factor(v) * v) as i32), [1, 1, 1, 1, 1, 0]);
+        assert_eq!([f32::NAN, f32::INFINITY, 0.0].map(factor), [1.0; 3]);
+        for extreme in [1e-45, f32::MIN_POSITIVE, f32::MAX] {
+            assert!(factor(extreme).is_normal() && factor(extreme).recip().is_normal());
+            assert!(factor(extreme) * extreme < 4.0);
+        }
+    }
+
+    #[test]
+    fn a_row_of_bf16_beyond_f16_gets_a_factor() {
+        let values = [1e9f32, -3e9, 0.5, 0.0, 1.0, 1.0, 0.25, -0.5];
+        let bytes: Vec<u8> = values.iter().flat_map(|v| half::bf16::from_f32(*v).to_le_bytes()).collect();
+        let weight =
+            WeightBytes { name: "w", dtype: DType::BF16, shape: Shape::new(&[2, 4]).unwrap(), bytes: &bytes };
+        let planes = planes(&weight, MatrixType::Bf16).unwrap();
+        assert_eq!(planes.len(), element_planes(Strides::of(MatrixType::Bf16, 4)) + 1);
+        assert_eq!(bytemuck::pod_collect_to_vec::<u8, f32>(&planes[1]), [0.5f32.powi(31), 1.0]);
     }
 }

@@ -5,5 +5,5 @@ mod matrix;
 mod store;
 
 pub(crate) use layout::{Layout, MatrixType, plan};
-pub(crate) use matrix::{Strides, record_words};
+pub(crate) use matrix::{Strides, element_planes, has_factors};
 pub(crate) use store::{Store, Weight};

@@ -1,7 +1,7 @@
 //! Weights in kernels: binds the planes of a matrix and declares what [`DECODE`]'s functions need to know of its type.
 
-use crate::program::{Kernel, Matrix, Operand};
-use crate::weights::MatrixType;
+use crate::program::{Kernel, Matrix, Operand, Place};
+use crate::weights::{MatrixType, element_planes, has_factors};
 use mynah_tensor::LevelFormat;
 
 const DECODE: &str = include_str!("decode.wgsl");
@@ -61,6 +61,15 @@ impl Factor {
     /// Whether rows of 16-byte vectors can be loaded.
     pub(crate) fn aligned(&self) -> bool {
         !matches!(self, Self::Computed { k, .. } if !k.is_multiple_of(4))
+    }
+
+    /// A power of two for each row that brings its elements into the range of f16; `None` for types within it, and for what was
+    /// computed.
+    pub(crate) fn factors(&self) -> Option<Operand> {
+        let Self::Weight(matrix) = self else { return None };
+        let Place::Weight { name, use_, .. } = matrix.low().place else { return None };
+        let place = Place::Weight { name, use_, plane: element_planes(matrix.strides), offset: 0 };
+        has_factors(matrix.stored).then_some(Operand { place, bytes: 4 * matrix.n as u64 })
     }
 
     /// Declares planes, strides and the flags of the type.

@@ -2,6 +2,7 @@
 
 mod matvec;
 mod tile;
+mod units;
 mod unroll;
 
 use crate::kernels::common::{ACTIVATIONS, Factor, function};
@@ -62,5 +63,11 @@ pub(super) fn compile(bind: &Bind<'_>, e: &Epilogue) -> Result<Compiled, DeviceE
     };
     let m = bind.out_shape().numel() / n.max(1);
     let product = Product { bind, x: bind.operand(0)?, factor, epilogue: e, m, n, k };
-    if matvec::suits(&product) { matvec::compile(&product) } else { tile::compile(&product) }
+    if matvec::suits(&product) {
+        matvec::compile(&product)
+    } else if bind.policy().allows(&F16_MATRIX) && units::suits(&product) {
+        units::compile(&product)
+    } else {
+        tile::compile(&product)
+    }
 }

@@ -53,6 +53,10 @@ fn length(lines: &[&str]) -> usize {
 
 fn numbered(line: &str, indices: &[(&str, usize)]) -> String {
     let mut line = line.to_owned();
+    // The `#i` of `//#if` is no index.
+    if line.trim_start().starts_with("//#") {
+        return line;
+    }
     for (index, i) in indices {
         line = line.replace(&format!("#{index}"), &i.to_string());
     }
@@ -65,7 +69,7 @@ mod tests {
 
     #[test]
     fn blocks_are_repeated_and_numbered() {
-        let text = "a\n//#each r ROWS\nv#r = #ru;\n//#each m X\n//#if F\ns#r_#m\n//#endif\n//#end\n//#end\nb";
+        let text = "a\n//#each r ROWS\nv#r = #ru;\n//#each i X\n//#if F\ns#r_#i\n//#endif\n//#end\n//#end\nb";
         let wanted = "a\nv0 = 0u;\n//#if F\ns0_0\n//#endif\n//#if F\ns0_1\n//#endif\n\
                       v1 = 1u;\n//#if F\ns1_0\n//#endif\n//#if F\ns1_1\n//#endif\nb\n";
         assert_eq!(unroll(text, &[("ROWS", 2), ("X", 2)]), wanted);

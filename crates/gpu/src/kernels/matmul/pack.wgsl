@@ -1,0 +1,20 @@
+@compute @workgroup_size(WG_X)
+fn main(
+    @builtin(workgroup_id) wid: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear_id(wid, groups) * WG_X + lane;
+    if i < p.count {
+//#if WEIGHT
+        let row = i / p.quads;
+//#if FACTORS
+        packed[i] = to_half(decode_quad(row, i % p.quads) * factors[row]);
+//#else
+        packed[i] = to_half(decode_quad(row, i % p.quads));
+//#endif
+//#else
+        packed[i] = to_half(x[i]);
+//#endif
+    }
+}

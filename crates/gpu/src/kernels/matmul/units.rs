@@ -1,0 +1,250 @@
+//! Many rows on matrix units: f16 factors, f32 sums, in tiles that are fetched while the tiles before them are multiplied.
+//!
+//! Values of `x` beyond the range of f16 become its largest; rows of the weight are scaled by powers of two, taken off again at
+//! the end, so that none of theirs is.
+
+use super::Product;
+use super::unroll::unroll;
+use crate::caps::Capabilities;
+use crate::kernels::common::{Factor, GRID, Loads};
+use crate::program::{Compiled, Dispatch, Kernel, Operand};
+use crate::weights::MatrixType;
+use mynah_device::DeviceError;
+
+/// Threads of the kernels of one element or four.
+const THREADS: usize = 256;
+/// Workgroups wanted at least, so that no part of a large GPU is idle.
+const WANTED: usize = 128;
+/// Rows from which it pays to write `x` down in f16 first, provided there are as many columns: its tiles are read once for each
+/// tile of columns, in half the bytes then.
+const PACK_X: usize = 512;
+/// Rows from which it pays to decode the weight first, which otherwise each tile of rows does again.
+const PACK_WEIGHT: usize = 1024;
+
+/// Tiles and how subgroups share them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Geometry {
+    /// Rows of `x` and of the weight in a tile.
+    tile: [usize; 2],
+    /// Subgroups along each side.
+    parts: [usize; 2],
+    /// Elements of a tile's rows.
+    deep: usize,
+    /// Workgroups that share the elements of a sum.
+    splits: usize,
+}
+
+const LARGE: Geometry = Geometry { tile: [128, 128], parts: [2, 4], deep: 32, splits: 1 };
+const MIDDLE: Geometry = Geometry { tile: [64, 64], parts: [2, 2], deep: 64, splits: 1 };
+const SMALL: Geometry = Geometry { tile: [32, 64], parts: [1, 4], deep: 64, splits: 1 };
+
+/// The matrix units of an adapter: their side and the lanes of a subgroup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Units {
+    size: usize,
+    lanes: usize,
+}
+
+impl Units {
+    /// Those of an adapter, `None` where there are none of a size that WGSL has or subgroups differ in size.
+    fn of(caps: &Capabilities) -> Option<Self> {
+        let lanes = caps.subgroup.filter(|[min, max]| min == max && *min > 0)?[0] as usize;
+        let sizes = [16, 8].into_iter().filter(|_| caps.f16);
+        let mut sizes = sizes.filter(|&s| caps.matrix.iter().any(|m| [m.m, m.n, m.k] == [s; 3]));
+        sizes.next().map(|s| Self { size: s as usize, lanes })
+    }
+
+    fn threads(self, g: Geometry) -> usize {
+        self.lanes * g.parts[0] * g.parts[1]
+    }
+
+    /// Whether tiles lie in workgroup memory as vectors. Metal's loads take no pointers to vectors, and its units have 8.
+    fn wide(self) -> bool {
+        self.size == 16
+    }
+
+    /// Floats in which the subgroups hand over their sums.
+    fn stage(self, g: Geometry) -> usize {
+        g.parts[0] * self.size * g.tile[1]
+    }
+
+    /// Whether a workgroup of this geometry fits the adapter.
+    fn fits(self, g: Geometry, caps: &Capabilities) -> bool {
+        let tiles = 2 * (g.tile[0] + g.tile[1]) * (g.deep + 8);
+        tiles + 4 * self.stage(g) <= caps.workgroup_bytes as usize
+            && self.threads(g) <= caps.workgroup_threads as usize
+            && (g.tile[0] * g.deep / 4).is_multiple_of(self.threads(g))
+            && (g.tile[1] * g.deep / 4).is_multiple_of(self.threads(g))
+    }
+
+    /// The largest tiles of which there are enough; sums are split where even small ones are too few.
+    fn geometry(self, m: usize, n: usize, k: usize, caps: &Capabilities) -> Option<Geometry> {
+        let groups = |g: &Geometry| m.div_ceil(g.tile[0]) * n.div_ceil(g.tile[1]);
+        let fitting = [LARGE, MIDDLE, SMALL].into_iter().filter(|g| self.fits(*g, caps));
+        let least = if m <= SMALL.tile[0] { SMALL } else { MIDDLE };
+        let mut large = fitting.clone().filter(|g| groups(g) >= WANTED && m > g.tile[0] / 2);
+        let mut g = large.next().or_else(|| fitting.clone().find(|g| *g == least)).or(fitting.last())?;
+        while groups(&g) * g.splits < WANTED && g.splits < 8 && k / g.deep >= 16 * g.splits {
+            g.splits *= 2;
+        }
+        Some(g)
+    }
+}
+
+/// Whether this kernel can do a product on this adapter.
+pub(super) fn suits(product: &Product<'_, '_>) -> bool {
+    let caps = product.bind.caps();
+    let fits = |units: Units| units.geometry(product.m, product.n, product.k, caps).is_some();
+    product.k > 0 && product.k.is_multiple_of(4) && Units::of(caps).is_some_and(fits)
+}
+
+/// `x` or the weight in f16, written to scratch memory.
+fn pack(product: &Product<'_, '_>, weight: bool, packed: &Operand) -> Result<Dispatch, DeviceError> {
+    let mut k = product.bind.kernel();
+    let rows = if weight { product.n } else { product.m };
+    if weight {
+        product.factor.declare(&mut k, Loads::Quads);
+        declare_factors(product, &mut k);
+    } else {
+        k.bind("x", "vec4<f32>", &product.x);
+    }
+    k.bind("packed", "vec4<f16>", packed);
+    let quads = product.k / 4;
+    k.param("count", rows * quads).param("quads", quads);
+    k.source().flag("WEIGHT", weight);
+    k.source().enable("f16");
+    k.source().include(GRID);
+    k.source().include(include_str!("half.wgsl"));
+    let grid = k.grid((rows * quads).div_ceil(THREADS));
+    let name = if weight { format!("pack {}", product.factor.name()) } else { "pack x".into() };
+    k.finish(name, include_str!("pack.wgsl"), [THREADS as u32, 1, 1], grid)
+}
+
+/// Binds the powers of two that bring the weight's rows into the range of f16.
+fn declare_factors(product: &Product<'_, '_>, k: &mut Kernel<'_, '_>) {
+    let factors = product.factor.factors();
+    if let Some(factors) = &factors {
+        k.bind("factors", "f32", factors);
+    }
+    k.source().flag("FACTORS", factors.is_some());
+}
+
+/// The product by tiles on matrix units.
+pub(super) fn compile(product: &Product<'_, '_>) -> Result<Compiled, DeviceError> {
+    let (caps, bind) = (product.bind.caps(), product.bind);
+    let lacks = || bind.unsupported("no matrix units that suit".into());
+    let units = Units::of(caps).ok_or_else(lacks)?;
+    let g = units.geometry(product.m, product.n, product.k, caps).ok_or_else(lacks)?;
+    let (m, n, k) = (product.m, product.n, product.k);
+    let mut compiled = Compiled::default();
+    let mut scratch = |bytes: usize| {
+        let start = compiled.scratch;
+        compiled.scratch = (start + bytes as u64).next_multiple_of(256);
+        Operand::scratch(start, bytes as u64)
+    };
+    let x16 = (m >= PACK_X && n >= PACK_X).then(|| scratch(2 * m * k));
+    let half = product.factor.stored() == MatrixType::F16;
+    let w16 = (m >= PACK_WEIGHT && !half).then(|| scratch(2 * n * k));
+    let parts = (g.splits > 1).then(|| scratch(4 * g.splits * m * n));
+    if let Some(packed) = &x16 {
+        compiled.dispatches.push(pack(product, false, packed)?);
+    }
+    if let Some(packed) = &w16 {
+        compiled.dispatches.push(pack(product, true, packed)?);
+    }
+    let main = tiles(product, units, g, [x16.as_ref(), w16.as_ref(), parts.as_ref()])?;
+    compiled.name = main.shader.name.clone();
+    compiled.dispatches.push(main);
+    if let Some(parts) = &parts {
+        compiled.dispatches.push(sum(product, parts, g.splits)?);
+    }
+    Ok(compiled)
+}
+
+fn tiles(
+    product: &Product<'_, '_>,
+    units: Units,
+    g: Geometry,
+    [x16, w16, parts]: [Option<&Operand>; 3],
+) -> Result<Dispatch, DeviceError> {
+    let mut k = product.bind.kernel();
+    match x16 {
+        Some(x16) => k.bind("x", "vec4<f16>", x16),
+        None => k.bind("x", "vec4<f32>", &product.x),
+    };
+    match (w16, &product.factor) {
+        (Some(w16), _) => {
+            k.bind("low", "vec4<f16>", w16).param("low_stride", product.k / 4);
+        }
+        (None, Factor::Weight(matrix)) if matrix.stored == MatrixType::F16 => {
+            k.bind("low", "vec4<f16>", &matrix.low()).param("low_stride", matrix.strides.low / 2);
+        }
+        _ => product.factor.declare(&mut k, Loads::Quads),
+    }
+    declare_factors(product, &mut k);
+    match parts {
+        Some(parts) => {
+            k.bind("parts", "f32", parts);
+        }
+        None => product.store(&mut k)?,
+    }
+    let steps = product.k.div_ceil(g.deep).div_ceil(g.splits);
+    k.param("m", product.m).param("n", product.n).param("quads", product.k / 4);
+    k.param("x_stride", product.k / 4).param("steps", steps);
+    let threads = units.threads(g);
+    let part = [g.tile[0] / g.parts[0], g.tile[1] / g.parts[1]];
+    let quad = if units.wide() { 1 } else { 4 };
+    let source = k.source();
+    source.enable("f16");
+    source.enable("wgpu_cooperative_matrix");
+    for (name, value) in [
+        ("X_ROWS", g.tile[0]),
+        ("W_ROWS", g.tile[1]),
+        ("PART_ROWS", part[0]),
+        ("PART_COLUMNS", part[1]),
+        ("COLUMN_PARTS", g.parts[1]),
+        ("K_QUADS", g.deep / 4),
+        ("QUAD", quad),
+        ("PITCH", (g.deep / 4 + 2) * quad),
+        ("SIZE", units.size),
+        ("LANES", units.lanes),
+        ("STAGE", units.stage(g)),
+    ] {
+        source.constant(name, value as u32);
+    }
+    let half = product.factor.stored() == MatrixType::F16;
+    source.flag("HALF_X", x16.is_some());
+    source.flag("HALF_W", w16.is_some() || half);
+    source.flag("WIDE_TILE", units.wide());
+    source.flag("SPLIT", parts.is_some());
+    source.define("TILE", if units.wide() { "vec4<f16>" } else { "f16" });
+    source.define("MATRIX", format!("coop_mat{0}x{0}", units.size));
+    source.include(include_str!("half.wgsl"));
+    let counts = [
+        ("TALL", part[0] / units.size),
+        ("WIDE", part[1] / units.size),
+        ("DEEP", g.deep / units.size),
+        ("X_SHARES", g.tile[0] * g.deep / 4 / threads),
+        ("W_SHARES", g.tile[1] * g.deep / 4 / threads),
+    ];
+    let code = unroll(include_str!("units.wgsl"), &counts);
+    let groups = [product.n.div_ceil(g.tile[1]), product.m.div_ceil(g.tile[0]), g.splits];
+    let (rows, columns, size, splits) = (g.tile[0], g.tile[1], units.size, g.splits);
+    let name = format!("matmul {} units{size} {rows}x{columns}/{splits}", product.factor.name());
+    k.finish(name, &code, [threads as u32, 1, 1], groups)
+}
+
+/// Adds up the shares of split sums.
+fn sum(product: &Product<'_, '_>, parts: &Operand, splits: usize) -> Result<Dispatch, DeviceError> {
+    let mut k = product.bind.kernel();
+    k.bind("parts", "f32", parts);
+    product.store(&mut k)?;
+    let count = product.m * product.n;
+    k.param("n", product.n).param("count", count).param("splits", splits);
+    k.source().include(GRID);
+    let grid = k.grid(count.div_ceil(THREADS));
+    k.finish("matmul sum", include_str!("split.wgsl"), [THREADS as u32, 1, 1], grid)
+}
+
+#[cfg(test)]
+mod tests;

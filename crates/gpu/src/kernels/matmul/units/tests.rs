@@ -1,0 +1,122 @@
+//! Adapters with matrix units are rare where tests run: at least every variant must be sound WGSL and become SPIR-V.
+
+use super::*;
+use crate::caps::MatrixShape;
+use crate::program::Bind;
+use mynah_device::Policy;
+use mynah_graph::{Activation, ElemType, Epilogue, Graph, GraphBuilder, Op, WeightSpec};
+use mynah_tensor::{DType, Shape};
+use wgpu::naga;
+
+/// An adapter with units of a size and little else that matters here.
+fn adapter(size: u32, lanes: u32, workgroup_bytes: u32) -> Capabilities {
+    Capabilities {
+        subgroup: Some([lanes, lanes]),
+        f16: true,
+        matrix: vec![MatrixShape { m: size, n: size, k: size }],
+        timestamps: false,
+        max_binding: 1 << 31,
+        max_buffer: 1 << 32,
+        binding_align: 256,
+        workgroup_bytes,
+        workgroup_threads: 1024,
+        max_groups: 65535,
+        max_bindings: 8,
+    }
+}
+
+fn graph(m: usize, n: usize, k: usize, dtype: DType, epilogue: Epilogue) -> Graph {
+    let mut b = GraphBuilder::new("product");
+    let x = b.input("x", ElemType::F32, [m, k]);
+    let mut operands = vec![x];
+    let mut weight = |b: &mut GraphBuilder, name: &str, dims: &[usize], dtype| {
+        operands.push(b.weight(&WeightSpec { name: name.into(), dtype, shape: Shape::new(dims).unwrap() }));
+    };
+    weight(&mut b, "w", &[n, k], dtype);
+    if epilogue.bias {
+        weight(&mut b, "bias", &[n], DType::F32);
+    }
+    if epilogue.residual {
+        operands.push(b.input("residual", ElemType::F32, [m, n]));
+    }
+    let y = b.op(Op::MatMul(epilogue), &operands);
+    b.output("y", y);
+    b.finish().unwrap()
+}
+
+/// Compiles every dispatch to SPIR-V; returns the kernels' names.
+fn translate(graph: &Graph, caps: &Capabilities) -> Vec<String> {
+    let policy = Policy::default();
+    let bind = Bind::trial(graph, &graph.nodes()[0], caps, &policy);
+    let compiled = crate::kernels::compile(&bind).unwrap();
+    let each = compiled.dispatches.into_iter().map(|d| {
+        let source = &d.shader.wgsl;
+        let mut options = naga::front::wgsl::Options::new();
+        options.capabilities = naga::valid::Capabilities::all();
+        let module = naga::front::wgsl::Frontend::new_with_options(options)
+            .parse(source)
+            .unwrap_or_else(|e| panic!("{}: {}\n{source}", d.shader.name, e.emit_to_string(source)));
+        let mut validator = naga::valid::Validator::new(
+            naga::valid::ValidationFlags::all(),
+            naga::valid::Capabilities::all(),
+        );
+        let info = validator
+            .validate(&module)
+            .unwrap_or_else(|e| panic!("{}: {}", d.shader.name, e.emit_to_string(source)));
+        let mut options = naga::back::spv::Options::default();
+        options.lang_version = (1, 6);
+        let spirv = naga::back::spv::write_vec(&module, &info, &options, None).unwrap();
+        assert!(spirv.len() > 100, "{}", d.shader.name);
+        d.shader.name
+    });
+    each.collect()
+}
+
+const TYPES: [DType; 11] = [
+    DType::F32,
+    DType::F16,
+    DType::BF16,
+    DType::Q8_0,
+    DType::Q4_0,
+    DType::Q4_1,
+    DType::Q5_0,
+    DType::Q5_1,
+    DType::Q4K,
+    DType::Q5K,
+    DType::Q6K,
+];
+
+#[test]
+fn every_variant_is_translated() {
+    let all = Epilogue { bias: true, activation: Some(Activation::Silu), scale: 0.5, residual: true };
+    for caps in [adapter(16, 32, 48 << 10), adapter(8, 32, 32 << 10), adapter(8, 8, 32 << 10)] {
+        for dtype in TYPES {
+            for epilogue in [Epilogue::default(), all] {
+                for [m, n, k] in [[2048, 2048, 1024], [138, 4096, 1024], [138, 1024, 4096], [9, 256, 256]] {
+                    let names = translate(&graph(m, n, k, dtype, epilogue), &caps);
+                    assert!(names.iter().any(|n| n.contains(" units")), "{names:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn small_products_are_split_and_large_ones_packed() {
+    let caps = adapter(16, 32, 48 << 10);
+    let names = |m, n, k, dtype| translate(&graph(m, n, k, dtype, Epilogue::default()), &caps);
+    let large = names(4096, 4096, 4096, DType::Q8_0);
+    assert_eq!(large, ["pack x", "pack q8_0", "matmul q8_0 units16 128x128/1"]);
+    assert_eq!(names(4096, 4096, 4096, DType::F16), ["pack x", "matmul f16 units16 128x128/1"]);
+    assert_eq!(names(138, 4096, 1024, DType::F16), ["matmul f16 units16 64x64/1"]);
+    assert_eq!(names(138, 1024, 4096, DType::F16), ["matmul f16 units16 64x64/4", "matmul sum"]);
+    assert_eq!(names(8832, 1024, 4096, DType::F16), ["pack x", "matmul f16 units16 128x128/1"]);
+    assert_eq!(names(20, 1024, 1024, DType::F16), ["matmul f16 units16 32x64/2", "matmul sum"]);
+}
+
+#[test]
+fn adapters_whose_subgroups_differ_in_size_have_no_units() {
+    let caps = Capabilities { subgroup: Some([32, 64]), ..adapter(16, 32, 48 << 10) };
+    let names = translate(&graph(138, 1024, 1024, DType::F16, Epilogue::default()), &caps);
+    assert!(names.iter().all(|n| n.contains(" f32 ")), "{names:?}");
+}
