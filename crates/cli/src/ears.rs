@@ -30,8 +30,11 @@ pub(crate) fn load(flags: &ModelFlags, options: &Options, volume: Volume) -> any
         volume.note(&format!("no -m given, using the built-in model {}", mynah::BUILTIN_NAME));
         return Ok(ears);
     };
-    let ears = Transcriber::open(path, options)
-        .with_context(|| format!("can't use the model {}", path.display()))?;
+    let blame = || format!("can't use the model {}", path.display());
+    let file = GgufFile::open(path).map_err(mynah::Error::from).with_context(blame)?;
+    // A device that can't be opened is no fault of the model.
+    let devices = mynah::open_devices(options.device, options.threads)?;
+    let ears = Transcriber::on(file, devices, options).with_context(blame)?;
     volume.detail(&format!("model {}", path.display()));
     Ok(ears)
 }

@@ -128,6 +128,7 @@ fn drift_is_measured_against_the_exact_policy() {
     assert!(
         errors.contains_key("block 0") && errors.contains_key("encoded") && errors.contains_key("projected")
     );
+    assert!(errors.contains_key("subsampled") && errors.contains_key("logits"));
     assert!(errors.values().all(|e| e.as_f64().unwrap() < 1e-2), "{errors:?}");
     assert!(fast["tokens"].as_u64().unwrap() > 0);
 }
@@ -222,9 +223,17 @@ fn doctor_names_what_it_found() {
     {
         assert!(text.contains(part), "no {part} in\n{text}");
     }
+    assert!(text.contains("quick op tests pass") && !text.contains("FAIL"), "{text}");
     let value = json(&stdout(dir.path(), &["doctor", "--json"]));
     assert_eq!(value["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(value["environment"]["MYNAH_CPU"], "portable");
+    let cpu = &value["devices"][0];
+    assert_eq!((&cpu["device"], &cpu["tests"]["passed"]), (&"cpu".into(), &cpu["tests"]["run"]));
+    assert!(cpu["tests"]["run"].as_u64().unwrap() > 100, "{cpu}");
+    let open = value["adapters"].as_array().unwrap().iter().filter(|a| a["error"].is_null()).count();
+    assert_eq!(value["devices"].as_array().unwrap().len(), 1 + open);
+    let untested = json(&stdout(dir.path(), &["doctor", "--json", "--no-tests"]));
+    assert!(untested["devices"][0]["tests"].is_null());
 }
 
 #[test]

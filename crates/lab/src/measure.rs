@@ -73,8 +73,9 @@ pub fn difference(found: &[f64], wanted: &[f64]) -> Difference {
     let squares = sum(&|a, b| if a == b { 0.0 } else { (a - b) * (a - b) });
     let (dot, left, right) = (sum(&|a, b| a * b), sum(&|a, _| a * a), sum(&|_, b| b * b));
     let cosine = match (left == 0.0, right == 0.0) {
-        (true, true) => 1.0,
-        (false, false) => dot / (left.sqrt() * right.sqrt()),
+        // Rounding must not part what is the same, nor make more of it than the same.
+        _ if squares == 0.0 && left.is_finite() => 1.0,
+        (false, false) => (dot / (left.sqrt() * right.sqrt())).clamp(-1.0, 1.0),
         _ => 0.0,
     };
     let number = |x: f64, otherwise: f64| if x.is_nan() { otherwise } else { x };
@@ -105,6 +106,7 @@ mod tests {
         assert_eq!((d.rms, d.max_abs, d.nmse), (0.5f64.sqrt(), 1.0, 0.04));
         assert!((d.cosine - 29.0 / (34.0f64.sqrt() * 5.0)).abs() < 1e-15);
         assert_eq!(difference(&[0.0], &[0.0]).cosine, 1.0);
+        assert_eq!(difference(&[0.1, 0.3, 0.7], &[0.1, 0.3, 0.7]).cosine, 1.0);
         assert_eq!(difference(&[], &[]), Difference { rms: 0.0, max_abs: 0.0, cosine: 1.0, nmse: 0.0 });
         assert_eq!(difference(&[1.0], &[0.0]).cosine, 0.0);
         let nan = difference(&[f64::NAN, 1.0], &[1.0, 1.0]);

@@ -124,7 +124,11 @@ impl Tests {
                 match run_case(case, device, &policy).status {
                     Status::Passed => tests.passed += 1,
                     Status::Unsupported(_) => tests.unsupported += 1,
-                    Status::Failed(reason) => tests.failures.push(format!("{}: {reason}", case.name)),
+                    Status::Failed(reason) => {
+                        // What compilers of drivers say goes over many lines.
+                        let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+                        tests.failures.push(format!("{}: {reason}", case.name));
+                    }
                 }
             }
         }

@@ -32,6 +32,8 @@ pub(crate) fn mynah(folder: &Path) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MYNAH_")) {
         command.env_remove(name);
     }
+    // Some Vulkan drivers complain on stderr when they have no folder to look for a display in.
+    command.env("XDG_RUNTIME_DIR", folder);
     command.env("MYNAH_CONFIG", "").env("MYNAH_CPU", "portable").current_dir(folder).stdin(Stdio::null());
     command
 }
