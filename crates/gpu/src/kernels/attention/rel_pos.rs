@@ -140,6 +140,8 @@ pub(in crate::kernels) fn compile(bind: &Bind<'_>, a: &RelPosAttention) -> Resul
         count("B", KEYS),
         count("C", tile.columns),
         count("D", tile.queries + KEYS - 1),
+        count("H", KEYS / 2),
+        count("E", tile.queries + KEYS / 2 - 1),
         ("LAST", vec![(tile.queries - 1).to_string()]),
         count("Q", tile.height().div_ceil(step)),
         count("K", TILE_KEYS.div_ceil(step)),

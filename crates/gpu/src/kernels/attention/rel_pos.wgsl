@@ -77,6 +77,8 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         var s#A#B = vec4(0.0);
 //#done
         let band = p.first_offset + i32(keys) - i32(first) - i32(QUERIES - 1u);
+        // The last tile often has few keys: half of the pairs are left out where none of them is a key that counts.
+        let whole_tile = end - keys > KEYS / 2u;
         // What is staged next is on its way to registers while what is staged now is multiplied.
         for (var depth = 0u; depth < ROW + DEPTH; depth += DEPTH) {
             let c = depth + lane_c;
@@ -105,7 +107,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
                 next_p#P = load_table(u32(row#P) * WIDTH + head, c);
 //#done
             }
-            if depth > 0u {
+            if depth > 0u && whole_tile {
                 for (var c = 0u; c < DEPTH; c++) {
 //#each A
                     let u#A = stage[staged(at_q + 16u * #Au, c)];
@@ -119,6 +121,22 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
 //#done
 //#each LAST A B
                     s#A#B = fma(u#A, k#B, fma(v#A, p#(B-A+LAST), s#A#B));
+//#done
+                }
+            } else if depth > 0u {
+                for (var c = 0u; c < DEPTH; c++) {
+//#each A
+                    let u#A = stage[staged(at_q + 16u * #Au, c)];
+                    let v#A = stage[staged(QUERIES + at_q + 16u * #Au, c)];
+//#done
+//#each H
+                    let k#H = stage[staged(at_k + 16u * #Hu, c)];
+//#done
+//#each E
+                    let p#E = stage[staged(at_p + 16u * #Eu, c)];
+//#done
+//#each LAST A H
+                    s#A#H = fma(u#A, k#H, fma(v#A, p#(H-A+LAST), s#A#H));
 //#done
                 }
             }
