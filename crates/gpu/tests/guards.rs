@@ -76,8 +76,12 @@ impl Marked {
             let value = graph.value(id);
             ids.insert(id, b.input(&value.name, value.elem, value.shape));
         }
-        graph.states().iter().for_each(|decl| drop(b.state(&decl.name, decl.row)));
-        graph.slots().iter().for_each(|slot| drop(b.slot(slot)));
+        for decl in graph.states() {
+            b.state(&decl.name, decl.row);
+        }
+        for slot in graph.slots() {
+            b.slot(slot);
+        }
         for node in graph.nodes() {
             let mut operand = |id: &ValueId| match graph.weight(*id) {
                 Some(spec) => *ids.entry(*id).or_insert_with(|| b.weight(spec)),
@@ -136,6 +140,9 @@ fn prepare(session: &mut dyn Session, graph: &Graph, weights: &dyn WeightSource)
     }
 }
 
+/// The words of each output.
+type Outputs = Vec<Vec<u32>>;
+
 /// Runs a marked plan: the words of the outputs, the arena last, or the error; and in any case what the states hold.
 fn run_marked(
     device: &dyn Device,
@@ -143,7 +150,7 @@ fn run_marked(
     marked: &Marked,
     weights: &dyn WeightSource,
     arguments: &Arguments,
-) -> (Result<Vec<Vec<u32>>, DeviceError>, Vec<Vec<f32>>) {
+) -> (Result<Outputs, DeviceError>, Vec<Vec<f32>>) {
     let graph = &marked.plan.graph;
     let mut session = device.open(policy).unwrap();
     prepare(session.as_mut(), graph, weights);

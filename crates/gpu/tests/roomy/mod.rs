@@ -6,10 +6,10 @@ use mynah_gpu::{Backend, Bind, Capabilities, Command, Shader, Slice, Usage, Wgpu
 use std::time::Duration;
 
 /// Bytes bound after every operand, and held after every buffer.
-pub const ROOM: usize = 1024;
+pub(crate) const ROOM: usize = 1024;
 
 /// wgpu with room.
-pub struct Roomy(pub WgpuBackend);
+pub(crate) struct Roomy(pub(crate) WgpuBackend);
 
 type Inner<'a> = Command<'a, WgpuBackend>;
 
