@@ -68,7 +68,10 @@ fn gather() -> String {
     for i in 0..EACH {
         let offset = i * TILE / EACH;
         let _ = writeln!(code, "pixels[slot + {offset}u] = element(place{i}, tap, ci, alive);");
-        let _ = writeln!(code, "kernels[slot + {offset}u] = weight(across + {offset}u, group, block, tap, ci, alive);");
+        let _ = writeln!(
+            code,
+            "kernels[slot + {offset}u] = weight(across + {offset}u, group, block, tap, ci, alive);"
+        );
     }
     code
 }
@@ -90,7 +93,10 @@ fn store() -> String {
     let mut code = String::new();
     for (i, j) in pairs() {
         let (down, along) = (i * TILE / EACH, j * TILE / EACH);
-        let _ = writeln!(code, "store(sum{i}{j}, first_pixel + down + {down}u, block + along + {along}u, group);");
+        let _ = writeln!(
+            code,
+            "store(sum{i}{j}, first_pixel + down + {down}u, block + along + {along}u, group);"
+        );
     }
     code
 }

@@ -30,8 +30,7 @@ pub(in crate::kernels) fn compile_slice(
         Start::Fixed(first) => (first * inner, None),
         Start::Slot(slot) => (0, Some((slot.0, inner))),
     };
-    let runs =
-        Runs { len: bind.out_shape().numel(), run: len * inner, pitch: extent * inner, first, slot };
+    let runs = Runs { len: bind.out_shape().numel(), run: len * inner, pitch: extent * inner, first, slot };
     let check = match start {
         Start::Fixed(_) => None,
         Start::Slot(slot) => {
