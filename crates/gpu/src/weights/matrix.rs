@@ -120,13 +120,13 @@ pub(super) fn planes(weight: &WeightBytes<'_>, stored: MatrixType) -> Result<Vec
             .bytes
             .chunks((share * row_bytes).max(1))
             .map(|rows| {
-                let target = Target {
+                let mut target = Target {
                     low: lows.next().unwrap_or_default(),
                     high: highs.next().unwrap_or_default(),
                     scale: scales.next().unwrap_or_default(),
                     factors: all_factors.next().unwrap_or_default(),
                 };
-                scope.spawn(move || pack(weight.dtype, stored, strides, rows, row_bytes, k, target))
+                scope.spawn(move || pack(weight.dtype, stored, strides, rows, row_bytes, k, &mut target))
             })
             .collect();
         tasks.into_iter().all(|task| task.join().unwrap_or(false))
@@ -153,7 +153,7 @@ fn pack(
     rows: &[u8],
     row_bytes: usize,
     k: usize,
-    target: Target<'_>,
+    target: &mut Target<'_>,
 ) -> bool {
     let rows = rows.chunks_exact(row_bytes);
     let format = match stored {

@@ -6,4 +6,4 @@ mod store;
 
 pub(crate) use layout::{Layout, MatrixType, plan};
 pub(crate) use matrix::{Strides, element_planes, has_factors};
-pub(crate) use store::{Store, Weight};
+pub(crate) use store::Store;

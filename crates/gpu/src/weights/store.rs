@@ -13,14 +13,16 @@ const IN_FLIGHT: u64 = 256 << 20;
 
 /// A weight in the layout of its use.
 pub(crate) struct Weight<B: Backend> {
-    pub(crate) layout: Layout,
     /// Each plane with its length in bytes.
     pub(crate) planes: Vec<(B::Buffer, u64)>,
 }
 
+/// Weights by name and use.
+type Prepared<B> = HashMap<(String, WeightUse), Arc<Weight<B>>>;
+
 /// Weights shared by the sessions of a model.
 pub(crate) struct Store<B: Backend> {
-    prepared: Mutex<HashMap<(String, WeightUse), Arc<Weight<B>>>>,
+    prepared: Mutex<Prepared<B>>,
     in_flight: Mutex<u64>,
 }
 
@@ -57,7 +59,7 @@ impl<B: Backend> Store<B> {
             buffers.push((buffer, bytes));
         }
         let key = (weight.name.to_owned(), use_);
-        Ok(self.map().insert(key, Arc::new(Weight { layout, planes: buffers })).is_none())
+        Ok(self.map().insert(key, Arc::new(Weight { planes: buffers })).is_none())
     }
 
     /// Waits now and then, so that staging memory stays bounded.
@@ -82,7 +84,7 @@ impl<B: Backend> Store<B> {
         self.map().values().flat_map(|w| &w.planes).map(|(_, bytes)| bytes).sum()
     }
 
-    fn map(&self) -> MutexGuard<'_, HashMap<(String, WeightUse), Arc<Weight<B>>>> {
+    fn map(&self) -> MutexGuard<'_, Prepared<B>> {
         // Entries are inserted whole, so a panic elsewhere leaves nothing half done.
         self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
     }

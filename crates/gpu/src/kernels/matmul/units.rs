@@ -80,10 +80,10 @@ impl Units {
     /// The largest tiles of which there are enough; sums are split where even small ones are too few.
     fn geometry(self, m: usize, n: usize, k: usize, caps: &Capabilities) -> Option<Geometry> {
         let groups = |g: &Geometry| m.div_ceil(g.tile[0]) * n.div_ceil(g.tile[1]);
-        let fitting = [LARGE, MIDDLE, SMALL].into_iter().filter(|g| self.fits(*g, caps));
+        let mut fitting = [LARGE, MIDDLE, SMALL].into_iter().filter(|g| self.fits(*g, caps));
         let least = if m <= SMALL.tile[0] { SMALL } else { MIDDLE };
         let mut large = fitting.clone().filter(|g| groups(g) >= WANTED && m > g.tile[0] / 2);
-        let mut g = large.next().or_else(|| fitting.clone().find(|g| *g == least)).or(fitting.last())?;
+        let mut g = large.next().or_else(|| fitting.clone().find(|g| *g == least)).or(fitting.next_back())?;
         while groups(&g) * g.splits < WANTED && g.splits < 8 && k / g.deep >= 16 * g.splits {
             g.splits *= 2;
         }

@@ -63,8 +63,7 @@ fn translate(graph: &Graph, caps: &Capabilities) -> Vec<String> {
         let info = validator
             .validate(&module)
             .unwrap_or_else(|e| panic!("{}: {}", d.shader.name, e.emit_to_string(source)));
-        let mut options = naga::back::spv::Options::default();
-        options.lang_version = (1, 6);
+        let options = naga::back::spv::Options { lang_version: (1, 6), ..Default::default() };
         let spirv = naga::back::spv::write_vec(&module, &info, &options, None).unwrap();
         assert!(spirv.len() > 100, "{}", d.shader.name);
         d.shader.name
