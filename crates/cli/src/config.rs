@@ -19,7 +19,7 @@ use clap::{Arg, ArgAction, Command};
 use std::path::PathBuf;
 
 /// Flags that ask for one answer rather than set something.
-const ONLY_FLAGS: [&str; 5] = ["help", "version", "dump", "random", "only"];
+const ONLY_FLAGS: [&str; 8] = ["help", "version", "dump", "random", "only", "a", "b", "bisect"];
 
 /// The config file.
 #[derive(Debug, Default)]

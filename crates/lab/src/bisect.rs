@@ -99,7 +99,7 @@ mod tests {
 
     /// Distances that add up: each thrown switch adds its own.
     fn additive(weights: &[f64]) -> impl Fn(&[bool], &[bool]) -> Result<f64, ()> + '_ {
-        |from, to| {
+        move |from, to| {
             let sum =
                 |set: &[bool]| set.iter().zip(weights).map(|(on, w)| if *on { *w } else { 0.0 }).sum::<f64>();
             Ok((sum(to) - sum(from)).abs())

@@ -74,7 +74,7 @@ impl Guard {
     pub(crate) fn check(&self, arena: &[i32]) -> Result<(), LabError> {
         let mut from = 0;
         let ends = self.owned.iter().map(|(range, _)| range.clone());
-        for range in ends.chain([arena.len()..arena.len()]) {
+        for range in ends.chain(std::iter::once(arena.len()..arena.len())) {
             let gap = arena.get(from..range.start.max(from)).unwrap_or(&[]);
             if let Some(at) = gap.iter().position(|&word| word != SENTINEL) {
                 let place = self.describe(from + at);

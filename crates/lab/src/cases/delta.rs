@@ -63,7 +63,7 @@ impl Delta {
         let state = b.state("state", batch, &[snapshots * heads, size, size]);
         // Keys no longer than 1, as the models normalise them: longer ones make the recurrence grow without bound.
         let unit = 1.0 / (size as f32).sqrt();
-        let mut activation = |b: &mut CaseBuilder, name: &str, heads: usize, fill: Fill| {
+        let activation = |b: &mut CaseBuilder, name: &str, heads: usize, fill: Fill| {
             if permuted {
                 let x = b.input(name, &[batch, heads, time, size], fill);
                 b.op(Op::Permute(vec![0, 2, 1, 3]), &[x])

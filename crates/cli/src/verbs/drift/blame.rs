@@ -152,6 +152,7 @@ pub(super) fn json(found: &Bisection) -> Value {
 }
 
 #[cfg(all(test, feature = "builtin-model"))]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on should say where")]
 mod tests {
     use super::super::setting::Spec;
     use super::*;

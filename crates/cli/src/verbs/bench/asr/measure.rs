@@ -2,7 +2,7 @@
 
 use crate::flags::ModelFlags;
 use crate::memory;
-use mynah::{Head, Policy, Transcriber};
+use mynah::{DeviceChoice, Head, Policy, Transcriber};
 use mynah_audio::SAMPLE_RATE;
 use mynah_gguf::GgufFile;
 use mynah_lab::Work;
@@ -39,6 +39,8 @@ pub(super) struct Figures {
     /// Processor and instructions.
     pub(super) device: String,
     pub(super) threads: usize,
+    /// Whether a GPU was asked for.
+    pub(super) on_gpu: bool,
     pub(super) seconds: f64,
     pub(super) pieces: usize,
     pub(super) tokens: usize,
@@ -130,6 +132,7 @@ pub(super) fn run(
         policy,
         device: format!("{} ({})", report.description, report.features.join(" ")),
         threads: report.parallelism,
+        on_gpu: matches!(flags.device.resolve(), DeviceChoice::Gpu(_)),
         seconds: task.pieces.iter().map(Vec::len).sum::<usize>() as f64 / f64::from(SAMPLE_RATE),
         pieces: task.pieces.len(),
         tokens,

@@ -38,6 +38,10 @@ fn audio(f: &Figures) -> String {
 /// The ceiling of a model's products, and how much of it and of reading was reached.
 fn reached(machine: Option<&Machine>, f: &Figures) -> Option<(Ceiling, f64, f64)> {
     let machine = machine?;
+    // The ceilings measured are the CPU's.
+    if f.on_gpu {
+        return None;
+    }
     let ceiling = machine.ceiling(f.threads, f.dtype, &f.policy)?;
     Some((ceiling, f.rate() / ceiling.rate, f.read() / machine.peaks(f.threads)?.read))
 }

@@ -35,7 +35,7 @@ pub(crate) struct BenchOps {
     #[arg(long, value_name = "SECONDS", default_value_t = 0.25, value_parser = crate::flags::positive)]
     budget: f64,
 
-    /// Where: auto or cpu
+    /// Where: auto, cpu, metal, vulkan or dx12, with :N for one of several adapters
     #[arg(long, value_name = "DEVICE", default_value_t)]
     device: DeviceChoice,
 
@@ -142,7 +142,11 @@ impl BenchOps {
                 }
             }
         }
-        let threads = device.report().parallelism;
+        // The ceilings measured are the CPU's, and no number of its threads stands for a GPU.
+        let threads = match self.device.resolve() {
+            DeviceChoice::Gpu(_) => 0,
+            DeviceChoice::Auto | DeviceChoice::Cpu => device.report().parallelism,
+        };
         if self.json {
             let results = lines.iter().map(|line| json_of(line, &machine, threads, &policy));
             out::write_json(&json!({ "machine": machine.json(), "results": results.collect::<Vec<_>>() }))?;
