@@ -4,7 +4,6 @@
 //! the bindings. A shader made without runtime checks, as all of ours are, has no clamps on indices, no counters in loops, no
 //! guards around divisions; workgroup memory is not set to zero.
 
-use mynah_device::DeviceError;
 use mynah_gpu::{Access, Shader};
 use naga::back::msl;
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
@@ -35,21 +34,19 @@ impl Translation {
 /// Translates a kernel.
 ///
 /// # Errors
-/// [`DeviceError::Kernel`] with what naga objects to.
-pub fn translate(shader: &Shader) -> Result<Translation, DeviceError> {
+/// What naga objects to.
+pub fn translate(shader: &Shader) -> Result<Translation, String> {
     translate_for(shader, LANGUAGE)
 }
 
-fn translate_for(shader: &Shader, language: (u8, u8)) -> Result<Translation, DeviceError> {
-    let refused = |reason: String| DeviceError::Kernel { node: shader.name.clone(), reason };
-    let module =
-        naga::front::wgsl::parse_str(&shader.wgsl).map_err(|e| refused(e.emit_to_string(&shader.wgsl)))?;
+fn translate_for(shader: &Shader, language: (u8, u8)) -> Result<Translation, String> {
+    let module = naga::front::wgsl::parse_str(&shader.wgsl).map_err(|e| e.emit_to_string(&shader.wgsl))?;
     let mut validator = Validator::new(ValidationFlags::all(), capabilities());
-    let info = validator.validate(&module).map_err(|e| refused(e.emit_to_string(&shader.wgsl)))?;
+    let info = validator.validate(&module).map_err(|e| e.emit_to_string(&shader.wgsl))?;
     let stage = (ShaderStage::Compute, "main");
     let (module, info) =
         naga::back::pipeline_constants::process_overrides(&module, &info, Some(stage), &Default::default())
-            .map_err(|e| refused(e.to_string()))?;
+            .map_err(|e| e.to_string())?;
     let pipeline = msl::PipelineOptions {
         entry_point: Some((ShaderStage::Compute, "main".into())),
         allow_and_force_point_size: false,
@@ -58,16 +55,17 @@ fn translate_for(shader: &Shader, language: (u8, u8)) -> Result<Translation, Dev
         binding_array_length_map: Default::default(),
     };
     let (msl, written) = msl::write_string(&module, &info, &options(shader, language), &pipeline)
-        .map_err(|e| refused(e.to_string()))?;
+        .map_err(|e| e.to_string())?;
     let entry = match written.entry_point_names.into_iter().next() {
         Some(Ok(entry)) => entry,
-        Some(Err(e)) => return Err(refused(e.to_string())),
-        None => return Err(refused("there is no entry point".into())),
+        Some(Err(e)) => return Err(e.to_string()),
+        None => return Err("there is no entry point".into()),
     };
     let uses = info.get_entry_point(0);
-    let shared = module.global_variables.iter().filter(|(handle, var)| {
-        var.space == AddressSpace::WorkGroup && !uses[*handle].is_empty()
-    });
+    let shared = module
+        .global_variables
+        .iter()
+        .filter(|(handle, var)| var.space == AddressSpace::WorkGroup && !uses[*handle].is_empty());
     let bytes = shared.map(|(_, var)| module.types[var.ty].inner.size(module.to_ctx()).next_multiple_of(16));
     Ok(Translation { msl, entry, threadgroup_bytes: bytes.sum() })
 }

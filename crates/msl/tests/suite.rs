@@ -28,8 +28,11 @@ fn check(device: &dyn Device, policy: &Policy, run: impl Fn(&OpCase) -> CaseResu
     let names = |r: &CaseResult| matches!(r.status, Status::Unsupported(_)).then(|| r.name.clone());
     let unsupported: Vec<_> = report.results.iter().filter_map(names).collect();
     let beyond: BTreeMap<_, _> = BEYOND.iter().copied().collect();
-    let expected: Vec<_> =
-        SUITE.iter().map(|case| case.name.clone()).filter(|name| beyond.contains_key(name.as_str())).collect();
+    let expected: Vec<_> = SUITE
+        .iter()
+        .map(|case| case.name.clone())
+        .filter(|name| beyond.contains_key(name.as_str()))
+        .collect();
     assert_eq!(unsupported, expected);
 }
 

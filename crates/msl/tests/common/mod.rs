@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex};
 
 /// All cases, or those of `MYNAH_GPU_OP`.
-pub static SUITE: LazyLock<Vec<OpCase>> = LazyLock::new(|| {
+pub(crate) static SUITE: LazyLock<Vec<OpCase>> = LazyLock::new(|| {
     let mut all = cases().unwrap();
     all.extend(generated(7, 300).unwrap());
     if let Ok(op) = std::env::var("MYNAH_GPU_OP") {
@@ -19,12 +19,16 @@ pub static SUITE: LazyLock<Vec<OpCase>> = LazyLock::new(|| {
 });
 
 /// A backend, or nothing where there is no clang.
-pub fn backend(arithmetic: Arithmetic) -> Option<MslBackend> {
+pub(crate) fn backend(arithmetic: Arithmetic) -> Option<MslBackend> {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("msl");
     match MslBackend::new(&cache, arithmetic) {
         Ok(backend) => Some(backend),
         Err(CompilerError::Missing) => {
-            assert!(std::env::var_os("MYNAH_REQUIRE_MSL").is_none_or(|v| v != "1"), "{}", CompilerError::Missing);
+            assert!(
+                std::env::var_os("MYNAH_REQUIRE_MSL").is_none_or(|v| v != "1"),
+                "{}",
+                CompilerError::Missing
+            );
             eprintln!("NOTHING WAS TESTED: {}", CompilerError::Missing);
             None
         }
@@ -33,7 +37,7 @@ pub fn backend(arithmetic: Arithmetic) -> Option<MslBackend> {
 }
 
 /// The results of all cases, in order, each core taking the next.
-pub fn on_all_cores(cases: &[OpCase], run: impl Fn(&OpCase) -> CaseResult + Sync) -> Vec<CaseResult> {
+pub(crate) fn on_all_cores(cases: &[OpCase], run: impl Fn(&OpCase) -> CaseResult + Sync) -> Vec<CaseResult> {
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
         while let Some(case) = {
