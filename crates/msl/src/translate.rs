@@ -117,3 +117,53 @@ fn options(shader: &Shader, lang_version: (u8, u8)) -> msl::Options {
         ray_query_initialization_tracking: false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shader(body: &str) -> Shader {
+        let head = "enable f16;\n@group(0) @binding(0) var<storage, read> w: array<u32>;\n\
+                    @group(0) @binding(1) var<storage, read_write> y: array<f32>;\n\
+                    struct Params { n: u32, }\nvar<immediate> p: Params;\nvar<workgroup> part: array<f32, 33>;\n\
+                    @compute @workgroup_size(32)\nfn main(@builtin(local_invocation_index) i: u32) {\n";
+        Shader {
+            name: "test".into(),
+            wgsl: format!("{head}{body}}}\n").into(),
+            bindings: vec![Access::Read, Access::ReadWrite],
+            immediate_bytes: 4,
+            workgroup: [32, 1, 1],
+        }
+    }
+
+    const BODY: &str = "part[i] = f32(unpack4xI8(w[i]).x) / f32(dot4I8Packed(w[0], w[1]));\nworkgroupBarrier();\n\
+                        for (var k = 0u; k < p.n % 7u; k++) {\ny[i] = subgroupAdd(part[k]) + f32(f16(y[i]));\n}\n";
+
+    #[test]
+    fn slots_are_those_of_wgpu_and_nothing_is_checked() {
+        let found = translate(&shader(BODY)).unwrap();
+        for parameter in ["& p [[buffer(0)]]", "& w [[buffer(1)]]", "& y [[buffer(2)]]", "[[buffer(3)]]"] {
+            assert!(found.msl.contains(parameter), "{}", found.msl);
+        }
+        // 33 floats, rounded up to 16 bytes.
+        assert_eq!((found.entry.as_str(), found.threadgroup_bytes), ("main_", 144));
+        for check in ["loop_bound", "naga_mod", "metal::min(unsigned", "metal::all"] {
+            assert!(!found.msl.contains(check), "{}", found.msl);
+        }
+    }
+
+    #[test]
+    fn every_version_on_apple_silicon_gets_the_same_text() {
+        let text = |version| {
+            translate_for(&shader(BODY), version).unwrap().msl.split_once('\n').unwrap().1.to_owned()
+        };
+        for version in [(2, 3), (2, 4), (3, 0), (3, 1), (3, 2)] {
+            assert_eq!(text(version), text(LANGUAGE));
+        }
+    }
+
+    #[test]
+    fn what_naga_objects_to_is_said() {
+        assert!(translate(&shader("y[i] = nothing;\n")).unwrap_err().contains("nothing"));
+    }
+}

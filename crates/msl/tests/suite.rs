@@ -55,3 +55,13 @@ fn through_the_planner() {
         check(device.as_ref(), &policy, |case| run_planned(case, device.clone(), &policy));
     }
 }
+
+/// Metal's own default. `exact` is not asked for: sums that carry their rounding error along may lose it.
+#[test]
+#[ignore = "compiles every kernel a second time"]
+fn with_fast_arithmetic() {
+    let Some(backend) = backend(Arithmetic::Fast) else { return };
+    let device = GpuDevice::new(backend);
+    let policy = Policy::default();
+    check(&device, &policy, |case| run_case(case, &device, &policy));
+}

@@ -1,6 +1,10 @@
 //! What the tests share: the suite, a backend, all cores.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(
+    dead_code,
+    clippy::print_stderr,
+    reason = "each test binary uses a part of it, and says so when it tests nothing"
+)]
 
 use mynah_lab::{CaseResult, OpCase, cases, generated};
 use mynah_msl::{Arithmetic, CompilerError, MslBackend};
