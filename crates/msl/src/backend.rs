@@ -28,7 +28,7 @@ pub struct MslBackend {
     translated: Mutex<BTreeMap<String, BTreeSet<usize>>>,
 }
 
-type Made = Arc<OnceLock<Result<MslPipeline, DeviceError>>>;
+type Made = Arc<OnceLock<Result<MslPipeline, String>>>;
 
 struct Machine {
     compiler: Compiler,
@@ -62,7 +62,8 @@ impl MslBackend {
     /// [`CompilerError`].
     pub fn new(cache: &Path, arithmetic: Arithmetic) -> Result<Self, CompilerError> {
         let compiler = Compiler::new(cache, arithmetic)?;
-        let runtime = Runtime::load(&compiler.runtime()).map_err(|e| CompilerError::Refused(e.to_string()))?;
+        let runtime =
+            Runtime::load(&compiler.runtime()).map_err(|e| CompilerError::Refused(e.to_string()))?;
         Ok(Self { machine: Some(Machine { compiler, runtime: Arc::new(runtime) }), ..Self::translator() })
     }
 
@@ -103,22 +104,22 @@ impl MslBackend {
         self.translated.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn make(&self, shader: &Shader) -> Result<MslPipeline, DeviceError> {
-        let refused = |reason: String| DeviceError::Kernel { node: shader.name.clone(), reason };
+    fn make(&self, shader: &Shader) -> Result<MslPipeline, String> {
         let translation = translate(shader)?;
         let mut translated = self.translated.lock().unwrap_or_else(PoisonError::into_inner);
         translated.entry(shader.name.clone()).or_default().insert(translation.lines());
         drop(translated);
         let threads: u32 = shader.workgroup.iter().product();
-        if threads > self.caps.workgroup_threads || translation.threadgroup_bytes > self.caps.workgroup_bytes {
+        if threads > self.caps.workgroup_threads || translation.threadgroup_bytes > self.caps.workgroup_bytes
+        {
             let bytes = translation.threadgroup_bytes;
-            return Err(refused(format!("{threads} threads and {bytes} bytes of threadgroup memory")));
+            return Err(format!("{threads} threads and {bytes} bytes of threadgroup memory"));
         }
         let slots = shader.bindings.len() + 1 + usize::from(shader.immediate_bytes > 0);
         if slots > SLOTS {
-            return Err(refused(format!("{slots} buffers, Metal has {SLOTS}")));
+            return Err(format!("{slots} buffers, Metal has {SLOTS}"));
         }
-        let kernel = self.machine.as_ref().map(|machine| machine.kernel(&translation).map_err(refused)).transpose()?;
+        let kernel = self.machine.as_ref().map(|machine| machine.kernel(&translation)).transpose()?;
         Ok(MslPipeline(Arc::new(Pipeline {
             name: shader.name.clone(),
             bindings: shader.bindings.clone(),
@@ -214,7 +215,7 @@ impl Backend for MslBackend {
         drop(pipelines);
         match made.get_or_init(|| self.make(shader)) {
             Ok(pipeline) => Ok(pipeline.clone()),
-            Err(e) => Err(DeviceError::Kernel { node: shader.name.clone(), reason: e.to_string() }),
+            Err(reason) => Err(DeviceError::Kernel { node: shader.name.clone(), reason: reason.clone() }),
         }
     }
 
@@ -233,10 +234,12 @@ impl Backend for MslBackend {
                 let has = buffer.bytes();
                 return refused(format!("operand {i}: {bytes} bytes from byte {offset} on, of {has}"));
             }
-            // As wgpu has it: within a dispatch a buffer is read, or read and written.
-            let other = operands.iter().zip(bindings).find(|(o, a)| o.buffer.id() == buffer.id() && **a != bindings[i]);
-            if other.is_some() {
-                return refused(format!("operand {i}: its buffer is bound in both ways"));
+        }
+        // As wgpu has it: within a dispatch a buffer is read, or read and written.
+        let mut ways: HashMap<usize, Access> = HashMap::new();
+        for (slice, access) in operands.iter().zip(bindings) {
+            if ways.insert(slice.buffer.id(), *access).is_some_and(|other| other != *access) {
+                return refused("a buffer is bound in both ways".into());
             }
         }
         Ok(MslBound { operands: operands.iter().cloned().zip(bindings.iter().copied()).collect() })

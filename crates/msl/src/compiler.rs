@@ -112,7 +112,11 @@ impl Compiler {
     }
 
     /// Makes a file of the shim unless it is there. Another process may do the same: the file appears whole.
-    fn once(&self, name: &str, make: impl FnOnce(&Path) -> Result<(), CompilerError>) -> Result<(), CompilerError> {
+    fn once(
+        &self,
+        name: &str,
+        make: impl FnOnce(&Path) -> Result<(), CompilerError>,
+    ) -> Result<(), CompilerError> {
         let path = self.shim.join(name);
         if path.is_file() {
             return Ok(());
@@ -136,8 +140,10 @@ impl Compiler {
         let id = unique();
         let [new_source, new_object] = ["cpp", "so"].map(|ext| self.cache.join(format!("new-{id}.{ext}")));
         fs::write(&new_source, cpp).map_err(|e| io_error(&new_source, e))?;
-        let arguments = ["-include-pch".into(), self.shim.join("metal.pch").into_os_string(), "-shared".into()];
-        let files = ["-nostartfiles".into(), new_source.clone().into(), "-o".into(), new_object.clone().into()];
+        let arguments =
+            ["-include-pch".into(), self.shim.join("metal.pch").into_os_string(), "-shared".into()];
+        let files =
+            ["-nostartfiles".into(), new_source.clone().into(), "-o".into(), new_object.clone().into()];
         self.clang(arguments.into_iter().chain(files))?;
         fs::rename(&new_source, &source).map_err(|e| io_error(&source, e))?;
         fs::rename(&new_object, &object).map_err(|e| io_error(&object, e))?;

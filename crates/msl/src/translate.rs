@@ -4,7 +4,6 @@
 //! the bindings. A shader made without runtime checks, as all of ours are, has no clamps on indices, no counters in loops, no
 //! guards around divisions; workgroup memory is not set to zero.
 
-use mynah_device::DeviceError;
 use mynah_gpu::{Access, Shader};
 use naga::back::msl;
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
@@ -35,21 +34,19 @@ impl Translation {
 /// Translates a kernel.
 ///
 /// # Errors
-/// [`DeviceError::Kernel`] with what naga objects to.
-pub fn translate(shader: &Shader) -> Result<Translation, DeviceError> {
+/// What naga objects to.
+pub fn translate(shader: &Shader) -> Result<Translation, String> {
     translate_for(shader, LANGUAGE)
 }
 
-fn translate_for(shader: &Shader, language: (u8, u8)) -> Result<Translation, DeviceError> {
-    let refused = |reason: String| DeviceError::Kernel { node: shader.name.clone(), reason };
-    let module =
-        naga::front::wgsl::parse_str(&shader.wgsl).map_err(|e| refused(e.emit_to_string(&shader.wgsl)))?;
+fn translate_for(shader: &Shader, language: (u8, u8)) -> Result<Translation, String> {
+    let module = naga::front::wgsl::parse_str(&shader.wgsl).map_err(|e| e.emit_to_string(&shader.wgsl))?;
     let mut validator = Validator::new(ValidationFlags::all(), capabilities());
-    let info = validator.validate(&module).map_err(|e| refused(e.emit_to_string(&shader.wgsl)))?;
+    let info = validator.validate(&module).map_err(|e| e.emit_to_string(&shader.wgsl))?;
     let stage = (ShaderStage::Compute, "main");
     let (module, info) =
         naga::back::pipeline_constants::process_overrides(&module, &info, Some(stage), &Default::default())
-            .map_err(|e| refused(e.to_string()))?;
+            .map_err(|e| e.to_string())?;
     let pipeline = msl::PipelineOptions {
         entry_point: Some((ShaderStage::Compute, "main".into())),
         allow_and_force_point_size: false,
@@ -58,16 +55,17 @@ fn translate_for(shader: &Shader, language: (u8, u8)) -> Result<Translation, Dev
         binding_array_length_map: Default::default(),
     };
     let (msl, written) = msl::write_string(&module, &info, &options(shader, language), &pipeline)
-        .map_err(|e| refused(e.to_string()))?;
+        .map_err(|e| e.to_string())?;
     let entry = match written.entry_point_names.into_iter().next() {
         Some(Ok(entry)) => entry,
-        Some(Err(e)) => return Err(refused(e.to_string())),
-        None => return Err(refused("there is no entry point".into())),
+        Some(Err(e)) => return Err(e.to_string()),
+        None => return Err("there is no entry point".into()),
     };
     let uses = info.get_entry_point(0);
-    let shared = module.global_variables.iter().filter(|(handle, var)| {
-        var.space == AddressSpace::WorkGroup && !uses[*handle].is_empty()
-    });
+    let shared = module
+        .global_variables
+        .iter()
+        .filter(|(handle, var)| var.space == AddressSpace::WorkGroup && !uses[*handle].is_empty());
     let bytes = shared.map(|(_, var)| module.types[var.ty].inner.size(module.to_ctx()).next_multiple_of(16));
     Ok(Translation { msl, entry, threadgroup_bytes: bytes.sum() })
 }
@@ -117,5 +115,55 @@ fn options(shader: &Shader, lang_version: (u8, u8)) -> msl::Options {
         mesh_shader_primitive_indices_clamp: false,
         emit_int_div_checks: false,
         ray_query_initialization_tracking: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shader(body: &str) -> Shader {
+        let head = "enable f16;\n@group(0) @binding(0) var<storage, read> w: array<u32>;\n\
+                    @group(0) @binding(1) var<storage, read_write> y: array<f32>;\n\
+                    struct Params { n: u32, }\nvar<immediate> p: Params;\nvar<workgroup> part: array<f32, 33>;\n\
+                    @compute @workgroup_size(32)\nfn main(@builtin(local_invocation_index) i: u32) {\n";
+        Shader {
+            name: "test".into(),
+            wgsl: format!("{head}{body}}}\n").into(),
+            bindings: vec![Access::Read, Access::ReadWrite],
+            immediate_bytes: 4,
+            workgroup: [32, 1, 1],
+        }
+    }
+
+    const BODY: &str = "part[i] = f32(unpack4xI8(w[i]).x) / f32(dot4I8Packed(w[0], w[1]));\nworkgroupBarrier();\n\
+                        for (var k = 0u; k < p.n % 7u; k++) {\ny[i] = subgroupAdd(part[k]) + f32(f16(y[i]));\n}\n";
+
+    #[test]
+    fn slots_are_those_of_wgpu_and_nothing_is_checked() {
+        let found = translate(&shader(BODY)).unwrap();
+        for parameter in ["& p [[buffer(0)]]", "& w [[buffer(1)]]", "& y [[buffer(2)]]", "[[buffer(3)]]"] {
+            assert!(found.msl.contains(parameter), "{}", found.msl);
+        }
+        // 33 floats, rounded up to 16 bytes.
+        assert_eq!((found.entry.as_str(), found.threadgroup_bytes), ("main_", 144));
+        for check in ["loop_bound", "naga_mod", "metal::min(unsigned", "metal::all"] {
+            assert!(!found.msl.contains(check), "{}", found.msl);
+        }
+    }
+
+    #[test]
+    fn every_version_on_apple_silicon_gets_the_same_text() {
+        let text = |version| {
+            translate_for(&shader(BODY), version).unwrap().msl.split_once('\n').unwrap().1.to_owned()
+        };
+        for version in [(2, 3), (2, 4), (3, 0), (3, 1), (3, 2)] {
+            assert_eq!(text(version), text(LANGUAGE));
+        }
+    }
+
+    #[test]
+    fn what_naga_objects_to_is_said() {
+        assert!(translate(&shader("y[i] = nothing;\n")).unwrap_err().contains("nothing"));
     }
 }

@@ -4,7 +4,7 @@ use super::{MslBackend, MslBound, Pipeline};
 use crate::library::{Sizes, Slot};
 use crate::memory::{Chunk, MslBuffer};
 use mynah_device::DeviceError;
-use mynah_gpu::{Access, Backend as _, Command};
+use mynah_gpu::{Access, Command};
 use std::collections::BTreeMap;
 use std::sync::{RwLockReadGuard, RwLockWriteGuard};
 
@@ -45,7 +45,9 @@ impl MslBackend {
     ) -> Result<(), DeviceError> {
         let refused = |reason: String| DeviceError::Kernel { node: pipeline.name.clone(), reason };
         let kernel = pipeline.kernel.as_ref().ok_or_else(|| refused("it was translated only".into()))?;
-        if immediates.len() != pipeline.immediate_bytes as usize || bound.operands.len() != pipeline.bindings.len() {
+        if immediates.len() != pipeline.immediate_bytes as usize
+            || bound.operands.len() != pipeline.bindings.len()
+        {
             return Err(refused("operands or immediates of another kernel".into()));
         }
         if groups.iter().any(|&n| n > self.caps.max_groups) {
@@ -58,12 +60,16 @@ impl MslBackend {
         }
         let mut held: BTreeMap<usize, Held<'_>> = BTreeMap::new();
         for (id, (buffer, access)) in named {
-            held.insert(id, match access {
-                Access::Read => Held::Read(buffer.read()),
-                Access::ReadWrite => Held::Write(buffer.write()),
-            });
+            held.insert(
+                id,
+                match access {
+                    Access::Read => Held::Read(buffer.read()),
+                    Access::ReadWrite => Held::Write(buffer.write()),
+                },
+            );
         }
-        let starts: BTreeMap<usize, *mut u8> = held.iter_mut().map(|(id, held)| (*id, held.start())).collect();
+        let starts: BTreeMap<usize, *mut u8> =
+            held.iter_mut().map(|(id, held)| (*id, held.start())).collect();
         // Aligned as a vector of four in a struct would have to be.
         let mut words = [0_u128; 8];
         bytemuck::cast_slice_mut(&mut words)[..immediates.len()].copy_from_slice(immediates);

@@ -21,7 +21,8 @@ pub(super) fn call(msl: &str, entry: &str) -> Result<String, String> {
                 let ty = referent(line)?;
                 let (at, next) = (offset.clone(), format!("after_{}", arguments.len()));
                 // Writing to a String can't fail.
-                let _ = writeln!(before, "    constexpr unsigned {next} = {at} + metal_cpu::round16<{ty}>();");
+                let _ =
+                    writeln!(before, "    constexpr unsigned {next} = {at} + metal_cpu::round16<{ty}>();");
                 offset = next;
                 format!("metal_cpu::threadgroup<{ty}>(t, {at})")
             }

@@ -123,7 +123,10 @@ mod tests {
             (", constant P& p [[buffer(0)]]\n", ", const P& p \n"),
             ("[[max_total(64)]] kernel void f(\n", "  void f(\n"),
             ("    float inner[64];\n", "    metal_cpu::array<float, 64> inner;\n"),
-            ("typedef metal::float4 type_4[1];\n", "typedef metal_cpu::runtime_array<metal::float4> type_4;\n"),
+            (
+                "typedef metal::float4 type_4[1];\n",
+                "typedef metal_cpu::runtime_array<metal::float4> type_4;\n",
+            ),
             ("x = a[b[i]] + 7u;\n", "x = a[b[i]] + 7u;\n"),
             ("char _pad2[3];\n", "char _pad2[3];\n"),
         ];

@@ -1,6 +1,10 @@
 //! What the tests share: the suite, a backend, all cores.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(
+    dead_code,
+    clippy::print_stderr,
+    reason = "each test binary uses a part of it, and says so when it tests nothing"
+)]
 
 use mynah_lab::{CaseResult, OpCase, cases, generated};
 use mynah_msl::{Arithmetic, CompilerError, MslBackend};
@@ -9,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex};
 
 /// All cases, or those of `MYNAH_GPU_OP`.
-pub static SUITE: LazyLock<Vec<OpCase>> = LazyLock::new(|| {
+pub(crate) static SUITE: LazyLock<Vec<OpCase>> = LazyLock::new(|| {
     let mut all = cases().unwrap();
     all.extend(generated(7, 300).unwrap());
     if let Ok(op) = std::env::var("MYNAH_GPU_OP") {
@@ -19,12 +23,16 @@ pub static SUITE: LazyLock<Vec<OpCase>> = LazyLock::new(|| {
 });
 
 /// A backend, or nothing where there is no clang.
-pub fn backend(arithmetic: Arithmetic) -> Option<MslBackend> {
+pub(crate) fn backend(arithmetic: Arithmetic) -> Option<MslBackend> {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("msl");
     match MslBackend::new(&cache, arithmetic) {
         Ok(backend) => Some(backend),
         Err(CompilerError::Missing) => {
-            assert!(std::env::var_os("MYNAH_REQUIRE_MSL").is_none_or(|v| v != "1"), "{}", CompilerError::Missing);
+            assert!(
+                std::env::var_os("MYNAH_REQUIRE_MSL").is_none_or(|v| v != "1"),
+                "{}",
+                CompilerError::Missing
+            );
             eprintln!("NOTHING WAS TESTED: {}", CompilerError::Missing);
             None
         }
@@ -33,7 +41,7 @@ pub fn backend(arithmetic: Arithmetic) -> Option<MslBackend> {
 }
 
 /// The results of all cases, in order, each core taking the next.
-pub fn on_all_cores(cases: &[OpCase], run: impl Fn(&OpCase) -> CaseResult + Sync) -> Vec<CaseResult> {
+pub(crate) fn on_all_cores(cases: &[OpCase], run: impl Fn(&OpCase) -> CaseResult + Sync) -> Vec<CaseResult> {
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
         while let Some(case) = {
