@@ -210,6 +210,7 @@ fn exponentials<S: Simd>(s: S, x: &[f32], out: &mut [f32]) {
 }
 
 /// One token for rows `first ..` of the matrix, which `lines` holds.
+#[allow(clippy::needless_range_loop, reason = "a row is an offset into `lines` as well")]
 #[inline(always)]
 unsafe fn token<S: Simd, const R: usize>(
     s: S,

@@ -113,7 +113,6 @@ impl<'a> Bind<'a> {
                 use_,
                 stored,
                 n,
-                k,
                 strides: weights::Strides::of(stored, k),
             })),
             Layout::Elements => Err(self.unsupported(format!("'{}' is read by element", spec.name))),
@@ -193,8 +192,6 @@ pub(crate) struct Matrix {
     pub(crate) stored: weights::MatrixType,
     /// Rows.
     pub(crate) n: usize,
-    /// Elements of a row.
-    pub(crate) k: usize,
     /// Words of a row in each plane.
     pub(crate) strides: weights::Strides,
 }
