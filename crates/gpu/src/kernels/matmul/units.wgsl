@@ -60,12 +60,22 @@ fn main(
     while quad < end {
 //#each s X_SHARES
         {
+//#if !EVEN
             let zero = quad + x_quad#s >= end;
+//#endif
             let at = x_place#s / K_QUADS * PITCH + x_quad#s * QUAD;
+//#if EVEN
+//#if HALF_X
+            let v = x_next#s;
+//#else
+            let v = to_half(x_next#s);
+//#endif
+//#else
 //#if HALF_X
             let v = select(x_next#s, vec4<f16>(), zero);
 //#else
             let v = to_half(select(x_next#s, vec4<f32>(), zero));
+//#endif
 //#endif
 //#if WIDE_TILE
             xs[at] = v;
@@ -80,7 +90,11 @@ fn main(
 //#each s W_SHARES
         {
             let at = w_place#s / K_QUADS * PITCH + w_quad#s * QUAD;
+//#if EVEN
+            let v = w_next#s;
+//#else
             let v = select(w_next#s, vec4<f16>(), quad + w_quad#s >= end);
+//#endif
 //#if WIDE_TILE
             ws[at] = v;
 //#else
