@@ -33,8 +33,8 @@ impl Emulated {
         let mut text = shader.wgsl.to_string();
         for (from, to) in [
             ("enable wgpu_cooperative_matrix;".to_owned(), ""),
-            (format!("coopLoadT<{matrix}<f16, A>>(&xs["), "emulated_factor("),
-            (format!("coopLoad<{matrix}<f16, B>>(&ws["), "emulated_factor("),
+            (format!("coopLoadT<{matrix}<f16, A>>(&tiles["), "emulated_factor("),
+            (format!("coopLoad<{matrix}<f16, B>>(&tiles["), "emulated_factor("),
             (format!("coopLoadT<{matrix}<f32, C>>(&stage["), "emulated_sum("),
             ("coopStoreT(".to_owned(), "emulated_store("),
             ("&stage[".to_owned(), ""),
@@ -52,7 +52,7 @@ impl Emulated {
         }
         let lanes = "let subgroup = lane / LANES;\n    let place = lane % LANES;\n    own_place = place;\n";
         text = text.replace("let first_row = wid.y", &format!("{lanes}    let first_row = wid.y"));
-        let vectors = text.contains("array<vec4<f16>, X_ROWS");
+        let vectors = text.contains("tiles: array<vec4<f16>");
         let [x, w] = if vectors { ["x + k / 4u][k % 4u", "w + k / 4u][k % 4u"] } else { ["x + k", "w + k"] };
         text.push_str(&EMULATION.replace("x + K", x).replace("w + K", w));
         Shader { wgsl: text.into(), ..shader.clone() }
@@ -87,7 +87,7 @@ fn emulated_product(a: Factor, b: Factor, c: Sums) -> Sums {
         let e = own_place * SHARE + i;
         let x = a.at + e / SIZE * a.pitch;
         let w = b.at + e % SIZE * b.pitch;
-        for (var k = 0u; k < SIZE; k++) { m.v[i] += f32(xs[x + K]) * f32(ws[w + K]); }
+        for (var k = 0u; k < SIZE; k++) { m.v[i] += f32(tiles[x + K]) * f32(tiles[w + K]); }
     }
     return m;
 }

@@ -31,7 +31,8 @@ fn decode_quad(row: u32, quad: u32) -> vec4<f32> {
 //#if BITS6
     word |= ((high[row * p.high_stride + quad / 4u] >> (2u * (quad & 3u))) & 0x03030303u) << 4u;
 //#endif
-    let s = group_scale(row, quad / $GROUP_QUADSu);
+    let group = quad / $GROUP_QUADSu;
+    let s = scale_of(scale_words(row, group), group);
 //#if MINS
     return s.x * levels(word) - vec4<f32>(s.y);
 //#else

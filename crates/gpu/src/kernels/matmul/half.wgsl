@@ -1,5 +1,12 @@
 // Beyond the range of f16 the largest number of that sign: an infinity would make the whole row one. NaN stays NaN.
-fn to_half(v: vec4<f32>) -> vec4<f16> {
-    let large = vec4<f32>(65504.0);
-    return vec4<f16>(select(v, sign(v) * large, abs(v) > large));
+fn in_range(v: vec4<f32>) -> vec4<f32> {
+    let most = vec4<f32>(65504.0);
+    return select(v, clamp(v, -most, most), abs(v) > most);
+}
+
+// Eight numbers as halves, the first in the low bits.
+fn halves(first: vec4<f32>, second: vec4<f32>) -> vec4<u32> {
+    let a = in_range(first);
+    let b = in_range(second);
+    return vec4<u32>(pack2x16float(a.xy), pack2x16float(a.zw), pack2x16float(b.xy), pack2x16float(b.zw));
 }

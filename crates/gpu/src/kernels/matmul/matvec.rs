@@ -17,8 +17,6 @@ struct Geometry {
     rows: usize,
     /// Threads of a workgroup, which share the rows' elements.
     threads: usize,
-    /// Vectors of each row that a thread fetches before it uses the first.
-    ahead: usize,
 }
 
 /// Elements of a vector of 16 bytes.
@@ -46,7 +44,7 @@ fn geometry(n: usize, vectors: usize, columns: usize, elements: usize) -> Geomet
     while threads < 256 && 2 * threads <= vectors && (vectors > 8 * threads || groups * threads < 1 << 16) {
         threads *= 2;
     }
-    Geometry { rows, threads, ahead: if vectors >= 2 * threads { 2 } else { 1 } }
+    Geometry { rows, threads }
 }
 
 /// Whether rows suit this kernel.
@@ -59,7 +57,7 @@ pub(super) fn compile(product: &Product<'_, '_>) -> Result<Compiled, DeviceError
     let factor = &product.factor;
     let elements = vector(factor);
     let vectors = product.k / elements;
-    let Geometry { rows, mut threads, ahead } = geometry(product.n, vectors, product.m, elements);
+    let Geometry { rows, mut threads } = geometry(product.n, vectors, product.m, elements);
     let outputs = rows * product.m;
     let caps = product.bind.caps();
     // Sums meet in workgroup memory: one of each subgroup, or one of each thread.
@@ -84,27 +82,17 @@ pub(super) fn compile(product: &Product<'_, '_>) -> Result<Compiled, DeviceError
         ("ROWS", rows),
         ("OUTPUTS", outputs),
         ("PARTIALS", share(threads) * outputs),
-        ("AHEAD", ahead),
         ("VECTOR_QUADS", elements / 4),
         ("WORDS", words),
         ("NIBBLES", nibbles),
     ] {
         source.constant(name, value as u32);
     }
+    source.define("VECTOR", if factor.stored() == MatrixType::F32 { "vec4<f32>" } else { "vec4<u32>" });
     source.include(GRID);
-    let counts = |ahead: usize| {
-        [
-            ("ROWS", rows),
-            ("COLUMNS", product.m),
-            ("AHEAD", ahead),
-            ("GROUPS", groups),
-            ("WORDS", words),
-            ("NIBBLES", nibbles),
-        ]
-    };
-    let step = |ahead: usize| unroll(include_str!("matvec_step.wgsl"), &counts(ahead));
-    let code = unroll(include_str!("matvec.wgsl"), &counts(ahead));
-    let code = code.replace("$MANY", &step(ahead)).replace("$ONE", &step(1));
+    let counts =
+        [("ROWS", rows), ("COLUMNS", product.m), ("GROUPS", groups), ("WORDS", words), ("NIBBLES", nibbles)];
+    let code = unroll(include_str!("matvec.wgsl"), &counts);
     let grid = k.grid(product.n.div_ceil(rows));
     let name = format!("matvec {} {}x{rows}x{threads}", factor.name(), product.m);
     Ok(Compiled::one(k.finish(name, &code, [threads as u32, 1, 1], grid)?))
@@ -117,10 +105,10 @@ mod tests {
     #[test]
     fn work_is_spread_over_many_workgroups() {
         // The shapes of a feed-forward layer, of a narrow projection, and of a single row.
-        assert_eq!(geometry(14336, 256, 1, 16), Geometry { rows: 4, threads: 32, ahead: 2 });
-        assert_eq!(geometry(14336, 128, 1, 32), Geometry { rows: 8, threads: 64, ahead: 2 });
-        assert_eq!(geometry(1024, 256, 1, 16), Geometry { rows: 4, threads: 256, ahead: 1 });
-        assert_eq!(geometry(1, 8, 1, 16), Geometry { rows: 1, threads: 32, ahead: 1 });
+        assert_eq!(geometry(14336, 256, 1, 16), Geometry { rows: 4, threads: 32 });
+        assert_eq!(geometry(14336, 128, 1, 32), Geometry { rows: 8, threads: 64 });
+        assert_eq!(geometry(1024, 256, 1, 16), Geometry { rows: 4, threads: 256 });
+        assert_eq!(geometry(1, 8, 1, 16), Geometry { rows: 1, threads: 32 });
         assert_eq!(geometry(4096, 1024, 8, 16).rows, 2);
     }
 }

@@ -1,5 +1,48 @@
 var<workgroup> partial: array<f32, PARTIALS>;
 
+// A vector of each row, on its way.
+struct Fetched {
+//#each r ROWS
+    q#r: $VECTOR,
+//#if BITS5
+    h#r: u32,
+//#endif
+//#if BITS6
+    h#r_0: u32,
+    h#r_1: u32,
+//#endif
+//#if BLOCKS
+//#each g GROUPS
+    s#r_#g: vec3<u32>,
+//#end
+//#endif
+//#end
+}
+
+fn fetch(first: u32, c: u32) -> Fetched {
+    var f: Fetched;
+//#each r ROWS
+    {
+        // Rows past the last are the last once more; they are not stored.
+        let row = min(first + #ru, p.n - 1u);
+        f.q#r = low[row * p.low_stride + c];
+//#if BITS5
+        f.h#r = high[row * p.high_stride + c];
+//#endif
+//#if BITS6
+        f.h#r_0 = high[row * p.high_stride + 2u * c];
+        f.h#r_1 = high[row * p.high_stride + 2u * c + 1u];
+//#endif
+//#if BLOCKS
+//#each g GROUPS
+        f.s#r_#g = scale_words(row, c * VECTOR_QUADS / $GROUP_QUADSu + #gu);
+//#end
+//#endif
+    }
+//#end
+    return f;
+}
+
 @compute @workgroup_size(WG_X)
 fn main(
     @builtin(workgroup_id) wid: vec3<u32>,
@@ -12,20 +55,87 @@ fn main(
 //#endif
 ) {
     let first = linear_id(wid, groups) * ROWS;
-    // Rows past the last are the last once more; they are not stored.
 //#each r ROWS
-    let row#r = min(first + #ru, p.n - 1u);
 //#each m COLUMNS
     var sum#r_#m = 0.0;
 //#end
 //#end
-    var c = lane;
-    // Several vectors are fetched before the first is used: memory is slow to answer, and answers many at a time.
-    for (; c + (AHEAD - 1u) * WG_X < p.vectors; c += AHEAD * WG_X) {
-$MANY
-    }
-    for (; c < p.vectors; c += WG_X) {
-$ONE
+    let last = p.vectors - 1u;
+    // The next vectors are on their way while these are multiplied. The loop's body is there once: most of it runs only a few
+    // times, and instructions have to be fetched as well.
+    var next = fetch(first, min(lane, last));
+    for (var c = lane; c < p.vectors; c += WG_X) {
+        let f = next;
+        next = fetch(first, min(c + WG_X, last));
+//#each g GROUPS
+        {
+//#if BLOCKS
+            let group = c * VECTOR_QUADS / $GROUP_QUADSu + #gu;
+//#each r ROWS
+            let s#r = scale_of(f.s#r_#g, group);
+//#end
+//#endif
+//#each m COLUMNS
+//#each r ROWS
+            var part#r_#m = 0.0;
+//#end
+//#end
+//#each w WORDS
+//#each n NIBBLES
+            {
+                let j = c * VECTOR_QUADS + (#gu * WORDS + #wu) * NIBBLES + #nu;
+//#each m COLUMNS
+                let x#m = x[#mu * p.x_stride + j];
+//#end
+//#each r ROWS
+                {
+//#if F32
+                    let v = f.q#r;
+//#endif
+//#if F16
+                    let v = from_f16(vec2<u32>(f.q#r[#wu * 2u], f.q#r[#wu * 2u + 1u]));
+//#endif
+//#if BF16
+                    let v = from_bf16(vec2<u32>(f.q#r[#wu * 2u], f.q#r[#wu * 2u + 1u]));
+//#endif
+//#if BLOCKS
+//#if BITS8
+                    let v = levels(f.q#r[#wu]);
+//#else
+                    var word = (f.q#r[#gu * WORDS + #wu] >> (4u * #nu)) & 0x0f0f0f0fu;
+//#if BITS5
+                    word |= ((f.h#r >> (2u * #wu + #nu)) & 0x01010101u) << 4u;
+//#endif
+//#if BITS6
+                    word |= ((f.h#r_#g >> (4u * #wu + 2u * #nu)) & 0x03030303u) << 4u;
+//#endif
+//#if MINS
+                    // Taken off each level: off the sum of a group, most digits would cancel.
+                    let v = fma(vec4<f32>(s#r.x), levels(word), vec4<f32>(-s#r.y));
+//#else
+                    let v = levels(word);
+//#endif
+//#endif
+//#endif
+//#each m COLUMNS
+                    part#r_#m += dot(v, x#m);
+//#end
+                }
+//#end
+            }
+//#end
+//#end
+//#each m COLUMNS
+//#each r ROWS
+//#if SCALE_LAST
+            sum#r_#m = fma(s#r.x, part#r_#m, sum#r_#m);
+//#else
+            sum#r_#m += part#r_#m;
+//#endif
+//#end
+//#end
+        }
+//#end
     }
 //#if SUBGROUPS
 //#each r ROWS

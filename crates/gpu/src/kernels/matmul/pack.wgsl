@@ -7,14 +7,15 @@ fn main(
     let i = linear_id(wid, groups) * WG_X + lane;
     if i < p.count {
 //#if WEIGHT
-        let row = i / p.quads;
+        let row = i / p.octs;
+        let quad = 2u * (i % p.octs);
 //#if FACTORS
-        packed[i] = to_half(decode_quad(row, i % p.quads) * factors[row]);
+        packed[i] = halves(decode_quad(row, quad) * factors[row], decode_quad(row, quad + 1u) * factors[row]);
 //#else
-        packed[i] = to_half(decode_quad(row, i % p.quads));
+        packed[i] = halves(decode_quad(row, quad), decode_quad(row, quad + 1u));
 //#endif
 //#else
-        packed[i] = to_half(x[i]);
+        packed[i] = halves(x[2u * i], x[2u * i + 1u]);
 //#endif
     }
 }

@@ -11,13 +11,15 @@ use crate::program::{Compiled, Dispatch, Kernel, Operand};
 use crate::weights::MatrixType;
 use mynah_device::DeviceError;
 
-/// Threads of the kernels of one element or four.
+/// Elements that are fetched and kept together: 16 bytes of halves.
+const OCT: usize = 8;
+/// Threads of the kernels of one element or eight.
 const THREADS: usize = 256;
-/// Workgroups wanted at least, so that no part of a large GPU is idle.
+/// Workgroups of which a large GPU runs that many side by side.
 const WANTED: usize = 128;
-/// Rows from which it pays to write `x` down in f16 first, provided there are as many columns: its tiles are read once for each
-/// tile of columns, in half the bytes then.
-const PACK_X: usize = 512;
+/// Rows and columns from which it pays to write `x` down in f16 first: its tiles are read once for each tile of columns, and in half
+/// the bytes then.
+const PACK_X: [usize; 2] = [65, 512];
 /// Rows from which it pays to decode the weight first: tiles that decode what they fetch wait for it. Measured on an H200 with 138
 /// rows of Q8_0: 59 µs against 268.
 const PACK_WEIGHT: usize = 65;
@@ -35,10 +37,14 @@ struct Geometry {
     splits: usize,
 }
 
-// On an H200 (TFLOP/s at 4096³): 128 × 64 gives 139, 128 × 128 122, 64 × 64 83.
-const LARGE: Geometry = Geometry { tile: [128, 64], parts: [2, 2], deep: 32, splits: 1 };
-const MIDDLE: Geometry = Geometry { tile: [64, 64], parts: [2, 2], deep: 32, splits: 1 };
-const SMALL: Geometry = Geometry { tile: [32, 64], parts: [1, 4], deep: 64, splits: 1 };
+// Measured on an H200, whose driver gives the workgroups of a multiprocessor some 50 KiB together, so that two of more than 25 KiB
+// never run side by side; what a step costs is mostly the wait for its tiles, so tiles are deep. TFLOP/s at 4096³: LARGE 262,
+// the same 32 deep with two tiles each in turn 142, MIDDLE 156.
+const LARGE: Geometry = Geometry { tile: [128, 128], parts: [4, 2], deep: 64, splits: 1 };
+const MIDDLE: Geometry = Geometry { tile: [64, 64], parts: [2, 2], deep: 64, splits: 1 };
+// Few workgroups: one to a multiprocessor, in half the steps.
+const FEW: Geometry = Geometry { tile: [64, 64], parts: [4, 2], deep: 128, splits: 1 };
+const SMALL: Geometry = Geometry { tile: [32, 64], parts: [2, 4], deep: 128, splits: 1 };
 
 /// The matrix units of an adapter: their side and the lanes of a subgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,26 +73,34 @@ impl Units {
 
     /// Floats in which the subgroups hand over their sums.
     fn stage(self, g: Geometry) -> usize {
-        g.parts[0] * self.size * g.tile[1]
+        g.parts[0] * g.parts[1] * self.size * self.size
+    }
+
+    /// Bytes of workgroup memory.
+    fn bytes(self, g: Geometry) -> usize {
+        2 * (g.tile[0] + g.tile[1]) * (g.deep + OCT) + 4 * self.stage(g)
     }
 
     /// Whether a workgroup of this geometry fits the adapter.
     fn fits(self, g: Geometry, caps: &Capabilities) -> bool {
-        let tiles = 2 * (g.tile[0] + g.tile[1]) * (g.deep + 8);
-        tiles + 4 * self.stage(g) <= caps.workgroup_bytes as usize
-            && self.threads(g) <= caps.workgroup_threads as usize
-            && (g.tile[0] * g.deep / 4).is_multiple_of(self.threads(g))
-            && (g.tile[1] * g.deep / 4).is_multiple_of(self.threads(g))
+        let threads = self.threads(g);
+        self.bytes(g) <= caps.workgroup_bytes as usize
+            && threads <= caps.workgroup_threads as usize
+            && g.tile.iter().all(|rows| (rows * g.deep / OCT).is_multiple_of(threads))
     }
 
-    /// The largest tiles of which there are enough; sums are split where even small ones are too few.
+    /// The largest tiles of which there are enough; sums are split where there are too few of any.
     fn geometry(self, m: usize, n: usize, k: usize, caps: &Capabilities) -> Option<Geometry> {
         let groups = |g: &Geometry| m.div_ceil(g.tile[0]) * n.div_ceil(g.tile[1]);
-        let mut fitting = [LARGE, MIDDLE, SMALL].into_iter().filter(|g| self.fits(*g, caps));
-        let least = if m <= SMALL.tile[0] { SMALL } else { MIDDLE };
-        let mut large = fitting.clone().filter(|g| groups(g) >= WANTED && m > g.tile[0] / 2);
-        let mut g = large.next().or_else(|| fitting.clone().find(|g| *g == least)).or(fitting.next_back())?;
-        while groups(&g) * g.splits < WANTED && g.splits < 8 && k / g.deep >= 16 * g.splits {
+        let small = m <= SMALL.tile[0];
+        let suits = |g: &Geometry| match *g {
+            LARGE | MIDDLE => !small && groups(g) >= WANTED,
+            FEW => !small,
+            _ => true,
+        };
+        let fitting = || [LARGE, MIDDLE, FEW, SMALL].into_iter().filter(|g| self.fits(*g, caps));
+        let mut g = fitting().find(suits).or_else(|| fitting().last())?;
+        while 2 * groups(&g) * g.splits <= WANTED && k / g.deep >= 16 * g.splits {
             g.splits *= 2;
         }
         Some(g)
@@ -97,7 +111,7 @@ impl Units {
 pub(super) fn suits(product: &Product<'_, '_>) -> bool {
     let caps = product.bind.caps();
     let fits = |units: Units| units.geometry(product.m, product.n, product.k, caps).is_some();
-    product.k > 0 && product.k.is_multiple_of(4) && Units::of(caps).is_some_and(fits)
+    product.k > 0 && product.k.is_multiple_of(OCT) && Units::of(caps).is_some_and(fits)
 }
 
 /// `x` or the weight in f16, written to scratch memory.
@@ -110,14 +124,13 @@ fn pack(product: &Product<'_, '_>, weight: bool, packed: &Operand) -> Result<Dis
     } else {
         k.bind("x", "vec4<f32>", &product.x);
     }
-    k.bind("packed", "vec4<f16>", packed);
-    let quads = product.k / 4;
-    k.param("count", rows * quads).param("quads", quads);
+    k.bind("packed", "vec4<u32>", packed);
+    let octs = product.k / OCT;
+    k.param("count", rows * octs).param("octs", octs);
     k.source().flag("WEIGHT", weight);
-    k.source().enable("f16");
     k.source().include(GRID);
     k.source().include(include_str!("half.wgsl"));
-    let grid = k.grid((rows * quads).div_ceil(THREADS));
+    let grid = k.grid((rows * octs).div_ceil(THREADS));
     let name = if weight { format!("pack {}", product.factor.name()) } else { "pack x".into() };
     k.finish(name, include_str!("pack.wgsl"), [THREADS as u32, 1, 1], grid)
 }
@@ -144,7 +157,7 @@ pub(super) fn compile(product: &Product<'_, '_>) -> Result<Compiled, DeviceError
         compiled.scratch = (start + bytes as u64).next_multiple_of(256);
         Operand::scratch(start, bytes as u64)
     };
-    let x16 = (m >= PACK_X && n >= PACK_X).then(|| scratch(2 * m * k));
+    let x16 = (m >= PACK_X[0] && n >= PACK_X[1]).then(|| scratch(2 * m * k));
     let half = product.factor.stored() == MatrixType::F16;
     let w16 = (m >= PACK_WEIGHT && !half).then(|| scratch(2 * n * k));
     let parts = (g.splits > 1).then(|| scratch(4 * g.splits * m * n));
@@ -171,15 +184,15 @@ fn tiles(
 ) -> Result<Dispatch, DeviceError> {
     let mut k = product.bind.kernel();
     match x16 {
-        Some(x16) => k.bind("x", "vec4<f16>", x16),
+        Some(x16) => k.bind("x", "vec4<u32>", x16),
         None => k.bind("x", "vec4<f32>", &product.x),
     };
     match (w16, &product.factor) {
         (Some(w16), _) => {
-            k.bind("low", "vec4<f16>", w16).param("low_stride", product.k / 4);
+            k.bind("low", "vec4<u32>", w16).param("low_stride", product.k / OCT);
         }
         (None, Factor::Weight(matrix)) if matrix.stored == MatrixType::F16 => {
-            k.bind("low", "vec4<f16>", &matrix.low()).param("low_stride", matrix.strides.low / 2);
+            k.bind("low", "vec4<u32>", &matrix.low()).param("low_stride", matrix.strides.low / 4);
         }
         _ => product.factor.declare(&mut k, Loads::Quads),
     }
@@ -191,11 +204,14 @@ fn tiles(
         None => product.store(&mut k)?,
     }
     let steps = product.k.div_ceil(g.deep).div_ceil(g.splits);
-    k.param("m", product.m).param("n", product.n).param("quads", product.k / 4);
-    k.param("x_stride", product.k / 4).param("steps", steps);
+    k.param("m", product.m).param("n", product.n).param("octs", product.k / OCT);
+    k.param("steps", steps);
     let threads = units.threads(g);
     let part = [g.tile[0] / g.parts[0], g.tile[1] / g.parts[1]];
-    let quad = if units.wide() { 1 } else { 4 };
+    let wide = units.wide();
+    // Elements of a tile that take an oct.
+    let unit = if wide { OCT / 4 } else { OCT };
+    let pitch = (g.deep / OCT + 1) * unit;
     let source = k.source();
     source.enable("f16");
     source.enable("wgpu_cooperative_matrix");
@@ -205,9 +221,10 @@ fn tiles(
         ("PART_ROWS", part[0]),
         ("PART_COLUMNS", part[1]),
         ("COLUMN_PARTS", g.parts[1]),
-        ("K_QUADS", g.deep / 4),
-        ("QUAD", quad),
-        ("PITCH", (g.deep / 4 + 2) * quad),
+        ("K_OCTS", g.deep / OCT),
+        ("UNIT", unit),
+        ("PITCH", pitch),
+        ("TILES", (g.tile[0] + g.tile[1]) * pitch),
         ("SIZE", units.size),
         ("LANES", units.lanes),
         ("STAGE", units.stage(g)),
@@ -216,25 +233,26 @@ fn tiles(
     }
     let half = product.factor.stored() == MatrixType::F16;
     // A choice between a fetched value and zero lets compilers fetch only where it is wanted, one after the other.
-    source.flag("EVEN", product.k.is_multiple_of(g.deep));
+    source.flag("EVEN", product.k.is_multiple_of(g.deep * g.splits));
     source.flag("HALF_X", x16.is_some());
     source.flag("HALF_W", w16.is_some() || half);
-    source.flag("WIDE_TILE", units.wide());
+    source.flag("WIDE", wide);
     source.flag("SPLIT", parts.is_some());
-    source.define("TILE", if units.wide() { "vec4<f16>" } else { "f16" });
+    source.define("TILE", if wide { "vec4<f16>" } else { "f16" });
+    source.define("X_FETCHED", if x16.is_some() { "vec4<u32>" } else { "Floats" });
     source.define("MATRIX", format!("coop_mat{0}x{0}", units.size));
     source.include(include_str!("half.wgsl"));
     let counts = [
         ("TALL", part[0] / units.size),
         ("WIDE", part[1] / units.size),
         ("DEEP", g.deep / units.size),
-        ("X_SHARES", g.tile[0] * g.deep / 4 / threads),
-        ("W_SHARES", g.tile[1] * g.deep / 4 / threads),
+        ("X_SHARES", g.tile[0] * g.deep / OCT / threads),
+        ("W_SHARES", g.tile[1] * g.deep / OCT / threads),
     ];
     let code = unroll(include_str!("units.wgsl"), &counts);
     let groups = [product.n.div_ceil(g.tile[1]), product.m.div_ceil(g.tile[0]), g.splits];
-    let (rows, columns, size, splits) = (g.tile[0], g.tile[1], units.size, g.splits);
-    let name = format!("matmul {} units{size} {rows}x{columns}/{splits}", product.factor.name());
+    let (size, [rows, columns], deep, splits) = (units.size, g.tile, g.deep, g.splits);
+    let name = format!("matmul {} units{size} {rows}x{columns}x{deep}/{splits}", product.factor.name());
     k.finish(name, &code, [threads as u32, 1, 1], groups)
 }
 

@@ -1,14 +1,59 @@
-// Tiles of both factors, rows along K; a few elements more than a row has, so that rows start in different banks.
-var<workgroup> xs: array<$TILE, X_ROWS * PITCH>;
-var<workgroup> ws: array<$TILE, W_ROWS * PITCH>;
-// What each subgroup hands over for the epilogue: one row of matrices.
+// A tile of each factor, rows along K; a few elements more than a row has, so that rows start in different banks.
+var<workgroup> tiles: array<$TILE, TILES>;
+// One matrix of sums of each subgroup, handed over for the epilogue.
 var<workgroup> stage: array<f32, STAGE>;
 
-fn w_quad(row: u32, quad: u32, factor: f32) -> vec4<f16> {
-//#if HALF_W
-    return low[row * p.low_stride + quad];
+//#if !HALF_X
+struct Floats { low: vec4<f32>, high: vec4<f32> }
+//#endif
+
+fn put(at: u32, words: vec4<u32>) {
+    let first = vec4<f16>(vec4<f32>(unpack2x16float(words.x), unpack2x16float(words.y)));
+    let second = vec4<f16>(vec4<f32>(unpack2x16float(words.z), unpack2x16float(words.w)));
+//#if WIDE
+    tiles[at] = first;
+    tiles[at + 1u] = second;
 //#else
-    return to_half(decode_quad(row, quad) * factor);
+    tiles[at] = first.x;
+    tiles[at + 1u] = first.y;
+    tiles[at + 2u] = first.z;
+    tiles[at + 3u] = first.w;
+    tiles[at + 4u] = second.x;
+    tiles[at + 5u] = second.y;
+    tiles[at + 6u] = second.z;
+    tiles[at + 7u] = second.w;
+//#endif
+}
+
+fn x_words(fetched: $X_FETCHED) -> vec4<u32> {
+//#if HALF_X
+    return fetched;
+//#else
+    return halves(fetched.low, fetched.high);
+//#endif
+}
+
+fn x_fetch(start: u32, oct: u32) -> $X_FETCHED {
+//#if HALF_X
+    return x[start + oct];
+//#else
+    return Floats(x[2u * (start + oct)], x[2u * (start + oct) + 1u]);
+//#endif
+}
+
+fn w_fetch(row: u32, oct: u32, factor: f32) -> vec4<u32> {
+//#if HALF_W
+    return low[row * p.low_stride + oct];
+//#else
+    return halves(decode_quad(row, 2u * oct) * factor, decode_quad(row, 2u * oct + 1u) * factor);
+//#endif
+}
+
+fn kept(words: vec4<u32>, oct: u32, end: u32) -> vec4<u32> {
+//#if EVEN
+    return words;
+//#else
+    return select(words, vec4<u32>(0u), oct >= end);
 //#endif
 }
 
@@ -23,106 +68,71 @@ fn main(
     let first_column = wid.x * W_ROWS;
     let part_row = subgroup / COLUMN_PARTS * PART_ROWS;
     let part_column = subgroup % COLUMN_PARTS * PART_COLUMNS;
-    let own = subgroup * SIZE * PART_COLUMNS;
-    let zeros = own;
-    let width = PART_COLUMNS;
-    for (var i = place; i < SIZE * PART_COLUMNS; i += LANES) {
+    let own = subgroup * SIZE * SIZE;
+    let width = SIZE;
+    for (var i = place; i < SIZE * SIZE; i += LANES) {
         stage[own + i] = 0.0;
     }
     workgroupBarrier();
 //#each i TALL
 //#each j WIDE
-    var sum#i_#j = coopLoadT<$MATRIX<f32, C>>(&stage[zeros], width);
+    var sum#i_#j = coopLoadT<$MATRIX<f32, C>>(&stage[own], width);
 //#end
 //#end
-    let last = p.quads - 1u;
-    var quad = wid.z * p.steps * K_QUADS;
-    let end = min(quad + p.steps * K_QUADS, p.quads);
+    workgroupBarrier();
+    let last = p.octs - 1u;
+    var oct = wid.z * p.steps * K_OCTS;
+    let end = min(oct + p.steps * K_OCTS, p.octs);
     // Rows past the last are the last once more; they are not stored. Elements past the end are zeros.
 //#each s X_SHARES
     let x_place#s = lane + #su * WG_X;
-    let x_row#s = min(first_row + x_place#s / K_QUADS, p.m - 1u) * p.x_stride;
-    let x_quad#s = x_place#s % K_QUADS;
-    var x_next#s = x[x_row#s + min(quad + x_quad#s, last)];
+    let x_start#s = min(first_row + x_place#s / K_OCTS, p.m - 1u) * p.octs;
+    let x_oct#s = x_place#s % K_OCTS;
+    let x_at#s = x_place#s / K_OCTS * PITCH + x_oct#s * UNIT;
 //#end
 //#each s W_SHARES
     let w_place#s = lane + #su * WG_X;
-    let w_row#s = min(first_column + w_place#s / K_QUADS, p.n - 1u);
-    let w_quad#s = w_place#s % K_QUADS;
+    let w_row#s = min(first_column + w_place#s / K_OCTS, p.n - 1u);
+    let w_oct#s = w_place#s % K_OCTS;
+    let w_at#s = X_ROWS * PITCH + w_place#s / K_OCTS * PITCH + w_oct#s * UNIT;
 //#if FACTORS
     let factor#s = factors[w_row#s];
 //#else
     let factor#s = 1.0;
 //#endif
-    var w_next#s = w_quad(w_row#s, min(quad + w_quad#s, last), factor#s);
+//#end
+//#each s X_SHARES
+    var x_next#s = x_fetch(x_start#s, min(oct + x_oct#s, last));
+//#end
+//#each s W_SHARES
+    var w_next#s = w_fetch(w_row#s, min(oct + w_oct#s, last), factor#s);
 //#end
     let pitch = PITCH;
-    while quad < end {
+    while oct < end {
 //#each s X_SHARES
-        {
-//#if !EVEN
-            let zero = quad + x_quad#s >= end;
-//#endif
-            let at = x_place#s / K_QUADS * PITCH + x_quad#s * QUAD;
-//#if EVEN
-//#if HALF_X
-            let v = x_next#s;
-//#else
-            let v = to_half(x_next#s);
-//#endif
-//#else
-//#if HALF_X
-            let v = select(x_next#s, vec4<f16>(), zero);
-//#else
-            let v = to_half(select(x_next#s, vec4<f32>(), zero));
-//#endif
-//#endif
-//#if WIDE_TILE
-            xs[at] = v;
-//#else
-            xs[at] = v.x;
-            xs[at + 1u] = v.y;
-            xs[at + 2u] = v.z;
-            xs[at + 3u] = v.w;
-//#endif
-        }
+        put(x_at#s, kept(x_words(x_next#s), oct + x_oct#s, end));
 //#end
 //#each s W_SHARES
-        {
-            let at = w_place#s / K_QUADS * PITCH + w_quad#s * QUAD;
-//#if EVEN
-            let v = w_next#s;
-//#else
-            let v = select(w_next#s, vec4<f16>(), quad + w_quad#s >= end);
-//#endif
-//#if WIDE_TILE
-            ws[at] = v;
-//#else
-            ws[at] = v.x;
-            ws[at + 1u] = v.y;
-            ws[at + 2u] = v.z;
-            ws[at + 3u] = v.w;
-//#endif
-        }
+        put(w_at#s, kept(w_next#s, oct + w_oct#s, end));
 //#end
         workgroupBarrier();
-        quad += K_QUADS;
+        oct += K_OCTS;
         // The next tiles are on their way while these are multiplied.
 //#each s X_SHARES
-        x_next#s = x[x_row#s + min(quad + x_quad#s, last)];
+        x_next#s = x_fetch(x_start#s, min(oct + x_oct#s, last));
 //#end
 //#each s W_SHARES
-        w_next#s = w_quad(w_row#s, min(quad + w_quad#s, last), factor#s);
+        w_next#s = w_fetch(w_row#s, min(oct + w_oct#s, last), factor#s);
 //#end
 //#each q DEEP
         {
 //#each i TALL
-            let x_at#i = (part_row + #iu * SIZE) * PITCH + #qu * SIZE / 4u * QUAD;
-            let a#i = coopLoadT<$MATRIX<f16, A>>(&xs[x_at#i], pitch);
+            let x_at#i = (part_row + #iu * SIZE) * PITCH + #qu * SIZE / 8u * UNIT;
+            let a#i = coopLoadT<$MATRIX<f16, A>>(&tiles[x_at#i], pitch);
 //#end
 //#each j WIDE
-            let w_at#j = (part_column + #ju * SIZE) * PITCH + #qu * SIZE / 4u * QUAD;
-            let b#j = coopLoad<$MATRIX<f16, B>>(&ws[w_at#j], pitch);
+            let w_at#j = (X_ROWS + part_column + #ju * SIZE) * PITCH + #qu * SIZE / 8u * UNIT;
+            let b#j = coopLoad<$MATRIX<f16, B>>(&tiles[w_at#j], pitch);
 //#end
 //#each i TALL
 //#each j WIDE
@@ -134,23 +144,21 @@ fn main(
         workgroupBarrier();
     }
 //#each i TALL
-    {
 //#each j WIDE
-        let all#j = sum#i_#j;
-        let at#j = own + #ju * SIZE;
-        coopStoreT(all#j, &stage[at#j], width);
-//#end
+    {
+        let all = sum#i_#j;
+        coopStoreT(all, &stage[own], width);
         workgroupBarrier();
-        for (var e = place; e < SIZE * PART_COLUMNS; e += LANES) {
-            let row = first_row + part_row + #iu * SIZE + e / PART_COLUMNS;
-            let column = first_column + part_column + e % PART_COLUMNS;
+        for (var i = place; i < SIZE * SIZE; i += LANES) {
+            let row = first_row + part_row + #iu * SIZE + i / SIZE;
+            let column = first_column + part_column + #ju * SIZE + i % SIZE;
             if row < p.m && column < p.n {
                 let at = row * p.n + column;
 //#if FACTORS
                 // One over a power of two.
-                let sum = stage[own + e] * bitcast<f32>(0x7f000000u - bitcast<u32>(factors[column]));
+                let sum = stage[own + i] * bitcast<f32>(0x7f000000u - bitcast<u32>(factors[column]));
 //#else
-                let sum = stage[own + e];
+                let sum = stage[own + i];
 //#endif
 //#if SPLIT
                 parts[wid.z * p.m * p.n + at] = sum;
@@ -161,5 +169,6 @@ fn main(
         }
         workgroupBarrier();
     }
+//#end
 //#end
 }
