@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// Bytes of weights that no cache holds.
 const BEYOND_CACHES: usize = 256 << 20;
+/// Bytes of activations that may be held at once.
+const ACTIVATIONS: usize = 2 << 30;
 /// Runs that are timed, after two that are not.
 const RUNS: u32 = 10;
 /// Elements of the result that are checked.
@@ -84,7 +86,9 @@ fn measure(
     let mut values = vec![0.0; n * k];
     Rng::new(1).fill_normal(&mut values, 1.0 / (k as f32).sqrt());
     let weight = HostTensor::from_f32(Shape::from([n, k]), &values)?.to_dtype(dtype)?;
-    let copies = BEYOND_CACHES.div_ceil(weight.data().len().max(1)).clamp(2, 32);
+    // Every copy has a result of its own, which with many rows is far larger than the weight.
+    let most = (ACTIVATIONS.saturating_sub(4 * m * k) / (4 * m * n)).clamp(2, 32);
+    let copies = BEYOND_CACHES.div_ceil(weight.data().len().max(1)).clamp(2, most);
     let mut b = GraphBuilder::new("products");
     let input = b.input("x", ElemType::F32, [m, k]);
     let mut session = device.open(policy)?;
