@@ -17,6 +17,9 @@ mod norm;
 mod product;
 mod real;
 mod sequence;
+mod shapes;
+mod stored;
+mod views;
 
 pub use generated::generated;
 pub use real::{quick, real};
@@ -49,6 +52,9 @@ pub fn cases() -> Result<Vec<OpCase>, LabError> {
     let families = [
         product::cases,
         families::cases,
+        shapes::cases,
+        stored::cases,
+        views::cases,
         convolution::cases,
         elementwise::cases,
         norm::cases,
