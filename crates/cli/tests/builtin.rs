@@ -6,7 +6,7 @@ mod support;
 
 use support::clips;
 #[cfg(feature = "builtin-model")]
-use support::{mynah, stdout};
+use support::{adapters, mynah, stdout};
 #[cfg(not(feature = "builtin-model"))]
 use support::{run, whole};
 
@@ -44,6 +44,30 @@ fn pieces_of_a_long_recording_say_what_the_whole_says() {
     };
     assert!(words("0").len() > 100);
     assert_eq!(words("12"), words("0"));
+}
+
+/// With nothing on the CPU, neither exactly nor fast, and with every recording in one run.
+#[cfg(feature = "builtin-model")]
+#[test]
+fn every_adapter_hears_the_samples_as_the_cpu_does() {
+    let dir = clips();
+    let names = ["price.wav", "normans.wav", "noisy-clock.wav"].map(sample);
+    let words = |precision: &str, device: &[&str]| {
+        let mut command = mynah(dir.path());
+        command.env_remove("MYNAH_CPU").args(["transcribe", "-q", "--strict", "--precision", precision]);
+        let output = command.args(device).args(&names).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for name in adapters() {
+        let placed = stdout(dir.path(), &["transcribe", "--dump", "placement", "--device", &name]);
+        assert!(placed.starts_with(&format!("placement: the whole model runs on {name}\n")), "{placed}");
+        for precision in ["exact", "fast"] {
+            let cpu = words(precision, &[]);
+            assert_eq!(cpu.lines().count(), names.len());
+            assert_eq!(words(precision, &["--device", &name]), cpu, "{precision} on {name}");
+        }
+    }
 }
 
 #[cfg(feature = "builtin-model")]

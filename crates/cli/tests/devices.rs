@@ -6,28 +6,10 @@
 mod support;
 
 use serde_json::Value;
-use std::process::Output;
-use support::{clips, exact, model, mynah, run, stdout, whole};
+use support::{adapters, clips, exact, model, run, stdout, whole, without_drivers};
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
-}
-
-/// Names of the adapters that this machine has.
-fn adapters() -> Vec<String> {
-    let dir = tempfile::tempdir().unwrap();
-    let value = json(&stdout(dir.path(), &["devices", "--json"]));
-    let all = value["devices"].as_array().unwrap();
-    let open = all.iter().filter(|d| d["kind"] != "processor" && d["error"].is_null());
-    open.map(|d| d["device"].as_str().unwrap().to_owned()).collect()
-}
-
-/// Runs it where no driver can be found.
-fn without_drivers(args: &[&str]) -> Output {
-    let dir = clips();
-    let mut command = mynah(dir.path());
-    command.env("VK_DRIVER_FILES", "/nowhere.json").env("VK_ICD_FILENAMES", "/nowhere.json");
-    command.args(args).output().unwrap()
 }
 
 #[test]

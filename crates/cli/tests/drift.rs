@@ -5,7 +5,7 @@
 mod support;
 
 use serde_json::Value;
-use support::{clips, model, run, stdout, whole};
+use support::{adapters, clips, model, run, stdout, whole};
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
@@ -78,9 +78,7 @@ fn stages_of_both_sides_are_dumped() {
 #[test]
 fn every_adapter_is_near_the_cpu_and_is_the_switch_to_blame() {
     let dir = clips();
-    let devices = json(&stdout(dir.path(), &["devices", "--json"]));
-    let adapters = devices["devices"].as_array().unwrap().iter().skip(1).filter(|d| d["error"].is_null());
-    for name in adapters.map(|d| d["device"].as_str().unwrap()) {
+    for name in adapters() {
         let b = format!("device={name},precision=exact");
         let args = ["drift", "mod7.wav", "-m", &model("tdt"), "--b", &b, "--bisect", "--json"];
         let value = json(&stdout(dir.path(), &args));

@@ -236,6 +236,51 @@ fn doctor_names_what_it_found() {
     assert!(untested["devices"][0]["tests"].is_null());
 }
 
+#[cfg(feature = "builtin-model")]
+#[test]
+fn doctor_brings_the_model_to_every_device() {
+    let dir = clips();
+    let text = stdout(dir.path(), &["doctor", "--no-tests"]);
+    let adapters = support::adapters();
+    for name in adapters.iter().map(String::as_str).chain(["cpu"]) {
+        let block =
+            text.split("\ndevice ").find(|block| block.trim_start().starts_with(&format!("{name}\n")));
+        let block = block.unwrap_or_else(|| panic!("no {name} in\n{text}"));
+        assert!(block.contains(&format!("\n  model       the whole model runs on {name}\n")), "{block}");
+        assert!(block.contains("\n  memory      ") && block.contains("\n  route       "), "{block}");
+    }
+    assert_eq!(text.matches("\n  limits      ").count(), adapters.len(), "{text}");
+    assert_eq!(text.matches("\n  features    ").count(), adapters.len(), "{text}");
+    let value = json(&stdout(dir.path(), &["doctor", "--no-tests", "--json"]));
+    for device in value["devices"].as_array().unwrap() {
+        let model = &device["builtin_model"];
+        assert!(model["bytes"].as_u64().unwrap() > 1 << 20, "{device}");
+        let steps = model["steps"].as_u64().unwrap();
+        for route in device["routes"].as_array().unwrap() {
+            assert!(route["steps"].as_u64().unwrap() < steps, "{route}");
+        }
+    }
+    // The portable kernels have one way to multiply and two for attention, which every block of the encoder has.
+    let steps = |route: &str| {
+        let routes = value["devices"][0]["routes"].as_array().unwrap();
+        routes.iter().find(|r| r["name"] == route).unwrap()["steps"].as_u64()
+    };
+    assert_eq!((steps("int8-dot"), steps("online-softmax")), (Some(0), Some(8)));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn doctor_on_a_machine_without_an_adapter() {
+    let output = support::without_drivers(&["doctor", "--no-tests"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("\nadapter       none found\n") && text.contains("\nauto          cpu\n"),
+        "{text}"
+    );
+    assert_eq!(text.matches("\ndevice ").count(), 1, "{text}");
+}
+
 #[test]
 fn help_version_and_completions() {
     let dir = clips();

@@ -39,19 +39,21 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// What every device Mynah supports has: WebGPU's default limits, no subgroups, no `f16`, no matrix units.
-    ///
-    /// Kernels are tested under these too, so that no adapter needs more.
+    /// What every device Mynah supports has: WebGPU's default limits, no subgroups, no `f16`, no matrix units. An adapter opened by
+    /// [`WgpuBackend::open_least`](crate::WgpuBackend::open_least) has no more.
     pub fn least(self) -> Self {
         Self {
             subgroup: None,
             f16: false,
             matrix: Vec::new(),
+            timestamps: false,
             max_binding: self.max_binding.min(128 << 20),
+            max_buffer: self.max_buffer.min(256 << 20),
+            binding_align: self.binding_align.max(256),
             workgroup_bytes: self.workgroup_bytes.min(16 << 10),
             workgroup_threads: self.workgroup_threads.min(256),
+            max_groups: self.max_groups.min(65535),
             max_bindings: self.max_bindings.min(8),
-            ..self
         }
     }
 }

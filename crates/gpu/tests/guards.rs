@@ -9,8 +9,9 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests, where a panic is a failure")]
 
-mod roomy;
+mod altered;
 
+use altered::{Altered, ROOM};
 use mynah_device::{
     Data, Device, DeviceError, Location, Plan, Policy, RunArgs, Session, WeightSource, weight_use,
 };
@@ -19,7 +20,6 @@ use mynah_graph::{ElemType, Graph, GraphBuilder, Op, Start, ValueId, ValueSource
 use mynah_lab::{Arguments, Elements, Expect, OpCase, Program, cases, generated, naive_plan};
 use mynah_plan::MemoryWeights;
 use mynah_tensor::{DType, HostTensor, Shape};
-use roomy::{ROOM, Roomy};
 use std::collections::HashMap;
 
 /// What the arena's word `i` holds before a run: no number, and another one in every place, since sums with one of them often
@@ -30,10 +30,10 @@ fn marker(i: usize) -> u32 {
 /// Kernels access whole vectors of so many bytes, which may reach past the end of a value.
 const VECTOR: usize = 16;
 
-fn adapters() -> Vec<GpuDevice<Roomy>> {
+fn adapters() -> Vec<GpuDevice<Altered>> {
     let found: Vec<_> = list()
         .into_iter()
-        .map(|info| GpuDevice::new(Roomy(WgpuBackend::open(info.choice).unwrap())))
+        .map(|info| GpuDevice::new(Altered::roomy(WgpuBackend::open(info.choice).unwrap())))
         .collect();
     if found.is_empty() {
         assert!(std::env::var_os("MYNAH_REQUIRE_GPU").is_none_or(|v| v != "1"), "no GPU adapter was found");

@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests, where a panic is a failure")]
 
 use mynah_device::{Device, Policy};
-use mynah_gpu::{GpuDevice, WgpuBackend, list, open};
+use mynah_gpu::{Backend, GpuChoice, GpuDevice, GpuError, WgpuBackend, list};
 use mynah_lab::{CaseResult, OpCase, Report, Status, cases, generated, run_case, run_planned};
 use std::sync::{Arc, LazyLock};
 
@@ -20,9 +20,10 @@ static SUITE: LazyLock<Vec<OpCase>> = LazyLock::new(|| {
     all
 });
 
-/// Every adapter, opened.
-fn adapters() -> Vec<Arc<GpuDevice<WgpuBackend>>> {
-    let found: Vec<_> = list().into_iter().map(|info| Arc::new(open(info.choice).unwrap())).collect();
+/// Every adapter, opened by `open`.
+fn adapters(open: impl Fn(GpuChoice) -> Result<WgpuBackend, GpuError>) -> Vec<Arc<GpuDevice<WgpuBackend>>> {
+    let found: Vec<_> =
+        list().into_iter().map(|info| Arc::new(GpuDevice::new(open(info.choice).unwrap()))).collect();
     if found.is_empty() {
         assert!(std::env::var_os("MYNAH_REQUIRE_GPU").is_none_or(|v| v != "1"), "no GPU adapter was found");
         eprintln!("NO GPU ADAPTER WAS FOUND: nothing was tested");
@@ -48,7 +49,7 @@ fn check(device: &dyn Device, policy: &Policy, run: impl Fn(&OpCase) -> CaseResu
 
 #[test]
 fn every_kernel_alone() {
-    for device in adapters() {
+    for device in adapters(WgpuBackend::open) {
         for policy in [Policy::exact(), Policy::default()] {
             check(device.as_ref(), &policy, |case| run_case(case, device.as_ref(), &policy));
         }
@@ -57,7 +58,18 @@ fn every_kernel_alone() {
 
 #[test]
 fn through_the_planner() {
-    for device in adapters() {
+    for device in adapters(WgpuBackend::open) {
+        for policy in [Policy::exact(), Policy::default()] {
+            check(device.as_ref(), &policy, |case| run_planned(case, device.clone(), &policy));
+        }
+    }
+}
+
+#[test]
+fn with_no_more_than_every_adapter_has() {
+    for device in adapters(WgpuBackend::open_least) {
+        let caps = device.backend().capabilities();
+        assert_eq!(*caps, caps.clone().least(), "the adapter was opened with more");
         for policy in [Policy::exact(), Policy::default()] {
             check(device.as_ref(), &policy, |case| run_planned(case, device.clone(), &policy));
         }

@@ -243,6 +243,13 @@ impl CaseBuilder {
         self.graph.weight(&WeightSpec { name: name.to_owned(), shape, dtype })
     }
 
+    /// A weight that is there already.
+    pub(crate) fn stored(&mut self, name: &str, tensor: HostTensor) -> ValueId {
+        let spec = WeightSpec { name: name.to_owned(), shape: tensor.shape(), dtype: tensor.dtype() };
+        self.weights.insert(name, tensor);
+        self.graph.weight(&spec)
+    }
+
     pub(crate) fn state(&mut self, name: &str, rows: usize, row: &[usize]) -> StateId {
         let row = self.shape(row);
         let data = Fill::Normal(1.0).draw(&mut self.rng, Shape::from([rows, row.numel()]));

@@ -201,8 +201,10 @@ fn a_last_bit_that_depends_on_threads_is_caught() {
 
 #[test]
 fn what_a_device_lacks_is_listed_and_is_no_failure() {
+    // Cases that move their operands first are unsupported for another reason.
     let results: Vec<_> = fixed("glu")
         .chain(fixed("matmul"))
+        .filter(|c| c.graph.nodes().len() == 1)
         .map(|c| run_case(c, &Faulty(Fault::OnlyProducts), &Policy::exact()))
         .collect();
     let report = Report { title: "faulty".into(), results };

@@ -79,6 +79,27 @@ fn timeless(line: &str) -> String {
     }
 }
 
+/// Names of the adapters that this machine has and that can be opened. None at all is a failure where `MYNAH_REQUIRE_GPU=1` says
+/// that there is one.
+pub(crate) fn adapters() -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let value: serde_json::Value = serde_json::from_str(&stdout(dir.path(), &["devices", "--json"])).unwrap();
+    let all = value["devices"].as_array().unwrap();
+    let open = all.iter().filter(|d| d["kind"] != "processor" && d["error"].is_null());
+    let names: Vec<String> = open.map(|d| d["device"].as_str().unwrap().to_owned()).collect();
+    let required = std::env::var_os("MYNAH_REQUIRE_GPU").is_some_and(|v| v == "1");
+    assert!(!(required && names.is_empty()), "no GPU adapter was found: {value}");
+    names
+}
+
+/// Runs it where no driver can be found, which only Linux allows for.
+pub(crate) fn without_drivers(args: &[&str]) -> Output {
+    let dir = clips();
+    let mut command = mynah(dir.path());
+    command.env("VK_DRIVER_FILES", "/nowhere.json").env("VK_ICD_FILENAMES", "/nowhere.json");
+    command.args(args).output().unwrap()
+}
+
 /// Names of the files in a folder, sorted.
 pub(crate) fn listing(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder)

@@ -46,6 +46,10 @@ fn first_largest(row: &[f32]) -> usize {
             (best, top) = (i * RUN, found);
         }
     }
+    // Nothing is above negative infinity: the index of nothing is 0, wherever an infinity stands.
+    if top == f32::NEG_INFINITY {
+        return 0;
+    }
     best + row[best.min(row.len())..].iter().position(|&x| x == top).unwrap_or(0)
 }
 
@@ -63,6 +67,7 @@ mod tests {
         row[0] = f32::NAN;
         assert_eq!(first_largest(&row), 70);
         assert_eq!(first_largest(&[f32::NEG_INFINITY; 3]), 0);
+        assert_eq!(first_largest(&[f32::NAN, f32::NEG_INFINITY]), 0);
         assert_eq!(first_largest(&[f32::NAN, -1.0]), 1);
         assert_eq!(first_largest(&[f32::INFINITY, 1.0]), 0);
     }

@@ -22,7 +22,7 @@ pub(super) struct Delta {
 
 impl Delta {
     /// As `test-backend-ops` of ggml names its cases: key heads, head size, tokens, batch.
-    fn of(key_heads: usize, size: usize, time: usize, batch: usize) -> Self {
+    pub(super) fn of(key_heads: usize, size: usize, time: usize, batch: usize) -> Self {
         let sequences = (0..batch).map(|b| [b as i32, time as i32, 0]).collect();
         Self { key_heads, heads: key_heads, size, time, batch, per_channel: false, snapshots: 1, sequences }
     }

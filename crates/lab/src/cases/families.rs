@@ -11,7 +11,7 @@ use mynah_graph::{Activation, Epilogue};
 use mynah_tensor::DType;
 
 /// One decode step, two, a small batch, one more than that, a tile, an encoder's frames.
-const ROWS: [usize; 6] = [1, 2, 8, 9, 64, 512];
+pub(super) const ROWS: [usize; 6] = [1, 2, 8, 9, 64, 512];
 
 /// Terms, columns, rows, batch, bias and activation of the products in Chatterbox's flow transformer, whose weights are
 /// Q4_0.

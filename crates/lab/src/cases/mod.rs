@@ -17,6 +17,10 @@ mod norm;
 mod product;
 mod real;
 mod sequence;
+mod shapes;
+mod smallest;
+mod stored;
+mod views;
 
 pub use generated::generated;
 pub use real::{quick, real};
@@ -49,6 +53,10 @@ pub fn cases() -> Result<Vec<OpCase>, LabError> {
     let families = [
         product::cases,
         families::cases,
+        shapes::cases,
+        smallest::cases,
+        stored::cases,
+        views::cases,
         convolution::cases,
         elementwise::cases,
         norm::cases,
@@ -122,6 +130,22 @@ mod tests {
             assert!(fixed.contains_key(name), "{name} has no fixed case");
             assert!(random.contains_key(name), "{name} has no generated case");
         }
+    }
+
+    #[test]
+    fn every_op_is_tried_on_an_element_or_two_and_on_odd_sizes() {
+        let (mut one, mut odd, mut all) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for case in cases().unwrap().iter().filter(|c| c.expect == Expect::Values && c.op != "composite") {
+            let Some(node) = case.graph.nodes().iter().find(|node| node.op.name() == case.op) else {
+                continue;
+            };
+            let mut widths = node.inputs.iter().chain([&node.output]).map(|&v| case.graph.shape(v).last());
+            all.insert(case.op);
+            one.extend((case.graph.shape(node.output).numel() <= 2).then_some(case.op));
+            odd.extend(widths.any(|n| n > 1 && n % 2 == 1).then_some(case.op));
+        }
+        assert_eq!(one, all, "no case that is as small as it gets");
+        assert_eq!(odd, all, "no case whose rows have an odd length");
     }
 
     #[test]

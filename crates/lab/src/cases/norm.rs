@@ -126,21 +126,24 @@ fn masked_softmax() -> Result<OpCase, LabError> {
     b.finish(&[y], Bounds::ROW)
 }
 
-/// Rows of negative infinities or of what is no number, with nothing else or one finite number.
+/// Rows of negative infinities, of what is no number, or of both, with nothing else or one finite number.
 fn hardly_any_number() -> Result<OpCase, LabError> {
     let (rows, width) = (24, 140);
     let mut b = CaseBuilder::new("argmax", &format!("hardly-any-number/{rows}x{width}"));
     let mut data = vec![f32::NEG_INFINITY; rows * width];
     for (i, row) in data.chunks_mut(width).enumerate() {
         let some = b.rng.below(width);
-        match i % 4 {
+        match i % 6 {
             0 => {}
             1 => row.fill(f32::NAN),
             2 => {
                 row.fill(f32::NAN);
                 row[some] = -3e38;
             }
-            _ => row[some] = -3e38,
+            3 => row[some] = -3e38,
+            // No number is the largest here either, and the index of nothing is 0, whichever comes first.
+            4 => row[..=some].fill(f32::NAN),
+            _ => row[some..].fill(f32::NAN),
         }
     }
     let x = b.given("x", Shape::from([rows, width]), Elements::F32(data));

@@ -6,6 +6,7 @@
 
 use super::attention::Attention;
 use super::convolution::{conv2d, depthwise, square};
+use super::delta::Delta;
 use super::elementwise::{binary, glu, scale, unary};
 use super::layout::{gather, permute};
 use super::norm::{norm, softmax};
@@ -73,6 +74,10 @@ pub fn real() -> Cases {
     all.push(permute("0.6b-heads", &[FRAMES, 8, 128], &[1, 0, 2])?);
     all.push(gather("0.6b-embedding", [8193, 640], DType::F16, &[64])?);
     all.push(lstm_cell("0.6b", 32, 640, normal)?);
+    // What ggml times: heads of 128 as in Qwen3.5, one token and a prompt.
+    for time in [1, 512] {
+        all.push(Delta::of(32, 128, time, 1).case("ggml")?);
+    }
     Ok(all)
 }
 

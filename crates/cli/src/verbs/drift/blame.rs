@@ -177,12 +177,13 @@ mod tests {
         Arc::new(CpuDevice::new(CpuOptions { threads: Some(2), simd: None }).unwrap())
     }
 
+    fn side(choice: DeviceChoice, precision: Precision, device: &dyn Device) -> Setting {
+        let spec = Spec { precision: Some(precision), ..Spec::default() };
+        Setting::of(&spec, choice, precision, device).unwrap()
+    }
+
     fn sides(device: &dyn Device) -> [Setting; 2] {
-        let side = |precision| {
-            let spec = Spec { precision: Some(precision), ..Spec::default() };
-            Setting::of(&spec, DeviceChoice::Cpu, precision, device).unwrap()
-        };
-        [side(Precision::Exact), side(Precision::Fast)]
+        [Precision::Exact, Precision::Fast].map(|precision| side(DeviceChoice::Cpu, precision, device))
     }
 
     #[test]
@@ -200,6 +201,33 @@ mod tests {
             assert!(found.switches[0].share > 0.9, "{}", text(&found));
             assert!(found.switches[0].without < found.total / 10.0, "{}", text(&found));
             assert_eq!(found.responsible().count(), 1);
+        }
+    }
+
+    /// The device is another as well, yet it is its route that is to blame.
+    #[test]
+    fn a_route_of_a_gpu_that_was_made_worse_is_named_and_not_the_gpu() {
+        let adapters = mynah::list_gpus();
+        let required = std::env::var_os("MYNAH_REQUIRE_GPU").is_some_and(|v| v == "1");
+        assert!(!(required && adapters.is_empty()), "no GPU adapter was found");
+        for info in adapters {
+            let choice = DeviceChoice::Gpu(info.choice);
+            let gpu: Arc<dyn Device> = Arc::new(mynah_gpu::open(info.choice).unwrap());
+            for route in mynah_gpu::ROUTES {
+                let fault = Fault::Route { name: route.name, factor: 1.05 };
+                let worse: Arc<dyn Device> = Arc::new(FaultyDevice::new(Arc::clone(&gpu), fault));
+                let a = side(DeviceChoice::Cpu, Precision::Exact, cpu().as_ref());
+                let b = side(choice, Precision::Fast, worse.as_ref());
+                let mut listener = listener(cpu());
+                listener.install(choice, Devices { device: worse, fallback: None });
+                let path = listener.hear(&a, None).unwrap().tokens;
+                let found = blame(&mut listener, &a, &b, &path).unwrap();
+                let names: Vec<&str> = found.switches.iter().map(|s| s.name.as_str()).collect();
+                let wanted = [format!("{}=on", route.name), format!("device={choice}")];
+                assert_eq!(names, wanted, "{}", text(&found));
+                assert!(found.switches[0].share > 0.9, "{}", text(&found));
+                assert_eq!(found.responsible().count(), 1, "{}", text(&found));
+            }
         }
     }
 

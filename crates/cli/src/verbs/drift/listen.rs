@@ -81,7 +81,7 @@ impl Listener {
     }
 
     /// Puts a device under a name, in place of the one that the name opens.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "builtin-model"))]
     pub(super) fn install(&mut self, choice: DeviceChoice, devices: Devices) {
         self.devices.insert(choice.to_string(), devices);
     }

@@ -12,7 +12,7 @@ use clap::Args;
 use mynah::{Device, DeviceChoice, Policy, Precision};
 use mynah_cpu::{CpuDevice, CpuOptions};
 use mynah_device::StepTime;
-use mynah_graph::{Graph, Op};
+use mynah_graph::{Graph, Node, Op};
 use mynah_lab::{LabError, OpCase, Program, Work, real};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -191,8 +191,30 @@ fn bytes(graph: &Graph) -> f64 {
             };
             sum += stored(read) as f64;
         }
+        sum += of_states(graph, node);
     }
     sum
+}
+
+/// Bytes of state tensors that a node reads, and writes beside its output.
+fn of_states(graph: &Graph, node: &Node) -> f64 {
+    let outputs = graph.shape(node.output).numel();
+    let elements = match &node.op {
+        // What comes out was read.
+        Op::StateGather(_) => outputs,
+        Op::GatedDeltaNet(delta) => {
+            let dims = |operand: usize| node.inputs.get(operand).map(|&v| graph.shape(v));
+            let (Some(v), Some(state)) = (dims(2), graph.states().get(delta.state.0 as usize)) else {
+                return 0.0;
+            };
+            // Each row of the batch begins with one matrix a head, and leaves one for each snapshot that it reaches.
+            let (batch, time) = (v.dims()[0], v.dims()[1]);
+            let matrices = state.row.numel() / delta.snapshots.max(1);
+            batch * matrices * (1 + delta.snapshots.min(time))
+        }
+        _ => 0,
+    };
+    4.0 * elements as f64
 }
 
 fn text(lines: &[Line], peak: Peak, device: &dyn Device) -> String {
@@ -262,6 +284,16 @@ mod tests {
         // Three rows of the table, the ids, what comes out; then that again, the weight, and the product.
         let wanted = 3 * 68 + 12 + 768 + 768 + 640 + 60;
         assert_eq!(bytes(&b.finish().unwrap()), f64::from(wanted));
+    }
+
+    #[test]
+    fn a_recurrence_reads_and_writes_its_state() {
+        let all = real().unwrap();
+        let decode = all.iter().find(|c| c.op == "gated_delta_net" && c.name.contains("/1x1/")).unwrap();
+        // 32 heads of 128: a matrix each in and out; q, k, v and the result; two numbers a head; three of the sequence.
+        let matrices = 2 * 32 * 128 * 128;
+        assert_eq!(bytes(&decode.graph), f64::from(4 * (matrices + 4 * 32 * 128 + 2 * 32 + 3)));
+        assert_eq!(Work::of(&decode.graph).operations(), f64::from(7 * 32 * 128 * 128));
     }
 
     #[test]

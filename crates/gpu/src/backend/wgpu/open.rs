@@ -17,12 +17,34 @@ const WANTED: Features = Features::SUBGROUP
     .union(Features::TIMESTAMP_QUERY_INSIDE_PASSES)
     .union(Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
 
+/// How much of an adapter is taken.
+#[derive(Clone, Copy)]
+enum Offer {
+    /// All that kernels can use.
+    Whole,
+    /// What every adapter has.
+    Least,
+}
+
 impl WgpuBackend {
     /// Opens an adapter.
     ///
     /// # Errors
     /// [`GpuError`]: there is no such adapter, it lacks immediates, or the driver refuses.
     pub fn open(choice: GpuChoice) -> Result<Self, GpuError> {
+        Self::find(choice, Offer::Whole)
+    }
+
+    /// Opens an adapter as if it had no more than every adapter has: WebGPU's default limits, no subgroups, no `f16`, no matrix
+    /// units. A kernel that asks for more is refused by wgpu itself, so what runs here runs everywhere.
+    ///
+    /// # Errors
+    /// As [`WgpuBackend::open`].
+    pub fn open_least(choice: GpuChoice) -> Result<Self, GpuError> {
+        Self::find(choice, Offer::Least)
+    }
+
+    fn find(choice: GpuChoice, offer: Offer) -> Result<Self, GpuError> {
         let mut found = adapters();
         let names = || match crate::choice::list() {
             all if all.is_empty() => "none at all".to_owned(),
@@ -35,17 +57,22 @@ impl WgpuBackend {
             (rank(&adapter.get_info()), std::cmp::Reverse(c.index))
         });
         let (choice, adapter) = best.ok_or_else(|| GpuError::NoAdapter { choice, found: names() })?;
-        Self::of(choice, &adapter)
+        Self::of(choice, &adapter, offer)
     }
 
-    fn of(choice: GpuChoice, adapter: &wgpu::Adapter) -> Result<Self, GpuError> {
+    fn of(choice: GpuChoice, adapter: &wgpu::Adapter, offer: Offer) -> Result<Self, GpuError> {
         let info = describe(choice, &adapter.get_info());
         let features = adapter.features();
         if !features.contains(Features::IMMEDIATES) {
             return Err(GpuError::Lacks { adapter: info.name, what: "immediates (push constants)".into() });
         }
-        let features = (features & WANTED) | Features::IMMEDIATES;
-        let limits = wgpu::Limits { max_immediate_size: IMMEDIATE_BYTES, ..adapter.limits() };
+        let (wanted, limits) = match offer {
+            Offer::Whole => (WANTED, adapter.limits()),
+            // Timestamps are for reports; no kernel knows of them.
+            Offer::Least => (Features::empty(), wgpu::Limits::default()),
+        };
+        let features = (features & wanted) | Features::IMMEDIATES;
+        let limits = wgpu::Limits { max_immediate_size: IMMEDIATE_BYTES, ..limits };
         let refused = |reason: String| GpuError::Refused { adapter: info.name.clone(), reason };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("mynah"),

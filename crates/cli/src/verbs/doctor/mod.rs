@@ -1,19 +1,17 @@
 //! `mynah doctor`: what Mynah found on this machine and whether it computes, in one block to read and to paste into a bug
 //! report.
 
+mod model;
+
 use crate::adapters::{self, Adapter};
 use crate::config::Config;
 use crate::exit::Exit;
-use crate::graphs::{self, Task, USUAL_SECONDS};
-use crate::placement::Placed;
+use crate::graphs::USUAL_SECONDS;
 use crate::{out, units};
 use clap::Args;
+use model::{Builtin, Fit};
 use mynah::{Device, DeviceChoice, Devices, Policy, Precision};
-use mynah_audio::SAMPLE_RATE;
-use mynah_graph::Graph;
 use mynah_lab::{OpCase, Status, quick, run_case};
-use mynah_models::GgufWeights;
-use mynah_models::parakeet::ParakeetConfig;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -40,8 +38,8 @@ struct Checkup {
     routes: Vec<(&'static str, &'static str)>,
     /// Quick op tests, if they ran.
     tests: Option<Tests>,
-    /// What of the built-in model runs there, or why that can't be told.
-    placement: Option<String>,
+    /// The built-in model there, or why it can't be brought there.
+    model: Option<Result<Fit, String>>,
 }
 
 /// The quick op tests of a device, both precisions together.
@@ -67,8 +65,8 @@ impl Doctor {
     /// Runs the verb.
     ///
     /// # Errors
-    /// A CPU that can't be opened. What is wrong with an adapter is part of the findings; a quick test that fails makes the
-    /// exit code [`Exit::Failure`].
+    /// A CPU that can't be opened. What is wrong with an adapter is part of the findings; a quick test that fails, or a device that
+    /// the built-in model can't be brought to, makes the exit code [`Exit::Failure`].
     pub(crate) fn run(&self) -> anyhow::Result<Exit> {
         let findings = self.examine()?;
         if self.json {
@@ -76,8 +74,9 @@ impl Doctor {
         } else {
             out::write(&findings.text())?;
         }
-        let failed =
-            findings.checkups.iter().filter_map(|c| c.tests.as_ref()).any(|t| !t.failures.is_empty());
+        let failed = findings.checkups.iter().any(|c| {
+            c.tests.as_ref().is_some_and(|t| !t.failures.is_empty()) || matches!(c.model, Some(Err(_)))
+        });
         Ok(if failed { Exit::Failure } else { Exit::Success })
     }
 
@@ -89,15 +88,12 @@ impl Doctor {
             devices.push(Devices { device: device.clone(), fallback: Some(Arc::clone(&cpu)) });
         }
         let cases = if self.no_tests { Vec::new() } else { quick()? };
-        let graphs = usual_graphs()?;
+        let builtin = Builtin::open()?;
         let checkups = devices.iter().map(|devices| Checkup {
             device: devices.device.name().to_owned(),
             routes: devices.device.routes().iter().map(|r| (r.name, r.about)).collect(),
             tests: (!self.no_tests).then(|| Tests::run(&cases, devices.device.as_ref())),
-            placement: graphs.as_ref().map(|graphs| match Placed::of(graphs, devices, false) {
-                Ok(placed) => placed.summary(),
-                Err(e) => e.to_string(),
-            }),
+            model: builtin.as_ref().map(|model| model.fit(devices).map_err(|e| format!("{e:#}"))),
         });
         Ok(Findings {
             processor: cpu.report(),
@@ -110,6 +106,14 @@ impl Doctor {
             config: Config::usual_path().map(|path| (path.exists(), path.display().to_string())),
             variables: variables(),
         })
+    }
+}
+
+impl Checkup {
+    /// Steps of the built-in model that a route changes, and all of them.
+    fn used(&self, route: usize) -> Option<(usize, usize)> {
+        let fit = self.model.as_ref()?.as_ref().ok()?;
+        Some((*fit.taken.get(route)?, fit.steps))
     }
 }
 
@@ -147,19 +151,6 @@ impl Tests {
         }
         text
     }
-}
-
-/// The built-in model's graphs on the usual length, for placement.
-fn usual_graphs() -> anyhow::Result<Option<Vec<Graph>>> {
-    if !mynah::has_builtin() {
-        return Ok(None);
-    }
-    let file = Arc::new(mynah::builtin_file()?);
-    let config = ParakeetConfig::read(&file)?;
-    let weights = GgufWeights::new(Arc::clone(&file));
-    let task = Task { head: None, batch: 1, samples: USUAL_SECONDS * SAMPLE_RATE as usize };
-    let graphs = graphs::of(&file, &config, &task)?.into_iter().map(|g| graphs::rewritten(g, &weights));
-    graphs.collect::<Result<_, _>>().map(Some)
 }
 
 impl Findings {
@@ -211,9 +202,21 @@ impl Findings {
                 line("  ops", &tests.text());
                 tests.failures.iter().take(TOLD).for_each(|failure| line("  FAILED", failure));
             }
-            checkup.placement.iter().for_each(|placement| line("  model", placement));
-            for (name, about) in &checkup.routes {
-                line("  route", &format!("{name}: {about}"));
+            match &checkup.model {
+                Some(Ok(fit)) => {
+                    line("  model", &fit.placement);
+                    let bytes = units::bytes(fit.bytes as u64);
+                    line("  memory", &format!("{bytes} for the model and {USUAL_SECONDS} s of audio"));
+                }
+                Some(Err(reason)) => line("  MODEL FAILED", reason),
+                None => {}
+            }
+            for (route, (name, about)) in checkup.routes.iter().enumerate() {
+                let use_ = checkup.used(route).map_or(String::new(), |(taken, steps)| match taken {
+                    0 => "not taken here, ".to_owned(),
+                    _ => format!("{taken} of the model's {steps} steps, "),
+                });
+                line("  route", &format!("{name}: {use_}{about}"));
             }
         }
         for (name, value) in &self.variables {
@@ -224,7 +227,12 @@ impl Findings {
 
     fn json(&self) -> Value {
         let routes = |c: &Checkup| -> Vec<Value> {
-            c.routes.iter().map(|(name, about)| json!({ "name": name, "about": about })).collect()
+            let one = |(route, (name, about)): (usize, &(&str, &str))| json!({ "name": name, "about": about, "steps": c.used(route).map(|(taken, _)| taken) });
+            c.routes.iter().enumerate().map(one).collect()
+        };
+        let model = |c: &Checkup| match c.model.as_ref()? {
+            Ok(fit) => Some(json!({ "placement": fit.placement, "steps": fit.steps, "bytes": fit.bytes })),
+            Err(reason) => Some(json!({ "error": reason })),
         };
         let checkups = self.checkups.iter().map(|c| {
             let tests = c.tests.as_ref().map(|t| {
@@ -236,7 +244,7 @@ impl Findings {
                     "seconds": t.seconds,
                 })
             });
-            json!({ "device": c.device, "routes": routes(c), "tests": tests, "builtin_model": c.placement })
+            json!({ "device": c.device, "routes": routes(c), "tests": tests, "builtin_model": model(c) })
         });
         json!({
             "version": env!("CARGO_PKG_VERSION"),

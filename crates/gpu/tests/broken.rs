@@ -1,0 +1,78 @@
+//! Kernels that are wrong on purpose: the op suite must catch each of them, by its values or by what stands around them.
+//!
+//! Without an adapter the tests say so and pass; with `MYNAH_REQUIRE_GPU=1` that is a failure.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests, where a panic is a failure")]
+
+mod altered;
+
+use altered::{Altered, Edit};
+use mynah_device::{DeviceError, Policy};
+use mynah_gpu::{Backend, GpuDevice, Usage, WgpuBackend, list, open};
+use mynah_lab::{OpCase, Status, cases, run_case};
+
+/// An op, a part of its kernel and what stands there instead.
+const MISTAKES: [(&str, Edit); 12] = [
+    ("argmax", ["value > best.top", "value >= best.top"]),
+    ("mask_rows", ["i32(row) < lengths", "i32(row) <= lengths"]),
+    ("lstm_cell", ["tanh_safe(new_cell)", "new_cell"]),
+    ("softmax", ["exp_down(d) / all.y", "exp_down(d)"]),
+    // The fourth digit of a constant.
+    ("gelu_tanh", ["0.044715", "0.0448"]),
+    ("gather", ["clamp(ids[row], 0,", "clamp(ids[row], 1,"]),
+    ("state_scatter", ["row < p.count", "row + 1u < p.count"]),
+    ("gated_delta_net", ["exp(g[gate_at])", "1.0"]),
+    // The last element is not written.
+    ("mul", ["i < p.len", "i + 1u < p.len"]),
+    ("permute", ["i < p.len", "i + 1u < p.len"]),
+    // One element is written behind the last.
+    ("glu", ["i < p.len", "i <= p.len"]),
+    ("state_append", ["i < p.len", "i <= p.len"]),
+];
+
+fn of_op(all: &[OpCase], op: &str) -> Vec<OpCase> {
+    all.iter().filter(|case| case.op == op).cloned().collect()
+}
+
+#[test]
+fn each_is_caught() {
+    let all = cases().unwrap();
+    let found = list();
+    if found.is_empty() {
+        assert!(std::env::var_os("MYNAH_REQUIRE_GPU").is_none_or(|v| v != "1"), "no GPU adapter was found");
+        eprintln!("NO GPU ADAPTER WAS FOUND: nothing was tested");
+    }
+    for info in found {
+        for (op, edit) in MISTAKES {
+            let device = GpuDevice::new(Altered::broken(WgpuBackend::open(info.choice).unwrap(), edit));
+            let run = |case: &OpCase| run_case(case, &device, &Policy::exact()).status;
+            let results: Vec<Status> = of_op(&all, op).iter().map(run).collect();
+            assert!(device.backend().edited() > 0, "no kernel of {op} has '{}'", edit[0]);
+            let reasons: Vec<&String> = results
+                .iter()
+                .filter_map(|status| match status {
+                    Status::Failed(reason) => Some(reason),
+                    _ => None,
+                })
+                .collect();
+            assert!(!reasons.is_empty(), "{op} passes with '{}' for '{}'", edit[1], edit[0]);
+            // It must run and be wrong, not be refused by the compiler.
+            assert!(reasons.iter().all(|reason| !reason.contains("': kernel ")), "{op}: {reasons:#?}");
+        }
+    }
+}
+
+#[test]
+fn memory_that_can_not_be_had_is_an_error_with_numbers() {
+    for info in list() {
+        let device = open(info.choice).unwrap();
+        let most = device.backend().capabilities().max_buffer;
+        let Err(error) = device.backend().buffer(most + 4, Usage::Storage, "the arena") else {
+            panic!("{}: a buffer larger than the largest", info.choice)
+        };
+        assert!(matches!(error, DeviceError::OutOfMemory { wanted, .. } if wanted as u64 == most + 4));
+        assert!(error.to_string().contains(&(most + 4).to_string()), "{error}");
+        // The device is as good as before.
+        device.backend().buffer(256, Usage::Storage, "a little").unwrap();
+    }
+}
