@@ -27,8 +27,8 @@ pub(crate) enum Factor {
 pub(crate) enum Loads {
     /// `decode_quad(row, quad)`: four elements at a time; `p.low_stride` counts what four elements or a word take.
     Quads,
-    /// 16 bytes at a time, which the kernel takes apart itself; `p.low_stride` counts vectors of 16 bytes.
-    Vectors,
+    /// Vectors of one, two or four words, which the kernel takes apart itself; `p.low_stride` counts them.
+    Vectors(usize),
 }
 
 impl Factor {
@@ -79,7 +79,9 @@ impl Factor {
         let element = match (loads, stored) {
             _ if !self.aligned() => "f32",
             (_, MatrixType::F32) => "vec4<f32>",
-            (Loads::Vectors, _) => "vec4<u32>",
+            (Loads::Vectors(1), _) => "u32",
+            (Loads::Vectors(2), _) => "vec2<u32>",
+            (Loads::Vectors(_), _) => "vec4<u32>",
             (Loads::Quads, MatrixType::Blocks(_)) => "u32",
             (Loads::Quads, _) => "vec2<u32>",
         };

@@ -1,43 +1,38 @@
 var<workgroup> partial: array<f32, PARTIALS>;
 
-// A vector of each row, on its way.
+// Some vectors of each row, on their way.
 struct Fetched {
+//#each u PIECES
 //#each r ROWS
-    q#r: $VECTOR,
-//#if BITS5
-    h#r: u32,
-//#endif
-//#if BITS6
-    h#r_0: u32,
-    h#r_1: u32,
+    q#u_#r: $VECTOR,
+//#if HIGH
+    h#u_#r: u32,
 //#endif
 //#if BLOCKS
-//#each g GROUPS
-    s#r_#g: vec3<u32>,
-//#end
+    s#u_#r: vec3<u32>,
 //#endif
+//#end
 //#end
 }
 
 fn fetch(first: u32, c: u32) -> Fetched {
     var f: Fetched;
-//#each r ROWS
+//#each u PIECES
     {
-        // Rows past the last are the last once more; they are not stored.
-        let row = min(first + #ru, p.n - 1u);
-        f.q#r = low[row * p.low_stride + c];
-//#if BITS5
-        f.h#r = high[row * p.high_stride + c];
-//#endif
-//#if BITS6
-        f.h#r_0 = high[row * p.high_stride + 2u * c];
-        f.h#r_1 = high[row * p.high_stride + 2u * c + 1u];
+        let at = min(c + #uu * WG_X, p.vectors - 1u);
+//#each r ROWS
+        {
+            // Rows past the last are the last once more; they are not stored.
+            let row = min(first + #ru, p.n - 1u);
+            f.q#u_#r = low[row * p.low_stride + at];
+//#if HIGH
+            f.h#u_#r = high[row * p.high_stride + at / HIGH_VECTORS];
 //#endif
 //#if BLOCKS
-//#each g GROUPS
-        f.s#r_#g = scale_words(row, c * VECTOR_QUADS / $GROUP_QUADSu + #gu);
-//#end
+            f.s#u_#r = scale_words(row, at * QUADS / $GROUP_QUADSu);
 //#endif
+        }
+//#end
     }
 //#end
     return f;
@@ -60,19 +55,18 @@ fn main(
     var sum#r_#m = 0.0;
 //#end
 //#end
-    let last = p.vectors - 1u;
-    // The next vectors are on their way while these are multiplied. The loop's body is there once: most of it runs only a few
-    // times, and instructions have to be fetched as well.
-    var next = fetch(first, min(lane, last));
-    for (var c = lane; c < p.vectors; c += WG_X) {
+    // The next vectors are on their way while these are multiplied.
+    var next = fetch(first, lane);
+    for (var start = lane; start < p.vectors; start += PIECES * WG_X) {
         let f = next;
-        next = fetch(first, min(c + WG_X, last));
-//#each g GROUPS
-        {
+        next = fetch(first, start + PIECES * WG_X);
+//#each u PIECES
+        if start + #uu * WG_X < p.vectors {
+            let c = start + #uu * WG_X;
 //#if BLOCKS
-            let group = c * VECTOR_QUADS / $GROUP_QUADSu + #gu;
+            let group = c * QUADS / $GROUP_QUADSu;
 //#each r ROWS
-            let s#r = scale_of(f.s#r_#g, group);
+            let s#r = scale_of(f.s#u_#r, group);
 //#end
 //#endif
 //#each m COLUMNS
@@ -80,34 +74,32 @@ fn main(
             var part#r_#m = 0.0;
 //#end
 //#end
-//#each w WORDS
-//#each n NIBBLES
+//#each n QUADS
             {
-                let j = c * VECTOR_QUADS + (#gu * WORDS + #wu) * NIBBLES + #nu;
 //#each m COLUMNS
-                let x#m = x[#mu * p.x_stride + j];
+                let x#m = x[#mu * p.x_stride + c * QUADS + #nu];
 //#end
 //#each r ROWS
                 {
 //#if F32
-                    let v = f.q#r;
+                    let v = f.q#u_#r;
 //#endif
 //#if F16
-                    let v = from_f16(vec2<u32>(f.q#r[#wu * 2u], f.q#r[#wu * 2u + 1u]));
+                    let v = from_f16(vec2<u32>(f.q#u_#r[#nu * 2u], f.q#u_#r[#nu * 2u + 1u]));
 //#endif
 //#if BF16
-                    let v = from_bf16(vec2<u32>(f.q#r[#wu * 2u], f.q#r[#wu * 2u + 1u]));
+                    let v = from_bf16(vec2<u32>(f.q#u_#r[#nu * 2u], f.q#u_#r[#nu * 2u + 1u]));
 //#endif
 //#if BLOCKS
 //#if BITS8
-                    let v = levels(f.q#r[#wu]);
+                    let v = levels(f.q#u_#r[#nu]);
 //#else
-                    var word = (f.q#r[#gu * WORDS + #wu] >> (4u * #nu)) & 0x0f0f0f0fu;
+                    var word = (f.q#u_#r >> (4u * #nu)) & 0x0f0f0f0fu;
 //#if BITS5
-                    word |= ((f.h#r >> (2u * #wu + #nu)) & 0x01010101u) << 4u;
+                    word |= ((f.h#u_#r >> ((c * QUADS + #nu) & 7u)) & 0x01010101u) << 4u;
 //#endif
 //#if BITS6
-                    word |= ((f.h#r_#g >> (4u * #wu + 2u * #nu)) & 0x03030303u) << 4u;
+                    word |= ((f.h#u_#r >> (2u * ((c * QUADS + #nu) & 3u))) & 0x03030303u) << 4u;
 //#endif
 //#if MINS
                     // Taken off each level: off the sum of a group, most digits would cancel.
@@ -118,12 +110,11 @@ fn main(
 //#endif
 //#endif
 //#each m COLUMNS
-                    part#r_#m += dot(v, x#m);
+                    part#r_#m = fma(v.x, x#m.x, fma(v.y, x#m.y, fma(v.z, x#m.z, fma(v.w, x#m.w, part#r_#m))));
 //#end
                 }
 //#end
             }
-//#end
 //#end
 //#each m COLUMNS
 //#each r ROWS
