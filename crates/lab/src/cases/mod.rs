@@ -21,6 +21,7 @@ mod shapes;
 mod smallest;
 mod stored;
 mod views;
+mod transducer;
 
 pub use generated::generated;
 pub use real::{quick, real};
@@ -63,6 +64,7 @@ pub fn cases() -> Result<Vec<OpCase>, LabError> {
         attention::cases,
         sequence::cases,
         delta::cases,
+        transducer::cases,
         layout::cases,
         composite::cases,
         hostile::cases,
@@ -125,7 +127,7 @@ mod tests {
         let names = "matmul conv2d depthwise_conv1d add sub mul div relu silu sigmoid tanh gelu gelu_tanh exp softplus \
                      rsqrt scale glu layer_norm rms_norm batch_norm batch_norm_scale softmax log_softmax argmax gather \
                      mask_rows rel_pos_attention lstm_cell reshape permute slice concat state_gather state_scatter \
-                     state_append gated_delta_net";
+                     state_append gated_delta_net state_numbers lstm_step transducer_join transducer_advance";
         for name in names.split_whitespace() {
             assert!(fixed.contains_key(name), "{name} has no fixed case");
             assert!(random.contains_key(name), "{name} has no generated case");
