@@ -77,7 +77,10 @@ fn attributes(op: &Op) -> String {
         Op::LstmStep { hidden, cell } => format!("state{} state{}", hidden.0, cell.0),
         Op::TransducerJoin(j) => format!("state{} state{} ahead={}", j.frames.0, j.cursors.0, j.ahead),
         Op::TransducerAdvance(a) => {
-            format!("state{} blank={} durations={:?} max_symbols={}", a.cursors.0, a.blank, a.durations, a.max_symbols)
+            format!(
+                "state{} blank={} durations={:?} max_symbols={}",
+                a.cursors.0, a.blank, a.durations, a.max_symbols
+            )
         }
         _ => String::new(),
     };

@@ -322,10 +322,8 @@ impl Op {
 
     /// Whether the op reads or writes a state tensor.
     pub fn uses_state(&self) -> bool {
-        let reads = matches!(
-            self,
-            Self::StateGather(_) | Self::StateNumbers { .. } | Self::TransducerJoin(_)
-        );
+        let reads =
+            matches!(self, Self::StateGather(_) | Self::StateNumbers { .. } | Self::TransducerJoin(_));
         reads || self.has_effect()
     }
 }

@@ -349,7 +349,9 @@ impl Rule<'_> {
         self.cursor(rows, cursor)?;
         self.need(j.ahead > 0, || "at least one frame must be looked at".into())?;
         let fits = frame.rank() == 1 && predicted.dims() == [rows.last(), frame.last()];
-        self.need(fits, || format!("predicted must be [{}, J], frames rows of [J], not {frame:?}", rows.last()))?;
+        self.need(fits, || {
+            format!("predicted must be [{}, J], frames rows of [J], not {frame:?}", rows.last())
+        })?;
         self.make(&[rows.last(), j.ahead, frame.last()])
     }
 
@@ -358,12 +360,14 @@ impl Rule<'_> {
         let [logits, rows] = [0, 1].map(|i| self.shapes[i]);
         self.cursor(rows, row)?;
         let outputs = a.blank.checked_add(1).and_then(|n| n.checked_add(a.durations.len()));
-        let fits = matches!(logits.dims(), &[b, ahead, n] if b == rows.last() && ahead > 0 && Some(n) == outputs);
+        let fits =
+            matches!(logits.dims(), &[b, ahead, n] if b == rows.last() && ahead > 0 && Some(n) == outputs);
         self.need(fits, || {
             let (labels, durations) = (a.blank.saturating_add(1), a.durations.len());
             format!("logits must be [{}, ahead, {labels} + {durations}]", rows.last())
         })?;
-        let small = a.durations.iter().all(|&d| d < LIMIT) && a.blank < LIMIT && (1..LIMIT).contains(&a.max_symbols);
+        let small =
+            a.durations.iter().all(|&d| d < LIMIT) && a.blank < LIMIT && (1..LIMIT).contains(&a.max_symbols);
         self.need(small, || format!("numbers must be below {LIMIT}, at least one symbol allowed"))?;
         self.make(&[rows.last(), row.last()])
     }

@@ -254,7 +254,8 @@ impl Executor {
             return Ok(self.sessions[part.session].run(part.program, &args)?);
         }
         // Values that cross between devices pass through the host each time anyway.
-        let times = RunArgs { repeats, ..RunArgs::default() }.times(&entry.graph.name, entry.graph.is_repeatable())?;
+        let times = RunArgs { repeats, ..RunArgs::default() }
+            .times(&entry.graph.name, entry.graph.is_repeatable())?;
         let mut values = Values::new(&entry.graph, inputs)?;
         for part in (0..times).flat_map(|_| &entry.parts) {
             let states: Vec<StateHandle> = handles(part.session)?;

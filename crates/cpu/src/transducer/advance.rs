@@ -75,8 +75,7 @@ impl Advance {
             let token = first_largest(labels);
             let emitted = token != self.op.blank;
             // RNN-T: a token stays at its frame, a blank moves on by one.
-            let duration =
-                if durations.is_empty() { 0 } else { self.op.durations[first_largest(durations)] };
+            let duration = if durations.is_empty() { 0 } else { self.op.durations[first_largest(durations)] };
             if emitted {
                 let logged = row[cursor::LOGGED] as usize;
                 let entries = (row.len() - cursor::LEN) / entry::LEN;

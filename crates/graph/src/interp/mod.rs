@@ -128,9 +128,7 @@ fn apply(
             let first = memory.slot(graph, *at)?;
             state::append(name, memory.state(graph, *state)?, first, x)?
         }
-        Op::StateNumbers { state, column } => {
-            state::numbers(name, memory.state(graph, *state)?, x, *column)?
-        }
+        Op::StateNumbers { state, column } => state::numbers(name, memory.state(graph, *state)?, x, *column)?,
         Op::LstmStep { hidden, cell } => {
             let [hidden, cell] = memory.two_states(graph, [*hidden, *cell])?;
             sequence::lstm_step(name, operands, hidden, cell)?

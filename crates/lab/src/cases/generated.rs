@@ -269,11 +269,13 @@ impl Draw {
             .collect();
         match self.rng.below(4) {
             0 => {
-                let contents: Vec<f32> = (0..count * 7).map(|_| 1.0 + self.rng.below(1 << 23) as f32).collect();
+                let contents: Vec<f32> =
+                    (0..count * 7).map(|_| 1.0 + self.rng.below(1 << 23) as f32).collect();
                 transducer::state_numbers(tag, &contents, 7, &(0..count as i32).rev().collect::<Vec<_>>())
             }
             1 => {
-                let steps: Vec<_> = (0..count as i32).rev().map(|row| [row, i32::from(self.coin())]).collect();
+                let steps: Vec<_> =
+                    (0..count as i32).rev().map(|row| [row, i32::from(self.coin())]).collect();
                 transducer::lstm_step(tag, count + 1, self.size(), &steps)
             }
             2 => transducer::join(tag, [frames, self.size(), self.small()], &clips),

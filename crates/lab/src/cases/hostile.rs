@@ -91,7 +91,9 @@ fn transducers() -> Cases {
         let tag = format!("{column}-{bad}");
         all.push(refused(with_number(&join, 1, [1, column], bad), &tag));
     }
-    for (column, bad) in [(0, -1.0), (1, 0.5), (2, -3.0), (5, 16_777_216.0), (5, f32::NAN), (0, f32::INFINITY)] {
+    for (column, bad) in
+        [(0, -1.0), (1, 0.5), (2, -3.0), (5, 16_777_216.0), (5, f32::NAN), (0, f32::INFINITY)]
+    {
         let tag = format!("{column}-{bad}");
         all.push(refused(with_number(&walk, 0, [2, column], bad), &tag));
     }

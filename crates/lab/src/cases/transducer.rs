@@ -9,7 +9,12 @@ use mynah_graph::transducer::cursor;
 use mynah_graph::{Op, TransducerAdvance, TransducerJoin};
 use mynah_tensor::Rng;
 
-pub(super) fn state_numbers(tag: &str, contents: &[f32], row: usize, rows: &[i32]) -> Result<OpCase, LabError> {
+pub(super) fn state_numbers(
+    tag: &str,
+    contents: &[f32],
+    row: usize,
+    rows: &[i32],
+) -> Result<OpCase, LabError> {
     let count = contents.len() / row;
     let mut b = CaseBuilder::new("state_numbers", &format!("{tag}/{count}x{row}/{}", rows.len()));
     let state = b.state_of("state", &[row], contents.to_vec());
@@ -18,7 +23,12 @@ pub(super) fn state_numbers(tag: &str, contents: &[f32], row: usize, rows: &[i32
     b.finish(&[y], Bounds::MOVED)
 }
 
-pub(super) fn lstm_step(tag: &str, count: usize, hidden: usize, steps: &[[i32; 2]]) -> Result<OpCase, LabError> {
+pub(super) fn lstm_step(
+    tag: &str,
+    count: usize,
+    hidden: usize,
+    steps: &[[i32; 2]],
+) -> Result<OpCase, LabError> {
     let mut b = CaseBuilder::new("lstm_step", &format!("{tag}/{count}x{hidden}/{}", steps.len()));
     let (h, c) = (b.state("hidden", count, &[hidden]), b.state("cell", count, &[hidden]));
     let gates = b.input("gates", &[steps.len(), 4 * hidden], Fill::Normal(1.0));
@@ -63,7 +73,11 @@ fn cursors(b: &mut CaseBuilder, clips: &[Clip], entries: usize) -> (Vec<f32>, Ve
 }
 
 /// The joint's window over `frames` frames.
-pub(super) fn join(tag: &str, [frames, width, ahead]: [usize; 3], clips: &[Clip]) -> Result<OpCase, LabError> {
+pub(super) fn join(
+    tag: &str,
+    [frames, width, ahead]: [usize; 3],
+    clips: &[Clip],
+) -> Result<OpCase, LabError> {
     let sizes = by(&[clips.len(), ahead, width]);
     let mut b = CaseBuilder::new("transducer_join", &format!("{tag}/{frames}frames/{sizes}"));
     let frames = b.state("frames", frames, &[width]);
@@ -140,9 +154,9 @@ pub(super) fn cases() -> Cases {
         join("batch", [138, 640, 4], &clips)?,
         join("odd", [138, 17, 3], &clips)?,
         join("one", [1, 1, 1], &[Clip::new(0, 1)])?,
-        tdt.case("0.6b")?,
-        Walk { durations: &[], ..tdt.clone() }.case("rnnt")?,
-        Walk { clips: &clips, ahead: 4, blank: 1024, ..tdt.clone() }.case("110m-batch")?,
+        tdt.case("0.6b-large")?,
+        Walk { durations: &[], ..tdt.clone() }.case("rnnt-large")?,
+        Walk { clips: &clips, ahead: 4, blank: 1024, ..tdt.clone() }.case("110m-large")?,
         small.case("small")?,
         Walk { durations: &[], ..small.clone() }.case("small-rnnt")?,
         Walk { ties: true, ..small.clone() }.case("ties")?,
@@ -154,7 +168,7 @@ pub(super) fn cases() -> Cases {
     all.push(Walk { durations: &[0], blank: 40, ..stays.clone() }.case("too-many-symbols")?);
     // The ring has gone round often.
     let logged = Clip { logged: 1e6, ..busy };
-    all.push(Walk { clips: &[logged; 2], entries: 1, ..stays }.case("one-entry")?);
+    all.push(Walk { clips: &[logged; 2], entries: 1, ..stays }.case("one-entry-large")?);
     Ok(all)
 }
 
