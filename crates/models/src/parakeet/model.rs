@@ -130,18 +130,24 @@ impl Parakeet {
         self.mel.extract(samples)
     }
 
-    /// Mel features of several clips. Beside a GPU all processors are free and share the clips; a device that computes on
-    /// these very processors is left alone with them.
+    /// Mel features of several clips. Beside a GPU all processors are free and share the clips, or the frames of a few; a
+    /// device that computes on these very processors is left alone with them.
     pub fn features_of(&self, clips: &[&[f32]]) -> Vec<Features> {
         let free = self.executor.device().whole_tensors().is_some();
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        if !free || clips.len() < 2 || processors < 2 {
+        if !free || clips.is_empty() {
             return clips.iter().map(|clip| self.features(clip)).collect();
         }
         let mel = self.mel.as_ref();
+        let each = processors / clips.len();
+        if let [clip] = clips {
+            return vec![mel.extract_together(clip, each)];
+        }
         std::thread::scope(|scope| {
             let share = clips.len().div_ceil(processors);
-            let extract = |part: &[&[f32]]| part.iter().map(|clip| mel.extract(clip)).collect::<Vec<_>>();
+            let extract = |part: &[&[f32]]| {
+                part.iter().map(|clip| mel.extract_together(clip, each)).collect::<Vec<_>>()
+            };
             let parts: Vec<_> = clips.chunks(share).map(|part| scope.spawn(move || extract(part))).collect();
             let done = |part: std::thread::ScopedJoinHandle<'_, Vec<Features>>| {
                 part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
