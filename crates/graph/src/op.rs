@@ -295,11 +295,10 @@ impl Op {
 
     /// Whether the op writes a state tensor, and so may neither be removed nor moved past a read of it.
     pub fn has_effect(&self) -> bool {
-        match self {
-            Self::StateScatter(_) | Self::StateAppend { .. } => true,
-            Self::GatedDeltaNet(_) | Self::LstmStep { .. } | Self::TransducerAdvance(_) => true,
-            _ => false,
-        }
+        let moves = matches!(self, Self::StateScatter(_) | Self::StateAppend { .. });
+        let steps =
+            matches!(self, Self::GatedDeltaNet(_) | Self::LstmStep { .. } | Self::TransducerAdvance(_));
+        moves || steps
     }
 
     /// The epilogue, for the ops that carry one.

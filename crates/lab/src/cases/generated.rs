@@ -19,8 +19,16 @@ use mynah_tensor::{DType, Rng};
 /// # Errors
 /// When a case can't be built, which would be a mistake in this crate.
 pub fn generated(seed: u64, n: usize) -> Cases {
+    /// Of so many cases the last is a transducer's.
+    const EVERY: usize = 20;
     let mut draw = Draw { rng: Rng::new(seed) };
-    (0..n).map(|i| draw.case(&format!("random{seed}-{i}"))).collect()
+    // Draws of their own, so that these cases change none of the others.
+    let mut transducers = Draw { rng: Rng::new(!seed) };
+    let case = |i: usize| match i % EVERY {
+        last if last + 1 == EVERY => transducers.transducer(&format!("random{seed}-{i}")),
+        _ => draw.case(&format!("random{seed}-{}", i - i / EVERY)),
+    };
+    (0..n).map(case).collect()
 }
 
 struct Draw {
@@ -90,7 +98,7 @@ impl Draw {
     }
 
     fn case(&mut self, tag: &str) -> Result<OpCase, LabError> {
-        match self.rng.below(21) {
+        match self.rng.below(20) {
             0..=3 => self.matmul(tag),
             4 => self.conv2d(tag),
             5 => {
@@ -128,7 +136,6 @@ impl Draw {
             14..=15 => self.attention(tag),
             16 => self.sequence(tag),
             17 => self.state(tag),
-            18 => self.transducer(tag),
             _ => self.layout(tag),
         }
     }

@@ -2,11 +2,11 @@
 //! on the device.
 
 use super::{Frames, Transducer, on_device};
-use crate::parakeet::{Decoded, Head, LoadOptions, Parakeet};
+use crate::parakeet::{Decoded, Head, LoadOptions, Parakeet, RoundDims, transducer_graph};
 use mynah_cpu::{CpuDevice, CpuOptions};
 use mynah_device::Policy;
 use mynah_gguf::GgufFile;
-use mynah_plan::Options;
+use mynah_plan::{Options, PlanKey};
 use mynah_tensor::Rng;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -132,4 +132,16 @@ fn nothing_to_decode_gives_nothing() {
     let mut model = model("tdt");
     assert_eq!(assert_same_loops(&mut model, &[], "no clip"), 0);
     assert_eq!(assert_same_loops(&mut model, &[Frames { projected: &[], first: 0 }], "no frame"), 0);
+}
+
+/// What a round costs on a GPU is the number of its steps.
+#[test]
+fn a_round_is_few_steps() {
+    let mut model = model("tdt");
+    let (file, config) = (Arc::clone(&model.file), model.config.clone());
+    let head = config.transducer.clone().unwrap();
+    let dims = RoundDims { clips: 1, ahead: 8, entries: 64 };
+    let key = PlanKey { graph: "transducer", dims: [0; 4] };
+    let plan = model.executor.plan(key, || transducer_graph(&file, &config, &head, dims)).unwrap();
+    assert_eq!(model.executor.report(plan).unwrap().steps, 7 + 4 * head.layers);
 }
