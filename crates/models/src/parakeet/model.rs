@@ -2,7 +2,7 @@
 
 use crate::error::ModelError;
 use crate::parakeet::config::{Head, ParakeetConfig, TransducerConfig, Window};
-use crate::parakeet::decode::transducer::{Frames, ROWS, Transducer};
+use crate::parakeet::decode::transducer::{Frames, Kept, ROWS, Transducer};
 use crate::parakeet::decode::{Decoded, ctc};
 use crate::parakeet::encoder::{EncoderDims, encoder_graph};
 use crate::parakeet::params::Params;
@@ -54,6 +54,8 @@ pub struct Parakeet {
     pub(crate) executor: Executor,
     /// The last position table, under its first offset and rows.
     positions: Option<(i64, usize, Vec<f32>)>,
+    /// State tensors of the last decoding on the device.
+    pub(crate) kept: Option<Kept>,
 }
 
 /// Encoder frames are rounded up to this, so that clips of like length share a plan.
@@ -76,7 +78,7 @@ impl Parakeet {
         let executor = Executor::new(device, fallback, weights, options.executor)?;
         let mel = Arc::new(extractor(&file, &config)?);
         let vocabulary = Vocabulary::new(pieces(&file, &config)?);
-        Ok(Self { file, config, vocabulary, mel, executor, positions: None })
+        Ok(Self { file, config, vocabulary, mel, executor, positions: None, kept: None })
     }
 
     /// Another user of the same prepared weights, with its own buffers.
@@ -91,6 +93,7 @@ impl Parakeet {
             mel: Arc::clone(&self.mel),
             executor: self.executor.fork()?,
             positions: None,
+            kept: None,
         })
     }
 
@@ -399,7 +402,7 @@ impl Parakeet {
         clips: &[Frames<'_>],
     ) -> Result<Vec<Vec<Decoded>>, ModelError> {
         let (file, config, executor) = (&*self.file, &self.config, &mut self.executor);
-        Transducer { file, config, head: t, executor, rows: ROWS }.greedy(clips)
+        Transducer { file, config, head: t, executor, rows: ROWS, kept: &mut self.kept }.greedy(clips)
     }
 
     fn transducer(&self, head: Head) -> Result<TransducerConfig, ModelError> {

@@ -11,6 +11,9 @@
 //! That is the loop on the host. A device far from it, whose answers are dear to wait for, loops by itself ([`on_device`]).
 
 mod on_device;
+
+pub(crate) use on_device::Kept;
+
 #[cfg(test)]
 mod tests;
 
@@ -61,6 +64,8 @@ pub(crate) struct Transducer<'a> {
     pub(crate) executor: &'a mut Executor,
     /// The joint's rows come in multiples of this: [`ROWS`].
     pub(crate) rows: usize,
+    /// What a loop on the device leaves for the next.
+    pub(crate) kept: &'a mut Option<Kept>,
 }
 
 impl Transducer<'_> {

@@ -19,6 +19,10 @@ const ROUNDS: usize = 64;
 const PACE: usize = 3;
 /// Rows of the joint's product that cost no more than one.
 const ROWS: usize = 8;
+/// Rows of the state of frames come in multiples of this, so that clips of like length can share it.
+const BUCKET: usize = 64;
+/// Frames in more bytes than this are given back after each decoding.
+const KEPT_BYTES: usize = 64 << 20;
 /// Frames each clip looks ahead at least: blanks between tokens are seldom more.
 const AHEAD: usize = 4;
 
@@ -50,18 +54,75 @@ pub(super) fn greedy(
         }
         Err(e) => return Err(e),
     };
-    let mut states = Vec::new();
-    let result = create(t, &mut states, dims, total).and_then(|()| {
-        let [.., frames, cursors] = states.as_slice() else { return Ok(Vec::new()) };
-        let projected: Vec<f32> = clips.iter().flat_map(|clip| clip.projected).copied().collect();
-        t.executor.restore(*frames, &projected)?;
-        t.executor.restore(*cursors, &start(&spans, t.config.blank()))?;
-        decode(t, plan, &states, clips, &spans)
-    });
-    for state in states {
-        t.executor.drop_state(state);
+    let mut kept = Kept::take(t, dims, total);
+    let result =
+        kept.fill(t, dims, clips, &spans).and_then(|()| decode(t, plan, &kept.states, clips, &spans));
+    if result.is_ok() && 4 * kept.frames * t.head.joint <= KEPT_BYTES {
+        *t.kept = Some(kept);
+    } else {
+        kept.give_back(t);
     }
     result.map(Some)
+}
+
+/// The state tensors of a decoding, kept for the next of as many clips: making them anew, and binding every step to them, would take
+/// as long as some rounds.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    clips: usize,
+    /// Rows of the state of frames.
+    frames: usize,
+    /// In the order of [`transducer_states`], empty before the first use.
+    states: Vec<StateId>,
+}
+
+impl Kept {
+    /// What was kept, if it fits and is not far too large to be filled; otherwise nothing, with room for the frames in mind.
+    fn take(t: &mut Transducer<'_>, dims: RoundDims, total: usize) -> Self {
+        let fits = total..=4 * total.next_multiple_of(BUCKET);
+        match t.kept.take() {
+            Some(kept) if kept.clips == dims.clips && fits.contains(&kept.frames) => kept,
+            other => {
+                if let Some(kept) = other {
+                    kept.give_back(t);
+                }
+                let frames = total.next_multiple_of(BUCKET);
+                Self { clips: dims.clips, frames, states: Vec::new() }
+            }
+        }
+    }
+
+    /// Brings every state to the start of the clips.
+    fn fill(
+        &mut self,
+        t: &mut Transducer<'_>,
+        dims: RoundDims,
+        clips: &[Frames<'_>],
+        spans: &[Range<usize>],
+    ) -> Result<(), ModelError> {
+        let decls = transducer_states(t.head, dims.entries);
+        let frames = decls.len() - 2;
+        for (i, decl) in decls.iter().enumerate() {
+            let rows = if i == frames { self.frames } else { self.clips };
+            if self.states.len() == i {
+                self.states.push(t.executor.create_state(decl, rows)?);
+            }
+            let mut contents = match i.checked_sub(frames) {
+                None => Vec::new(),
+                Some(0) => clips.iter().map(|clip| clip.projected).collect::<Vec<_>>().concat(),
+                Some(_) => start(spans, t.config.blank()),
+            };
+            contents.resize(rows * decl.row.numel(), 0.0);
+            t.executor.restore(self.states[i], &contents)?;
+        }
+        Ok(())
+    }
+
+    fn give_back(self, t: &mut Transducer<'_>) {
+        for state in self.states {
+            t.executor.drop_state(state);
+        }
+    }
 }
 
 /// The rows of each clip's frames when all stand one after the other.
@@ -78,23 +139,8 @@ fn spans(clips: &[Frames<'_>], width: usize) -> Vec<Range<usize>> {
 /// Whether the numbers of all frames can be held exactly, and the largest tensors in one piece.
 fn fits(t: &Transducer<'_>, dims: RoundDims, total: usize) -> bool {
     let outputs = t.config.vocabulary + 1 + t.head.durations.len();
-    let largest = (total * t.head.joint).max(dims.clips * dims.ahead * outputs);
+    let largest = (total.next_multiple_of(BUCKET) * t.head.joint).max(dims.clips * dims.ahead * outputs);
     total < LIMIT && t.executor.device().whole_tensors().is_none_or(|limit| 4 * largest <= limit)
-}
-
-fn create(
-    t: &mut Transducer<'_>,
-    states: &mut Vec<StateId>,
-    dims: RoundDims,
-    total: usize,
-) -> Result<(), ModelError> {
-    let decls = transducer_states(t.head, dims.entries);
-    let frames = decls.len() - 2;
-    for (i, decl) in decls.iter().enumerate() {
-        let rows = if i == frames { total } else { dims.clips };
-        states.push(t.executor.create_state(decl, rows)?);
-    }
-    Ok(())
 }
 
 /// Cursors at the start of each clip. The start of a sentence is the blank, whose embedding is the zero vector.

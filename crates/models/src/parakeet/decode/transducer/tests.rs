@@ -36,8 +36,8 @@ fn clip(name: &str) -> Vec<f32> {
 fn decode(model: &mut Parakeet, clips: &[Frames<'_>], rows: usize) -> Vec<Vec<Decoded>> {
     let head = model.config().transducer.clone().unwrap();
     let (file, config) = (Arc::clone(&model.file), model.config.clone());
-    let executor = &mut model.executor;
-    Transducer { file: &file, config: &config, head: &head, executor, rows }.on_host(clips).unwrap()
+    let (executor, kept) = (&mut model.executor, &mut None);
+    Transducer { file: &file, config: &config, head: &head, executor, rows, kept }.on_host(clips).unwrap()
 }
 
 #[test]
@@ -68,8 +68,8 @@ fn assert_same_loops(model: &mut Parakeet, clips: &[Frames<'_>], what: &str) -> 
     let wanted = decode(model, clips, 4);
     let head = model.config().transducer.clone().unwrap();
     let (file, config) = (Arc::clone(&model.file), model.config.clone());
-    let executor = &mut model.executor;
-    let mut transducer = Transducer { file: &file, config: &config, head: &head, executor, rows: 4 };
+    let (executor, kept) = (&mut model.executor, &mut model.kept);
+    let mut transducer = Transducer { file: &file, config: &config, head: &head, executor, rows: 4, kept };
     let found = on_device::greedy(&mut transducer, clips).unwrap().unwrap();
     assert_eq!(found.len(), wanted.len(), "{what}");
     for (found, wanted) in found.iter().zip(&wanted) {
@@ -86,22 +86,29 @@ fn assert_same_loops(model: &mut Parakeet, clips: &[Frames<'_>], what: &str) -> 
 
 #[test]
 fn the_loop_on_the_device_gives_the_tokens_of_the_host() {
+    let cases = [
+        "tdt",
+        "rnnt",
+        "odd_shapes",
+        "hybrid_tdt_ctc",
+        "hybrid_rnnt_ctc",
+        "tdt_ctc_local",
+        "tdt_local_uneven",
+    ];
+    let names = ["long15", "mod0", "mod1", "mod7", "tenth", "hop"];
     for policy in [Policy::exact(), Policy::default()] {
-        for (case, head) in [
-            ("tdt", Head::Tdt),
-            ("rnnt", Head::Rnnt),
-            ("odd_shapes", Head::Tdt),
-            ("hybrid_tdt_ctc", Head::Tdt),
-        ] {
+        for case in cases {
             let mut model = model_under(case, policy.clone());
-            let head = model.head(Some(head)).or_else(|_| model.head(Some(Head::Rnnt))).unwrap();
+            let head = model.config().heads_available()[0];
+            let joint = model.config().transducer.as_ref().unwrap().joint;
             let mut frames = Vec::new();
-            for name in ["long15", "mod7"] {
+            for name in names {
                 let encoded = model.encode(&[&clip(name)], &[head], false).unwrap();
-                let joint = model.config().transducer.as_ref().unwrap().joint;
                 frames.push(encoded.projected.unwrap()[..encoded.lengths[0] * joint].to_vec());
             }
-            let all = [0, 1, 0, 1, 1].map(|i: usize| Frames { projected: &frames[i], first: 3 * i });
+            let all: Vec<_> = [0, 3, 0, 3, 3, 1, 2, 4, 5]
+                .map(|i: usize| Frames { projected: &frames[i], first: 3 * i })
+                .to_vec();
             assert!(assert_same_loops(&mut model, &all[..1], case) > 20, "{case}");
             assert!(assert_same_loops(&mut model, &all, case) > 60, "{case}");
         }
