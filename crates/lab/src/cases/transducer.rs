@@ -144,7 +144,7 @@ pub(super) fn cases() -> Cases {
     let small = Walk { clips: &clips, ahead: 4, blank: 16, entries: 3, ..tdt };
     let mut all = vec![
         state_numbers("token", &numbers, 6, &[2])?,
-        state_numbers("batch", &numbers, 6, &[3, 0, 1, 1])?,
+        state_numbers("batch", &numbers, 3, &[7, 0, 3, 1, 1])?,
         state_numbers("many", &[5.0; 300], 1, &(0..300).rev().collect::<Vec<_>>())?,
         lstm_step("0.6b", 4, 640, &[[2, 1]])?,
         lstm_step("batch", 7, 640, &[[2, 1], [0, 0], [6, -3], [3, 0]])?,
@@ -164,6 +164,9 @@ pub(super) fn cases() -> Cases {
         Walk { ahead: 1, ..small.clone() }.case("frame-by-frame")?,
         Walk { durations: &[0], blank: 1, ..small.clone() }.case("never-on")?,
     ];
+    let least = Walk { clips: &[busy], ahead: 1, blank: 1, durations: &[], entries: 1, ..small };
+    all.push(Walk { ties: true, ..least.clone() }.case("least-large")?);
+    all.push(least.case("least-blank-large")?);
     let stays = Walk { clips: &[busy; 3], ..small };
     all.push(Walk { durations: &[0], blank: 40, ..stays.clone() }.case("too-many-symbols")?);
     // The ring has gone round often.
