@@ -165,6 +165,8 @@ fn decode(
     let mut tokens: Vec<Vec<Decoded>> = vec![Vec::new(); clips.len()];
     let longest = spans.iter().map(Range::len).max().unwrap_or(0);
     let (mut left, mut run) = (longest, 0);
+    // Frames and tokens of all clips: each round of a clip that is not at its end adds to them.
+    let mut progress = spans.iter().map(|span| span.start).sum::<usize>();
     while left > 0 {
         // As many as the clips will need at the pace so far; a few too many cost less than another round trip.
         let passed = longest - left;
@@ -174,6 +176,7 @@ fn decode(
         run += rounds;
         let cursors = t.executor.output(plan, "cursors")?;
         left = 0;
+        let before = std::mem::take(&mut progress);
         let found = cursors.chunks_exact(TransducerAdvance::row(ROUNDS)).zip(spans).zip(clips);
         for (((row, span), clip), tokens) in found.zip(&mut tokens) {
             let (entries, _) = row[cursor::LEN..].as_chunks::<{ entry::LEN }>();
@@ -181,6 +184,11 @@ fn decode(
                 tokens.push(token(&entries[logged % ROUNDS], clip.first, span.start));
             }
             left = left.max(span.end.saturating_sub(row[cursor::AT] as usize));
+            progress += row[cursor::AT] as usize + row[cursor::LOGGED] as usize;
+        }
+        if left > 0 && progress <= before {
+            let reason = "the clips don't move on".to_owned();
+            return Err(PlanError::from(DeviceError::Kernel { node: "cursors".into(), reason }).into());
         }
     }
     Ok(tokens)
