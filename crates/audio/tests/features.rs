@@ -121,6 +121,12 @@ fn threads_do_not_show() {
             assert!(run.join().unwrap() == expected);
         }
     });
+    for threads in [0, 2, 3, 16, usize::MAX] {
+        assert!(extractor.extract_together(&clip, threads) == expected, "{threads} threads");
+        let (long, few) = (clip.repeat(5), &clip[..170]);
+        assert!(extractor.extract_together(&long, threads) == extractor.extract(&long), "{threads} threads");
+        assert!(extractor.extract_together(few, threads) == extractor.extract(few), "{threads} threads");
+    }
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn measure(
     let program = session.compile(&naive_plan(&b.finish()?))?;
     let mut x = vec![0.0; m * k];
     Rng::new(2).fill_normal(&mut x, 1.0);
-    let args = RunArgs { inputs: &[Data::F32(&x)], slots: &[], states: &[] };
+    let args = RunArgs { inputs: &[Data::F32(&x)], ..RunArgs::default() };
     session.run(program, &args)?;
     let (start, mut best) = (Instant::now(), Duration::MAX);
     while start.elapsed() < Duration::from_millis(300) {

@@ -22,6 +22,7 @@ mod recurrent;
 mod session;
 mod simd;
 mod state;
+mod transducer;
 mod weights;
 
 use mynah_device::{Policy, Route};

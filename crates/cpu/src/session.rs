@@ -133,7 +133,7 @@ impl Session for CpuSession {
         }
         self.last = None;
         let (timed, checked) = (self.profiling, self.device.checksums);
-        found.run(&mut self.memory, &self.device.pool, args.inputs, args.slots, &views, timed, checked)?;
+        found.run(&mut self.memory, &self.device.pool, args, &views, timed, checked)?;
         self.last = Some(program.0);
         Ok(())
     }

@@ -38,6 +38,12 @@ pub trait Device: Send + Sync {
         None
     }
 
+    /// Whether a run that the host waits for costs more than some dozens of small steps. Loops whose rounds depend on each
+    /// other's results then stay on the device and run ahead of the host.
+    fn dear_round_trips(&self) -> bool {
+        false
+    }
+
     /// Whether it can run a node.
     ///
     /// # Errors
@@ -80,6 +86,23 @@ pub struct RunArgs<'a> {
     pub slots: &'a [i64],
     /// In the order of [`Graph::states`].
     pub states: &'a [StateHandle],
+    /// How often all steps run again after the first time, with the same inputs; what one time leaves to the next is in the
+    /// states. Only for a graph that is repeatable: in others a step may overwrite an input.
+    pub repeats: usize,
+}
+
+impl RunArgs<'_> {
+    /// How often the steps of a graph are to run.
+    ///
+    /// # Errors
+    /// [`DeviceError::Arguments`] for repeats of a graph that is not `repeatable`.
+    pub fn times(&self, graph: &str, repeatable: bool) -> Result<usize, DeviceError> {
+        if self.repeats > 0 && !repeatable {
+            let reason = format!("{} repeats of a graph that is not repeatable", self.repeats);
+            return Err(DeviceError::Arguments { graph: graph.to_owned(), reason });
+        }
+        Ok(self.repeats.saturating_add(1))
+    }
 }
 
 /// Time one step took, summed over runs since profiling began.
@@ -124,7 +147,7 @@ pub trait Session: Send {
     /// Forgets a program.
     fn forget(&mut self, program: ProgramId);
 
-    /// Replays a program.
+    /// Replays a program, as often as `args` says.
     ///
     /// # Errors
     /// [`DeviceError::Arguments`] or [`DeviceError::OutOfRange`]; state tensors may then hold a part of the run.

@@ -54,6 +54,11 @@ impl<B: Backend> Device for GpuDevice<B> {
         usize::try_from(self.backend.capabilities().max_binding.min(ENOUGH)).ok()
     }
 
+    /// Waiting for a run takes as long as some twenty dispatches.
+    fn dear_round_trips(&self) -> bool {
+        true
+    }
+
     /// A node is supported if its kernel compiles against the adapter's limits under either precision: the very code that
     /// makes the dispatches decides.
     fn supports(&self, graph: &Graph, node: &Node) -> Result<(), Unsupported> {

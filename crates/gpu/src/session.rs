@@ -126,7 +126,7 @@ impl<B: Backend> Session for GpuSession<B> {
         }
         self.last = None;
         let (backend, store, memory) = (self.backend.as_ref(), &self.store, &self.memory);
-        found.run(backend, store, memory, args.inputs, args.slots, &states, self.profiling)?;
+        found.run(backend, store, memory, args, &states, self.profiling)?;
         self.last = Some((program.0, false));
         Ok(())
     }

@@ -164,7 +164,7 @@ fn run_marked(
     let arena: Vec<i32> = (0..marked.words).map(|i| marker(i).cast_signed()).collect();
     let mut inputs = vec![Data::I32(&arena)];
     inputs.extend(arguments.inputs.iter().map(Elements::data));
-    let args = RunArgs { inputs: &inputs, slots: &arguments.slots, states: &states };
+    let args = RunArgs { inputs: &inputs, slots: &arguments.slots, states: &states, repeats: 0 };
     let mut outputs = Vec::new();
     let mut result = session.run(program, &args);
     for (index, (_, id)) in graph.outputs().iter().enumerate() {

@@ -32,6 +32,7 @@ impl GraphBuilder {
                 outputs: Vec::new(),
                 states: Vec::new(),
                 slots: Vec::new(),
+                repeatable: false,
             },
             scope: Vec::new(),
             weights: HashMap::new(),
@@ -46,6 +47,11 @@ impl GraphBuilder {
         let result = body(self);
         self.scope.pop();
         result
+    }
+
+    /// Lets a run go through the graph several times with the same inputs; what one time leaves to the next is in states.
+    pub fn repeatable(&mut self) {
+        self.graph.repeatable = true;
     }
 
     /// Declares an input given at each run.

@@ -6,7 +6,7 @@ use std::fmt;
 
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "graph {}", self.name)?;
+        writeln!(f, "graph {}{}", self.name, if self.repeatable { " (repeatable)" } else { "" })?;
         for &id in &self.inputs {
             let v = self.value(id);
             writeln!(f, "  input  {} {:?} {:?}", v.name, v.elem, v.shape)?;
@@ -73,6 +73,15 @@ fn attributes(op: &Op) -> String {
         Op::Concat { axis } => format!("axis={axis}"),
         Op::StateGather(s) | Op::StateScatter(s) => format!("state{}", s.0),
         Op::StateAppend { state, at } => format!("state{} at slot{}", state.0, at.0),
+        Op::StateNumbers { state, column } => format!("state{} column={column}", state.0),
+        Op::LstmStep { hidden, cell } => format!("state{} state{}", hidden.0, cell.0),
+        Op::TransducerJoin(j) => format!("state{} state{} ahead={}", j.frames.0, j.cursors.0, j.ahead),
+        Op::TransducerAdvance(a) => {
+            format!(
+                "state{} blank={} durations={:?} max_symbols={}",
+                a.cursors.0, a.blank, a.durations, a.max_symbols
+            )
+        }
         _ => String::new(),
     };
     let tail = op.epilogue().map(epilogue).unwrap_or_default();

@@ -100,6 +100,7 @@ pub struct Graph {
     pub(crate) outputs: Vec<(String, ValueId)>,
     pub(crate) states: Vec<StateDecl>,
     pub(crate) slots: Vec<String>,
+    pub(crate) repeatable: bool,
 }
 
 impl Graph {
@@ -141,6 +142,11 @@ impl Graph {
     /// Names of the runtime scalars.
     pub fn slots(&self) -> &[String] {
         &self.slots
+    }
+
+    /// Whether one run may go through the nodes several times with the same inputs.
+    pub fn is_repeatable(&self) -> bool {
+        self.repeatable
     }
 
     /// The weight behind a value, if it is one.

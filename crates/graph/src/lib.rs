@@ -12,6 +12,7 @@ pub mod interp;
 mod ir;
 mod op;
 pub mod shape;
+pub mod transducer;
 
 pub use build::GraphBuilder;
 pub use error::GraphError;
@@ -19,3 +20,4 @@ pub use ir::{
     ElemType, Graph, Node, NodeId, SlotId, StateDecl, StateId, Value, ValueId, ValueSource, WeightSpec,
 };
 pub use op::{Activation, BinaryOp, Conv2d, Epilogue, GatedDeltaNet, Op, RelPosAttention, Start};
+pub use transducer::{TransducerAdvance, TransducerJoin};

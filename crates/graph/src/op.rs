@@ -5,6 +5,7 @@
 //! depthwise one vectorise over channels. Shape rules are in [`crate::shape`], meanings in [`crate::interp`].
 
 use crate::ir::{SlotId, StateId};
+use crate::transducer::{TransducerAdvance, TransducerJoin};
 
 /// A function applied to each element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -227,6 +228,29 @@ pub enum Op {
         /// Holds the first row at run time.
         at: SlotId,
     },
+    /// i32 `rows [B]` → i32 `[B]`: one number of each of those rows of a state tensor. One that is not whole, or whose magnitude
+    /// reaches 2^24, is a run error.
+    StateNumbers {
+        /// The tensor read.
+        state: StateId,
+        /// Which number of a row.
+        column: usize,
+    },
+    /// `gates [B, 4H]` as for [`Op::LstmCell`], i32 `rows [B]`, i32 `active [B]` → `[B, H]`: a step of an LSTM layer whose hidden and
+    /// cell state are rows of state tensors. Where `active` is 0 the sequence stays as it is. Gives the hidden state each sequence
+    /// then has. The rows must differ.
+    LstmStep {
+        /// Hidden states, rows of `[H]`.
+        hidden: StateId,
+        /// Cell states, rows of `[H]`.
+        cell: StateId,
+    },
+    /// `predicted [B, J]`, i32 `rows [B]` (those of the cursors) → `[B, ahead, J]`: `relu(frame + predicted)` for the next frames of
+    /// each clip; a frame past the clip's end counts as zeros.
+    TransducerJoin(TransducerJoin),
+    /// `logits [B, ahead, labels + durations]` of the frames from each cursor on, i32 `rows [B]` → the new rows `[B, row]`. Frames past
+    /// the clip's end are not looked at. The rows must differ.
+    TransducerAdvance(TransducerAdvance),
 }
 
 impl Op {
@@ -262,12 +286,19 @@ impl Op {
             Self::StateGather(_) => "state_gather",
             Self::StateScatter(_) => "state_scatter",
             Self::StateAppend { .. } => "state_append",
+            Self::StateNumbers { .. } => "state_numbers",
+            Self::LstmStep { .. } => "lstm_step",
+            Self::TransducerJoin(_) => "transducer_join",
+            Self::TransducerAdvance(_) => "transducer_advance",
         }
     }
 
     /// Whether the op writes a state tensor, and so may neither be removed nor moved past a read of it.
     pub fn has_effect(&self) -> bool {
-        matches!(self, Self::StateScatter(_) | Self::StateAppend { .. } | Self::GatedDeltaNet(_))
+        let moves = matches!(self, Self::StateScatter(_) | Self::StateAppend { .. });
+        let steps =
+            matches!(self, Self::GatedDeltaNet(_) | Self::LstmStep { .. } | Self::TransducerAdvance(_));
+        moves || steps
     }
 
     /// The epilogue, for the ops that carry one.
@@ -288,13 +319,11 @@ impl Op {
         }
     }
 
-    /// The state tensor the op reads or writes.
-    pub fn state(&self) -> Option<StateId> {
-        match self {
-            Self::StateGather(s) | Self::StateScatter(s) | Self::StateAppend { state: s, .. } => Some(*s),
-            Self::GatedDeltaNet(d) => Some(d.state),
-            _ => None,
-        }
+    /// Whether the op reads or writes a state tensor.
+    pub fn uses_state(&self) -> bool {
+        let reads =
+            matches!(self, Self::StateGather(_) | Self::StateNumbers { .. } | Self::TransducerJoin(_));
+        reads || self.has_effect()
     }
 }
 

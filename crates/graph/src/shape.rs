@@ -6,6 +6,7 @@
 use crate::error::GraphError;
 use crate::ir::{ElemType, Graph, StateId, ValueId};
 use crate::op::{Conv2d, Epilogue, GatedDeltaNet, Op, RelPosAttention, Start};
+use crate::transducer::{LIMIT, TransducerAdvance, TransducerJoin};
 use mynah_tensor::Shape;
 
 /// The shape and element type of an op's result.
@@ -32,7 +33,7 @@ pub fn infer(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Result<(Shape, ElemT
         }
     }
     let elem = match op {
-        Op::Argmax => ElemType::I32,
+        Op::Argmax | Op::StateNumbers { .. } => ElemType::I32,
         Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Concat { .. } => first,
         _ => ElemType::F32,
     };
@@ -56,6 +57,16 @@ pub fn infer(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Result<(Shape, ElemT
             shapes[0]
         }
         Op::GatedDeltaNet(d) => rule.gated_delta_net(d, state_row(d.state)?)?,
+        Op::StateNumbers { state, column } => rule.state_numbers(state_row(*state)?, *column)?,
+        Op::LstmStep { hidden, cell } => {
+            rule.two_states(*hidden, *cell)?;
+            rule.lstm_step([state_row(*hidden)?, state_row(*cell)?])?
+        }
+        Op::TransducerJoin(j) => {
+            rule.two_states(j.frames, j.cursors)?;
+            rule.join(j, [state_row(j.frames)?, state_row(j.cursors)?])?
+        }
+        Op::TransducerAdvance(a) => rule.advance(a, state_row(a.cursors)?)?,
         _ => rule.infer(op)?,
     };
     match op {
@@ -75,7 +86,9 @@ fn reads(op: &Op, operand: usize) -> Option<ElemType> {
         (Op::Gather | Op::MaskRows, 1) | (Op::RelPosAttention(_), 6) | (Op::GatedDeltaNet(_), 5) => {
             Some(ElemType::I32)
         }
-        (Op::StateGather(_) | Op::StateScatter(_), 0) => Some(ElemType::I32),
+        (Op::StateGather(_) | Op::StateScatter(_) | Op::StateNumbers { .. }, 0) => Some(ElemType::I32),
+        (Op::TransducerJoin(_) | Op::TransducerAdvance(_), 1) => Some(ElemType::I32),
+        (Op::LstmStep { .. }, 1 | 2) => Some(ElemType::I32),
         _ => Some(ElemType::F32),
     }
 }
@@ -84,9 +97,11 @@ fn operand_count(op: &Op, found: usize) -> usize {
     let own = match op {
         Op::Unary(_) | Op::Scale(_) | Op::Glu | Op::Softmax | Op::LogSoftmax | Op::Argmax => 1,
         Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::StateGather(_) | Op::StateAppend { .. } => 1,
+        Op::StateNumbers { .. } => 1,
+        Op::TransducerJoin(_) | Op::TransducerAdvance(_) => 2,
         Op::MatMul(_) | Op::Conv2d(_) | Op::DepthwiseConv1d { .. } | Op::Binary(_) | Op::RmsNorm { .. } => 2,
         Op::Gather | Op::MaskRows | Op::LstmCell | Op::StateScatter(_) | Op::BatchNormScale { .. } => 2,
-        Op::LayerNorm { .. } => 3,
+        Op::LayerNorm { .. } | Op::LstmStep { .. } => 3,
         Op::BatchNorm { .. } => 5,
         Op::GatedDeltaNet(_) => 6,
         Op::RelPosAttention(_) => 7,
@@ -184,7 +199,10 @@ impl Rule<'_> {
                 self.make(&dims)
             }
             Op::Concat { axis } => self.concat(*axis),
+            // Those that need a state's row have their rules where it is known.
             Op::StateGather(_) | Op::StateScatter(_) | Op::StateAppend { .. } | Op::GatedDeltaNet(_) => Ok(x),
+            Op::StateNumbers { .. } | Op::LstmStep { .. } => Ok(x),
+            Op::TransducerJoin(_) | Op::TransducerAdvance(_) => Ok(x),
         }
     }
 
@@ -297,6 +315,67 @@ impl Rule<'_> {
             format!("state rows must be [{} · {heads}, {size}, {size}], not {row:?}", d.snapshots)
         })?;
         Ok(v)
+    }
+
+    /// `[B]` from row numbers.
+    fn state_numbers(&self, row: Shape, column: usize) -> Result<Shape, GraphError> {
+        let rows = self.shapes[0];
+        self.need(rows.rank() == 1, || "row numbers must be [B]".into())?;
+        self.need(column < row.numel(), || format!("rows of {row:?} have no number {column}"))?;
+        Ok(rows)
+    }
+
+    fn two_states(&self, a: StateId, b: StateId) -> Result<(), GraphError> {
+        self.need(a != b, || format!("state {} can't be both of its state tensors", a.0))
+    }
+
+    /// `[B, H]` from gates, row numbers, activity and the rows of the two state tensors.
+    fn lstm_step(&self, state_rows: [Shape; 2]) -> Result<Shape, GraphError> {
+        let [gates, rows, active] = [0, 1, 2].map(|i| self.shapes[i]);
+        let [hidden, cell] = state_rows;
+        self.need(rows.rank() == 1 && active == rows, || "row numbers and activity must be [B]".into())?;
+        self.need(hidden.rank() == 1 && cell == hidden, || {
+            format!("hidden and cell state must have one width, not {hidden:?} and {cell:?}")
+        })?;
+        let fits = hidden.last().checked_mul(4).is_some_and(|n| gates.dims() == [rows.last(), n]);
+        self.need(fits, || format!("gates must be [{}, 4·{}]", rows.last(), hidden.last()))?;
+        self.make(&[rows.last(), hidden.last()])
+    }
+
+    /// `[B, ahead, J]` from predictions, row numbers and the rows of frames and cursors.
+    fn join(&self, j: &TransducerJoin, state_rows: [Shape; 2]) -> Result<Shape, GraphError> {
+        let [predicted, rows] = [0, 1].map(|i| self.shapes[i]);
+        let [frame, cursor] = state_rows;
+        self.cursor(rows, cursor)?;
+        self.need(j.ahead > 0, || "at least one frame must be looked at".into())?;
+        let fits = frame.rank() == 1 && predicted.dims() == [rows.last(), frame.last()];
+        self.need(fits, || {
+            format!("predicted must be [{}, J], frames rows of [J], not {frame:?}", rows.last())
+        })?;
+        self.make(&[rows.last(), j.ahead, frame.last()])
+    }
+
+    /// `[B, row]` from logits, row numbers and the row of cursors.
+    fn advance(&self, a: &TransducerAdvance, row: Shape) -> Result<Shape, GraphError> {
+        let [logits, rows] = [0, 1].map(|i| self.shapes[i]);
+        self.cursor(rows, row)?;
+        let outputs = a.blank.checked_add(1).and_then(|n| n.checked_add(a.durations.len()));
+        let fits =
+            matches!(logits.dims(), &[b, ahead, n] if b == rows.last() && ahead > 0 && Some(n) == outputs);
+        self.need(fits, || {
+            let (labels, durations) = (a.blank.saturating_add(1), a.durations.len());
+            format!("logits must be [{}, ahead, {labels} + {durations}]", rows.last())
+        })?;
+        let small =
+            a.durations.iter().all(|&d| d < LIMIT) && a.blank < LIMIT && (1..LIMIT).contains(&a.max_symbols);
+        self.need(small, || format!("numbers must be below {LIMIT}, at least one symbol allowed"))?;
+        self.make(&[rows.last(), row.last()])
+    }
+
+    fn cursor(&self, rows: Shape, row: Shape) -> Result<(), GraphError> {
+        self.need(rows.rank() == 1, || "row numbers must be [B]".into())?;
+        let fits = row.rank() == 1 && TransducerAdvance::capacity(row.last()).is_some();
+        self.need(fits, || format!("rows of cursors must be a cursor and whole log entries, not {row:?}"))
     }
 
     fn state_rows(&self, row: Shape) -> Result<Shape, GraphError> {

@@ -226,6 +226,11 @@ impl CaseBuilder {
         self.given(name, shape, Elements::I32(values.to_vec()))
     }
 
+    pub(crate) fn floats(&mut self, name: &str, dims: &[usize], values: Vec<f32>) -> ValueId {
+        let shape = self.shape(dims);
+        self.given(name, shape, Elements::F32(values))
+    }
+
     pub(crate) fn given(&mut self, name: &str, shape: Shape, elements: Elements) -> ValueId {
         let id = self.graph.input(name, elements.elem(), shape);
         self.arguments.inputs.push(elements);
@@ -254,6 +259,13 @@ impl CaseBuilder {
         let row = self.shape(row);
         let data = Fill::Normal(1.0).draw(&mut self.rng, Shape::from([rows, row.numel()]));
         self.arguments.states.push(data);
+        self.graph.state(name, row)
+    }
+
+    /// A state tensor that holds these rows.
+    pub(crate) fn state_of(&mut self, name: &str, row: &[usize], contents: Vec<f32>) -> StateId {
+        let row = self.shape(row);
+        self.arguments.states.push(contents);
         self.graph.state(name, row)
     }
 

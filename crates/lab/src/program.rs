@@ -93,7 +93,7 @@ impl Program {
         let sentinels = self.guard.as_ref().map(|guard| Data::I32(guard.sentinels()));
         let inputs: Vec<_> =
             sentinels.into_iter().chain(arguments.inputs.iter().map(Elements::data)).collect();
-        let args = RunArgs { inputs: &inputs, slots: &arguments.slots, states: handles };
+        let args = RunArgs { inputs: &inputs, slots: &arguments.slots, states: handles, repeats: 0 };
         self.session.run(self.id, &args)?;
         let mut outputs = Vec::new();
         let own = self.graph.outputs().len() - usize::from(self.guard.is_some());

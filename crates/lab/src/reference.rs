@@ -220,12 +220,14 @@ impl ReferenceSession {
             }
             store(&p.plan, &mut p.arena, id, &words)?;
         }
+        let times = args.times(&graph.name, graph.is_repeatable())?;
         // The interpreter wants states side by side; they go back when the run ends, however it ends.
         let mut states = Vec::new();
         for handle in args.states {
             states.push(self.state(*handle)?.clone());
         }
-        let result = self.steps(&p.plan, &mut p.arena, args.slots, &mut states);
+        let mut once = |_| self.steps(&p.plan, &mut p.arena, args.slots, &mut states);
+        let result = (0..times).try_for_each(&mut once);
         for (handle, state) in args.states.iter().zip(states) {
             *self.state(*handle)? = state;
         }

@@ -231,19 +231,37 @@ impl Executor {
         slots: &[i64],
         states: &[StateId],
     ) -> Result<(), PlanError> {
+        self.run_repeatedly(plan, inputs, slots, states, 0)
+    }
+
+    /// Replays a plan of a repeatable graph once and then `repeats` times more, as one run: outputs are those of the last time.
+    ///
+    /// # Errors
+    /// As [`Executor::run`].
+    pub fn run_repeatedly(
+        &mut self,
+        plan: PlanId,
+        inputs: &[Data<'_>],
+        slots: &[i64],
+        states: &[StateId],
+        repeats: usize,
+    ) -> Result<(), PlanError> {
         let entry = self.cache.entry_mut(plan)?;
         let handles = |session: usize| self.states.handles(states, session, &entry.graph.name);
         if let [part] = entry.parts.as_slice() {
             let states: Vec<StateHandle> = handles(part.session)?;
-            let args = RunArgs { inputs, slots, states: &states };
+            let args = RunArgs { inputs, slots, states: &states, repeats };
             return Ok(self.sessions[part.session].run(part.program, &args)?);
         }
+        // Values that cross between devices pass through the host each time anyway.
+        let times = RunArgs { repeats, ..RunArgs::default() }
+            .times(&entry.graph.name, entry.graph.is_repeatable())?;
         let mut values = Values::new(&entry.graph, inputs)?;
-        for part in &entry.parts {
+        for part in (0..times).flat_map(|_| &entry.parts) {
             let states: Vec<StateHandle> = handles(part.session)?;
             let inputs = values.borrow(&part.inputs, &entry.graph)?;
             let session = &mut self.sessions[part.session];
-            session.run(part.program, &RunArgs { inputs: &inputs, slots, states: &states })?;
+            session.run(part.program, &RunArgs { inputs: &inputs, slots, states: &states, repeats: 0 })?;
             drop(inputs);
             for (index, value) in part.outputs.iter().enumerate() {
                 values.take(&entry.graph, *value, session.as_mut(), part.program, index)?;

@@ -89,7 +89,9 @@ impl Lives {
                 last_use[v.0 as usize] = i + 1;
             }
         }
-        for (_, v) in graph.outputs() {
+        // An input that the steps read again the next time must outlive them all.
+        let again = graph.inputs().iter().filter(|_| graph.is_repeatable());
+        for v in graph.outputs().iter().map(|(_, v)| v).chain(again) {
             last_use[v.0 as usize] = end;
         }
         let mut lives = Self { buffers: Vec::new(), buffer_of: vec![None; graph.values().len()] };

@@ -368,3 +368,69 @@ fn what_a_slot_decides_and_what_the_caller_reads_is_not_folded() {
     executor.run(plan, &[], &[], &[]).unwrap();
     assert!(executor.output(plan, "y").unwrap().iter().all(|x| *x >= 0.0));
 }
+
+/// Adds a weighted input to a running sum; what lies between is larger than the input, so that its place would be taken.
+fn running_sum(weights: &mut Weights, repeatable: bool) -> Graph {
+    let mut g = GraphBuilder::new("sum");
+    if repeatable {
+        g.repeatable();
+    }
+    let x = g.input("x", ElemType::F32, [1, 4]);
+    let rows = g.input("rows", ElemType::I32, [1]);
+    let state = g.state("sum", [4]);
+    let w = weights.add(&mut g, "w", [4, 4], false);
+    let bent = g.silu(x);
+    let wide = g.op(Op::Concat { axis: 0 }, &[bent, bent]);
+    let wide = g.unary(Activation::Tanh, wide);
+    let part = g.slice(wide, 0, 1, 1);
+    let part = g.matmul(part, w);
+    let sum = g.op(Op::StateGather(state), &[rows]);
+    let sum = g.add(sum, part);
+    let sum = g.op(Op::StateScatter(state), &[rows, sum]);
+    g.output("sum", sum);
+    g.finish().unwrap()
+}
+
+#[test]
+fn a_repeated_run_is_as_many_runs() {
+    let x = [0.5, -1.0, 2.0, 0.25];
+    let sum = |missing: Vec<&'static str>, runs: usize, repeats: usize| {
+        let mut weights = Weights::default();
+        let graph = running_sum(&mut weights, true);
+        let device = Arena { missing, ..Arena::default() };
+        let mut executor = executor(device, Some(Arena::default()), &weights, Options::default());
+        let plan = executor.plan(KEY, || Ok::<_, PlanError>(graph)).unwrap();
+        let state = executor.create_state(&StateDecl { name: "sum".into(), row: [4].into() }, 2).unwrap();
+        for _ in 0..runs {
+            executor.run_repeatedly(plan, &[Data::F32(&x), Data::I32(&[1])], &[], &[state], repeats).unwrap();
+        }
+        let output = executor.output(plan, "sum").unwrap().to_vec();
+        assert_eq!(output, executor.snapshot(state).unwrap()[4..]);
+        output
+    };
+    let five = sum(vec![], 5, 0);
+    assert!(five.iter().all(|v| v.is_finite() && *v != 0.0));
+    assert_eq!(sum(vec![], 1, 4), five);
+    assert_eq!(sum(vec!["tanh", "matmul"], 1, 4), five, "cut in parts");
+    assert_eq!(sum(vec![], 2, 1), sum(vec![], 4, 0));
+}
+
+#[test]
+fn only_a_repeatable_graph_repeats_and_keeps_its_inputs() {
+    let mut weights = Weights::default();
+    let graph = running_sum(&mut weights, false);
+    for missing in [vec![], vec!["tanh"]] {
+        let device = Arena { missing, ..Arena::default() };
+        let mut executor = executor(device, Some(Arena::default()), &weights, Options::default());
+        let plan = executor.plan(KEY, || Ok::<_, PlanError>(graph.clone())).unwrap();
+        let state = executor.create_state(&StateDecl { name: "sum".into(), row: [4].into() }, 2).unwrap();
+        let inputs = [Data::F32(&[0.0; 4]), Data::I32(&[0])];
+        let error = executor.run_repeatedly(plan, &inputs, &[], &[state], 1).unwrap_err().to_string();
+        assert!(error.contains("not repeatable"), "{error}");
+        executor.run_repeatedly(plan, &inputs, &[], &[state], 0).unwrap();
+    }
+    let bytes = |repeatable| {
+        plan_memory(&running_sum(&mut Weights::default(), repeatable), &Arena::default()).arena_bytes
+    };
+    assert!(bytes(true) > bytes(false), "an input's place is not given away");
+}

@@ -76,18 +76,23 @@ impl MelExtractor {
     /// Features of one clip at the configured rate. Clips of any length are accepted; one shorter than a hop has no valid
     /// frame and gives a single row of zeros.
     pub fn extract(&self, samples: &[f32]) -> Features {
+        self.extract_together(samples, 1)
+    }
+
+    /// As [`MelExtractor::extract`], the frames of a clip that is long enough shared among up to `threads` threads.
+    pub fn extract_together(&self, samples: &[f32], threads: usize) -> Features {
         let MelConfig { n_mels, .. } = self.config;
         let (frames, valid) = (self.config.frames(samples.len()), self.config.valid_frames(samples.len()));
         let mut data = vec![0.0; frames * n_mels];
-        let mut work = Work {
-            frame: self.fft.make_input_vec(),
-            spectrum: self.fft.make_output_vec(),
-            power: vec![0f64; self.config.n_fft / 2 + 1],
-            scratch: self.fft.make_scratch_vec(),
-        };
-        for (index, row) in data.chunks_exact_mut(n_mels).take(valid).enumerate() {
-            self.log_mel(samples, index, &mut work, row);
-        }
+        let share = valid.div_ceil(threads.max(1)).max(SHARE);
+        let mut parts = data[..valid * n_mels].chunks_mut(share * n_mels).enumerate();
+        let own = parts.next();
+        std::thread::scope(|scope| {
+            for (part, rows) in parts {
+                scope.spawn(move || self.log_mels(samples, part * share, rows));
+            }
+            own.into_iter().for_each(|(_, rows)| self.log_mels(samples, 0, rows));
+        });
         if self.config.normalize == Normalize::PerFeature && valid > 0 {
             per_feature(&mut data, n_mels, valid);
         }
@@ -96,6 +101,19 @@ impl MelExtractor {
             *x = 0.0;
         }
         Features { data, frames, valid, n_mels }
+    }
+
+    /// Log-mel bands of the frames from `first` on, a row each.
+    fn log_mels(&self, samples: &[f32], first: usize, rows: &mut [f32]) {
+        let mut work = Work {
+            frame: self.fft.make_input_vec(),
+            spectrum: self.fft.make_output_vec(),
+            power: vec![0f64; self.config.n_fft / 2 + 1],
+            scratch: self.fft.make_scratch_vec(),
+        };
+        for (index, row) in rows.chunks_exact_mut(self.config.n_mels).enumerate() {
+            self.log_mel(samples, first + index, &mut work, row);
+        }
     }
 
     /// Log-mel bands of frame `index`, not normalised.
@@ -134,6 +152,9 @@ impl MelExtractor {
         }
     }
 }
+
+/// Frames that take a thread much longer than starting it, some 4 µs each.
+const SHARE: usize = 64;
 
 /// Buffers of one extraction.
 struct Work {

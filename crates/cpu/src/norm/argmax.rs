@@ -35,7 +35,7 @@ impl Kernel for Argmax {
 }
 
 /// The first index of the largest element; what is no number is never the largest.
-fn first_largest(row: &[f32]) -> usize {
+pub(crate) fn first_largest(row: &[f32]) -> usize {
     /// Short runs the compiler turns into vectors of maxima; only the best run is searched for its element.
     const RUN: usize = 64;
     let top_of = |run: &[f32]| run.iter().fold(f32::NEG_INFINITY, |top, &x| if x > top { x } else { top });

@@ -5,7 +5,7 @@ mod batch;
 mod layer;
 mod softmax;
 
-pub(crate) use argmax::compile as compile_argmax;
+pub(crate) use argmax::{compile as compile_argmax, first_largest};
 pub(crate) use batch::{compile as compile_batch, compile_scale as compile_batch_scale};
 pub(crate) use layer::{compile_layer, compile_rms};
 pub(crate) use softmax::compile as compile_softmax;

@@ -6,7 +6,7 @@ use super::{Bind, Kernel, Program, Step};
 use crate::memory::ScratchNeed;
 use crate::simd::SimdLevel;
 use crate::weights::Store;
-use crate::{attention, conv, elementwise, matmul, movement, norm, recurrent, state};
+use crate::{attention, conv, elementwise, matmul, movement, norm, recurrent, state, transducer};
 use mynah_device::{DeviceError, Location, Plan, Policy, Unsupported, WeightUse};
 use mynah_graph::{ElemType, Graph, Node, Op, ValueId};
 use std::time::Duration;
@@ -85,6 +85,7 @@ pub(crate) fn compile(
         inputs: graph.inputs().iter().map(input).collect::<Result<_, String>>().map_err(wrong)?,
         outputs: graph.outputs().iter().map(output).collect::<Result<_, String>>().map_err(wrong)?,
         slots: graph.slots().len(),
+        repeatable: graph.is_repeatable(),
         states: graph.states().iter().map(|s| (s.name.clone(), s.row.numel())).collect(),
         arena_bytes: plan.arena_bytes,
         scratch,
@@ -103,16 +104,17 @@ fn kernel(bind: &Bind<'_>) -> Result<Box<dyn Kernel>, DeviceError> {
         let value = bind.node().inputs.get(i);
         value.is_some_and(|&v| bind.graph().value(v).elem == ElemType::I32)
     };
-    let integer_operand = match bind.node().op {
-        Op::Gather | Op::MaskRows => Some(1),
-        Op::RelPosAttention(_) => Some(6),
-        Op::GatedDeltaNet(_) => Some(5),
-        Op::StateGather(_) | Op::StateScatter(_) => Some(0),
-        _ => None,
+    let integer_operands: &[usize] = match bind.node().op {
+        Op::Gather | Op::MaskRows | Op::TransducerJoin(_) | Op::TransducerAdvance(_) => &[1],
+        Op::RelPosAttention(_) => &[6],
+        Op::GatedDeltaNet(_) => &[5],
+        Op::LstmStep { .. } => &[1, 2],
+        Op::StateGather(_) | Op::StateScatter(_) | Op::StateNumbers { .. } => &[0],
+        _ => &[],
     };
     let moves =
         matches!(bind.node().op, Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Concat { .. });
-    if !moves && (0..bind.operands()).any(|i| is_int(i) != (integer_operand == Some(i))) {
+    if !moves && (0..bind.operands()).any(|i| is_int(i) != integer_operands.contains(&i)) {
         return Err(bind.misplaced("an operand has the wrong element type"));
     }
     match &bind.node().op {
@@ -142,5 +144,9 @@ fn kernel(bind: &Bind<'_>) -> Result<Box<dyn Kernel>, DeviceError> {
         Op::StateGather(state) => state::compile_gather(bind, state.0),
         Op::StateScatter(state) => state::compile_scatter(bind, state.0),
         Op::StateAppend { state, at } => state::compile_append(bind, state.0, at.0),
+        Op::StateNumbers { state, column } => state::compile_numbers(bind, state.0, *column),
+        Op::LstmStep { hidden, cell } => recurrent::compile_lstm_step(bind, [hidden.0, cell.0]),
+        Op::TransducerJoin(j) => transducer::compile_join(bind, j),
+        Op::TransducerAdvance(a) => transducer::compile_advance(bind, a),
     }
 }

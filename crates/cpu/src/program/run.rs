@@ -4,7 +4,7 @@ use super::{Fault, Kernel, Launch, StateView};
 use crate::memory::{Buffer, Input, Output, Scratch, ScratchNeed};
 use crate::pool::Pool;
 use crate::weights::Elements;
-use mynah_device::{Data, DeviceError};
+use mynah_device::{Data, DeviceError, RunArgs};
 use mynah_graph::ElemType;
 use std::ops::Range;
 use std::sync::Arc;
@@ -50,6 +50,7 @@ pub(crate) struct Program {
     pub(crate) inputs: Vec<Port>,
     pub(crate) outputs: Vec<Port>,
     pub(crate) slots: usize,
+    pub(crate) repeatable: bool,
     /// Name and row length of each state tensor.
     pub(crate) states: Vec<(String, usize)>,
     pub(crate) arena_bytes: usize,
@@ -109,31 +110,33 @@ impl Program {
         &mut self,
         memory: &mut RunMemory,
         pool: &Pool,
-        inputs: &[Data<'_>],
-        slots: &[i64],
+        args: &RunArgs<'_>,
         states: &[StateView<'_>],
         timed: bool,
         checked: bool,
     ) -> Result<(), DeviceError> {
+        let times = args.times(&self.graph, self.repeatable)?;
         memory.grow(self.arena_bytes, self.scratch, pool.threads())?;
-        self.take_inputs(memory, inputs)?;
+        self.take_inputs(memory, args.inputs)?;
         let (bytes, scratch) = (memory.arena.bytes(), memory.scratch.ptr_mut());
         // SAFETY: both buffers are borrowed for the run and were grown to what the program needs.
         let (arena, scratch) = unsafe {
             (Output::new(memory.arena.ptr_mut(), bytes), Scratch::new(scratch, self.scratch, pool.threads()))
         };
         let _running = pool.enter();
-        let launch = Launch { arena, scratch, pool, slots, states };
-        for step in &mut self.steps {
-            let start = timed.then(Instant::now);
-            step.kernel.run(&launch).map_err(|fault| blame(&self.graph, &step.node, fault))?;
-            if let Some(start) = start {
-                step.runs += 1;
-                step.time += start.elapsed();
-            }
-            if checked {
-                // SAFETY: the step is over, nobody writes.
-                report(step, unsafe { arena.slice(step.output.clone()) });
+        let launch = Launch { arena, scratch, pool, slots: args.slots, states };
+        for _ in 0..times {
+            for step in &mut self.steps {
+                let start = timed.then(Instant::now);
+                step.kernel.run(&launch).map_err(|fault| blame(&self.graph, &step.node, fault))?;
+                if let Some(start) = start {
+                    step.runs += 1;
+                    step.time += start.elapsed();
+                }
+                if checked {
+                    // SAFETY: the step is over, nobody writes.
+                    report(step, unsafe { arena.slice(step.output.clone()) });
+                }
             }
         }
         Ok(())

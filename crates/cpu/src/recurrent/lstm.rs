@@ -42,7 +42,7 @@ impl Kernel for Lstm {
 
 dispatch! {
     /// One sequence's step: `gates [4H]`, `cell [H]`, `out [2H]`.
-    fn step(gates: &[f32], cell: &[f32], out: &mut [f32]) = step_body;
+    pub(super) fn step(gates: &[f32], cell: &[f32], out: &mut [f32]) = step_body;
 }
 
 /// The next hidden and cell state.

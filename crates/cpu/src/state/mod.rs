@@ -1,5 +1,9 @@
 //! Reads and writes of state tensors, which outlive a run.
 
+mod numbers;
+
+pub(crate) use numbers::compile as compile_numbers;
+
 use crate::program::{Bind, Fault, Kernel, Launch, Operand, Target};
 use mynah_device::DeviceError;
 use std::collections::HashSet;

@@ -11,6 +11,7 @@ mod movement;
 mod norm;
 mod recurrent;
 mod state;
+mod transducer;
 
 use crate::program::{Bind, Compiled};
 use mynah_device::{DeviceError, Route};
@@ -55,5 +56,9 @@ pub(crate) fn compile(bind: &Bind<'_>) -> Result<Compiled, DeviceError> {
         Op::StateGather(state) => state::compile_gather(bind, state.0),
         Op::StateScatter(state) => state::compile_scatter(bind, state.0),
         Op::StateAppend { state, at } => state::compile_append(bind, state.0, at.0),
+        Op::StateNumbers { state, column } => state::compile_numbers(bind, state.0, *column),
+        Op::LstmStep { hidden, cell } => recurrent::compile_lstm_step(bind, hidden.0, cell.0),
+        Op::TransducerJoin(j) => transducer::compile_join(bind, j),
+        Op::TransducerAdvance(a) => transducer::compile_advance(bind, a),
     }
 }

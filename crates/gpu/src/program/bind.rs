@@ -83,6 +83,11 @@ impl<'a> Bind<'a> {
         self.graph.shape(self.node.output)
     }
 
+    /// Elements of a row of a state tensor.
+    pub(crate) fn state_row(&self, state: u32) -> usize {
+        self.graph.states().get(state as usize).map_or(0, |decl| decl.row.numel())
+    }
+
     /// The output's memory.
     pub(crate) fn target(&self) -> Result<Operand, DeviceError> {
         self.place_of(self.node.output)

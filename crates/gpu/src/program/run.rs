@@ -7,7 +7,7 @@ use crate::check::Check;
 use crate::kernels;
 use crate::state::State;
 use crate::weights::Store;
-use mynah_device::{Data, DeviceError, Location, Plan, Policy, weight_use};
+use mynah_device::{Data, DeviceError, Location, Plan, Policy, RunArgs, weight_use};
 use mynah_graph::{ElemType, ValueId};
 use std::time::Duration;
 
@@ -85,6 +85,7 @@ pub(crate) struct Program<B: Backend> {
     pub(crate) inputs: Vec<Port>,
     pub(crate) outputs: Vec<Port>,
     pub(crate) slots: usize,
+    pub(crate) repeatable: bool,
     /// Name and row length of each state tensor.
     pub(crate) states: Vec<(String, usize)>,
     pub(crate) arena_bytes: u64,
@@ -163,6 +164,7 @@ impl<B: Backend> Program<B> {
             inputs: graph.inputs().iter().map(|&v| port(&graph.value(v).name, v)).collect(),
             outputs: graph.outputs().iter().map(|(name, v)| port(name, *v)).collect(),
             slots: graph.slots().len(),
+            repeatable: graph.is_repeatable(),
             states: graph.states().iter().map(|s| (s.name.clone(), s.row.numel())).collect(),
             arena_bytes: (plan.arena_bytes as u64).next_multiple_of(Plan::ALIGN as u64),
             scratch_bytes: scratch,
@@ -182,17 +184,18 @@ impl<B: Backend> Program<B> {
         self.launches.len()
     }
 
-    /// Uploads the inputs and submits every step; results are read later.
+    /// Uploads the inputs and submits every step, as often as `args` says; results are read later.
     pub(crate) fn run(
         &mut self,
         backend: &B,
         store: &Store<B>,
         memory: &Memory<B>,
-        inputs: &[Data<'_>],
-        slots: &[i64],
+        args: &RunArgs<'_>,
         states: &[(u32, &State<B>)],
         timed: bool,
     ) -> Result<(), DeviceError> {
+        let times = args.times(&self.graph, self.repeatable)?;
+        let (inputs, slots) = (args.inputs, args.slots);
         self.take_inputs(backend, memory, inputs)?;
         let rows: Vec<usize> = states.iter().map(|(_, s)| s.rows).collect();
         for check in &self.checks {
@@ -209,11 +212,9 @@ impl<B: Backend> Program<B> {
                 l.dispatch.immediates.iter().flat_map(|w| word(*w, slots, &rows).to_le_bytes()).collect()
             })
             .collect();
-        let mut commands: Vec<Command<'_, B>> = self
-            .launches
-            .iter()
-            .zip(&self.bound[at].groups)
-            .zip(&words)
+        let launches = self.launches.iter().zip(&self.bound[at].groups).zip(&words);
+        let mut commands: Vec<Command<'_, B>> = (0..times)
+            .flat_map(|_| launches.clone())
             .map(|((launch, bound), immediates)| Command::Dispatch {
                 pipeline: &launch.pipeline,
                 bound,
@@ -252,11 +253,13 @@ impl<B: Backend> Program<B> {
             }
         }
         if timed {
-            let times = backend.submit_timed(&commands)?;
-            let mut times = times.into_iter();
-            for step in &mut self.steps {
-                step.runs += 1;
-                step.time += times.by_ref().take(step.dispatches).sum::<Duration>();
+            let taken = backend.submit_timed(&commands)?;
+            let mut taken = taken.into_iter();
+            for _ in 0..times {
+                for step in &mut self.steps {
+                    step.runs += 1;
+                    step.time += taken.by_ref().take(step.dispatches).sum::<Duration>();
+                }
             }
         } else {
             backend.submit(&commands)?;

@@ -58,6 +58,21 @@ impl Memory<'_> {
     }
 }
 
+impl Memory<'_> {
+    /// Two state tensors that differ, as the shape rules see to.
+    pub(super) fn two_states(
+        &mut self,
+        graph: &Graph,
+        states: [StateId; 2],
+    ) -> Result<[&mut Tensor64; 2], GraphError> {
+        for state in states {
+            self.state(graph, state)?;
+        }
+        let missing = |_| GraphError::Missing { kind: "state", name: String::new() };
+        self.states.get_disjoint_mut(states.map(|s| s.0 as usize)).map_err(missing)
+    }
+}
+
 /// Runs all nodes; `trace` receives every computed value.
 pub(super) fn execute(
     graph: &Graph,

@@ -18,6 +18,7 @@ mod state;
 mod tensor;
 #[cfg(test)]
 mod testing;
+mod transducer;
 
 pub use env::{Env, Trace};
 pub use tensor::Tensor64;
@@ -127,13 +128,23 @@ fn apply(
             let first = memory.slot(graph, *at)?;
             state::append(name, memory.state(graph, *state)?, first, x)?
         }
+        Op::StateNumbers { state, column } => state::numbers(name, memory.state(graph, *state)?, x, *column)?,
+        Op::LstmStep { hidden, cell } => {
+            let [hidden, cell] = memory.two_states(graph, [*hidden, *cell])?;
+            sequence::lstm_step(name, operands, hidden, cell)?
+        }
+        Op::TransducerJoin(j) => {
+            let [frames, cursors] = memory.two_states(graph, [j.frames, j.cursors])?;
+            transducer::join(name, j, operands, frames, cursors)?
+        }
+        Op::TransducerAdvance(a) => transducer::advance(name, a, operands, memory.state(graph, a.cursors)?)?,
     };
     Tensor64::new(shape, data)
 }
 
 /// A run-time index as a `usize` below `limit`.
 fn index(node: &str, what: &str, found: f64, limit: usize) -> Result<usize, GraphError> {
-    if found >= 0.0 && found < limit as f64 {
+    if found >= 0.0 && found < limit as f64 && found.fract() == 0.0 {
         return Ok(found as usize);
     }
     Err(GraphError::OutOfRange { what: format!("'{node}': {what}"), found: found as i64, limit })

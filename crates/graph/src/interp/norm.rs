@@ -58,17 +58,18 @@ pub(super) fn log_softmax(x: &Tensor64) -> Vec<f64> {
 }
 
 pub(super) fn argmax(x: &Tensor64) -> Vec<f64> {
-    // What is no number is never the largest; a row without numbers gives 0.
-    let first_largest = |row: &[f64]| {
-        let (mut best, mut top) = (0, f64::NEG_INFINITY);
-        for (i, &v) in row.iter().enumerate() {
-            if v > top {
-                (best, top) = (i, v);
-            }
+    x.rows().map(|row| first_largest(row) as f64).collect()
+}
+
+/// The first index of the largest element. What is no number is never the largest; a row without numbers gives 0.
+pub(super) fn first_largest(row: &[f64]) -> usize {
+    let (mut best, mut top) = (0, f64::NEG_INFINITY);
+    for (i, &v) in row.iter().enumerate() {
+        if v > top {
+            (best, top) = (i, v);
         }
-        best as f64
-    };
-    x.rows().map(first_largest).collect()
+    }
+    best
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Masking by length and the recurrent cell.
 
-use super::{Tensor64, elementwise::sigmoid, index};
+use super::{Tensor64, elementwise::sigmoid, index, state};
 use crate::error::GraphError;
 
 pub(super) fn mask_rows(node: &str, x: &Tensor64, lengths: &Tensor64) -> Result<Vec<f64>, GraphError> {
@@ -28,10 +28,61 @@ pub(super) fn lstm_cell(gates: &Tensor64, cell: &Tensor64) -> Vec<f64> {
     out
 }
 
+/// [`lstm_cell`] between state tensors, for the sequences that are active. Returns the hidden states.
+pub(super) fn lstm_step(
+    node: &str,
+    operands: &[&Tensor64],
+    hidden: &mut Tensor64,
+    cell: &mut Tensor64,
+) -> Result<Vec<f64>, GraphError> {
+    let &[gates, rows, active] = operands else { return Ok(Vec::new()) };
+    let width = hidden.entry_len();
+    let rows_of = |state: &Tensor64| state::distinct(node, state, rows);
+    let (hidden_rows, cell_rows) = (rows_of(hidden)?, rows_of(cell)?);
+    let mut out = Vec::new();
+    let sequences = gates.data.chunks_exact(4 * width.max(1)).zip(&active.data);
+    for ((gates, &active), (h, c)) in sequences.zip(hidden_rows.into_iter().zip(cell_rows)) {
+        let (h, c) = (h * width..(h + 1) * width, c * width..(c + 1) * width);
+        if active != 0.0 {
+            let gates = Tensor64::new([1, 4 * width], gates.to_vec())?;
+            let before = Tensor64::new([1, width], cell.data[c.clone()].to_vec())?;
+            let next = lstm_cell(&gates, &before);
+            hidden.data[h.clone()].copy_from_slice(&next[..width]);
+            cell.data[c].copy_from_slice(&next[width..]);
+        }
+        out.extend_from_slice(&hidden.data[h]);
+    }
+    Ok(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::{close, evaluate, t};
+    use super::super::{Env, run};
+    use super::lstm_cell;
     use crate::op::Op;
+    use crate::{ElemType, GraphBuilder};
+
+    #[test]
+    fn an_idle_sequence_keeps_its_state() {
+        let mut b = GraphBuilder::new("test");
+        let (hidden, cell) = (b.state("h", [2]), b.state("c", [2]));
+        let gates = b.input("gates", ElemType::F32, [2, 8]);
+        let rows = b.input("rows", ElemType::I32, [2]);
+        let active = b.input("active", ElemType::I32, [2]);
+        let y = b.op(Op::LstmStep { hidden, cell }, &[gates, rows, active]);
+        b.output("y", y);
+        let graph = b.finish().unwrap();
+        let gates = super::super::testing::normal([2, 8], 3);
+        let states = vec![t([3, 2], &[1., 2., 3., 4., 5., 6.]), t([3, 2], &[7., 8., 9., 10., 11., 12.])];
+        let inputs = vec![gates.clone(), t([2], &[2., 0.]), t([2], &[0., 1.])];
+        let mut env = Env { inputs, weights: &|_| None, slots: vec![], states };
+        let y = run(&graph, &mut env).unwrap();
+        let next = lstm_cell(&t([1, 8], &gates.data[8..]), &t([1, 2], &[7., 8.]));
+        assert_eq!(y[0].data, [5., 6., next[0], next[1]]);
+        assert_eq!(env.states[0].data, [next[0], next[1], 3., 4., 5., 6.]);
+        assert_eq!(env.states[1].data, [next[2], next[3], 9., 10., 11., 12.]);
+    }
 
     #[test]
     fn rows_past_the_length_become_zero() {

@@ -4,6 +4,7 @@
 
 use super::{Tensor64, index};
 use crate::error::GraphError;
+use crate::transducer::LIMIT;
 
 pub(super) fn gather(node: &str, state: &Tensor64, rows: &Tensor64) -> Result<Vec<f64>, GraphError> {
     let (count, width) = (row_count(state), state.entry_len());
@@ -21,19 +22,39 @@ pub(super) fn scatter(
     rows: &Tensor64,
     value: &Tensor64,
 ) -> Result<Vec<f64>, GraphError> {
-    let (count, width) = (row_count(state), state.entry_len());
-    let mut targets = Vec::new();
-    for &row in &rows.data {
-        let row = index(node, "row", row, count)?;
-        if targets.contains(&row) {
-            return Err(GraphError::DuplicateRow { node: node.to_owned(), row });
-        }
-        targets.push(row);
-    }
-    for (i, row) in targets.into_iter().enumerate() {
+    let width = state.entry_len();
+    for (i, row) in distinct(node, state, rows)?.into_iter().enumerate() {
         state.data[row * width..(row + 1) * width].copy_from_slice(&value.data[i * width..(i + 1) * width]);
     }
     Ok(value.data.clone())
+}
+
+/// Row numbers that must differ.
+pub(super) fn distinct(node: &str, state: &Tensor64, rows: &Tensor64) -> Result<Vec<usize>, GraphError> {
+    let (count, mut found) = (row_count(state), Vec::new());
+    for &row in &rows.data {
+        let row = index(node, "row", row, count)?;
+        if found.contains(&row) {
+            return Err(GraphError::DuplicateRow { node: node.to_owned(), row });
+        }
+        found.push(row);
+    }
+    Ok(found)
+}
+
+/// One number of each row, which must be whole.
+pub(super) fn numbers(
+    node: &str,
+    state: &Tensor64,
+    rows: &Tensor64,
+    column: usize,
+) -> Result<Vec<f64>, GraphError> {
+    let (count, width) = (row_count(state), state.entry_len());
+    let number = |&row: &f64| {
+        let found = state.data[index(node, "row", row, count)? * width + column];
+        index(node, "number", found.abs(), LIMIT).map(|_| found)
+    };
+    rows.data.iter().map(number).collect()
 }
 
 pub(super) fn append(
@@ -51,7 +72,7 @@ pub(super) fn append(
     Ok(value.data.clone())
 }
 
-fn row_count(state: &Tensor64) -> usize {
+pub(super) fn row_count(state: &Tensor64) -> usize {
     state.shape.dims().first().copied().unwrap_or(0)
 }
 

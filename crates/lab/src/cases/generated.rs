@@ -6,6 +6,7 @@ use super::delta::Delta;
 use super::elementwise::{ACTIVATIONS, BINARY, binary, glu, scale, unary};
 use super::norm::{argmax, batch_norm_scale, norm, softmax};
 use super::product::Product;
+use super::transducer::{self, Clip, TDT, Walk};
 use super::{Cases, WEIGHT_TYPES, layout, sequence};
 use crate::bounds::Bounds;
 use crate::case::{Fill, OpCase};
@@ -18,8 +19,16 @@ use mynah_tensor::{DType, Rng};
 /// # Errors
 /// When a case can't be built, which would be a mistake in this crate.
 pub fn generated(seed: u64, n: usize) -> Cases {
+    /// Of so many cases the last is a transducer's.
+    const EVERY: usize = 20;
     let mut draw = Draw { rng: Rng::new(seed) };
-    (0..n).map(|i| draw.case(&format!("random{seed}-{i}"))).collect()
+    // Draws of their own, so that these cases change none of the others.
+    let mut transducers = Draw { rng: Rng::new(!seed) };
+    let case = |i: usize| match i % EVERY {
+        last if last + 1 == EVERY => transducers.transducer(&format!("random{seed}-{i}")),
+        _ => draw.case(&format!("random{seed}-{}", i - i / EVERY)),
+    };
+    (0..n).map(case).collect()
 }
 
 struct Draw {
@@ -253,6 +262,39 @@ impl Draw {
                 let at = self.rng.below(count - order.len() + 1);
                 sequence::state_append(tag, count, &row, order.len(), at as i64)
             }
+        }
+    }
+
+    fn transducer(&mut self, tag: &str) -> Result<OpCase, LabError> {
+        let (count, frames) = (self.small(), self.size());
+        let clips: Vec<Clip> = (0..count)
+            .map(|_| Clip {
+                symbols: self.rng.below(4) as f32,
+                logged: self.rng.below(70) as f32,
+                ..Clip::new(self.rng.below(frames + 2), self.rng.below(frames + 1))
+            })
+            .collect();
+        match self.rng.below(4) {
+            0 => {
+                let contents: Vec<f32> =
+                    (0..count * 7).map(|_| 1.0 + self.rng.below(1 << 23) as f32).collect();
+                transducer::state_numbers(tag, &contents, 7, &(0..count as i32).rev().collect::<Vec<_>>())
+            }
+            1 => {
+                let steps: Vec<_> =
+                    (0..count as i32).rev().map(|row| [row, i32::from(self.coin())]).collect();
+                transducer::lstm_step(tag, count + 1, self.size(), &steps)
+            }
+            2 => transducer::join(tag, [frames, self.size(), self.small()], &clips),
+            _ => Walk {
+                clips: &clips,
+                ahead: self.small(),
+                blank: self.size(),
+                durations: if self.coin() { &TDT } else { &[] },
+                entries: self.small(),
+                ties: self.coin(),
+            }
+            .case(tag),
         }
     }
 

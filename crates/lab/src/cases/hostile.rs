@@ -1,6 +1,7 @@
 //! Arguments out of range: an error must come back, not a crash and not an answer.
 
-use super::{Cases, layout, sequence};
+use super::transducer::{Clip, TDT, Walk, with_number};
+use super::{Cases, layout, sequence, transducer};
 use crate::case::{Expect, OpCase};
 use crate::elements::Elements;
 use mynah_tensor::DType;
@@ -46,6 +47,7 @@ pub(super) fn cases() -> Cases {
     for bad in [[2, 3, 0], [-1, 3, 0], [1, 4, 0], [1, 3, 2], [1, i32::MIN, 0], [0, 3, 0]] {
         all.push(with_ints(&delta.case("bad-sequence")?, 5, &[[0, 3, 0], bad].concat()));
     }
+    all.extend(transducers()?);
     for at in [6, -1, i64::MIN, i64::MAX] {
         all.push(with_slot(&sequence::state_append("bad-slot", 9, &[3], 4, 0)?, at));
     }
@@ -58,6 +60,43 @@ pub(super) fn cases() -> Cases {
     all.push(refused(case.with_arguments(arguments), "none"));
     let case = layout::gather("short-input", [3, 17], DType::F32, &[2])?;
     all.push(with_ints(&case, 0, &[0]));
+    Ok(all)
+}
+
+/// Cursors that are none, and rows that aren't there.
+fn transducers() -> Cases {
+    let mut all = Vec::new();
+    let numbers = transducer::state_numbers("bad", &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 2, &[0, 2])?;
+    for rows in [[1, 3], [1, -1], [i32::MAX, 0]] {
+        all.push(with_ints(&numbers, 0, &rows));
+    }
+    for bad in [0.5, 16_777_216.0, -16_777_216.0, f32::INFINITY] {
+        all.push(refused(with_number(&numbers, 0, [2, 1], bad), &bad.to_string()));
+    }
+    let step = transducer::lstm_step("bad-rows", 3, 5, &[[0, 1], [1, 1]])?;
+    for rows in [[1, 3], [-1, 0], [2, 2]] {
+        all.push(with_ints(&step, 1, &rows));
+    }
+    let clips = [Clip::new(0, 3), Clip::new(2, 3)];
+    let join = transducer::join("bad", [3, 5, 2], &clips)?;
+    let walk = Walk { clips: &clips, ahead: 2, blank: 5, durations: &TDT, entries: 2, ties: false };
+    let walk = walk.case("bad")?;
+    for rows in [[1, 3], [-1, 0]] {
+        all.push(with_ints(&join, 1, &rows));
+        all.push(with_ints(&walk, 1, &rows));
+    }
+    all.push(with_ints(&walk, 1, &[2, 2]));
+    // Row 1 is in use; one past the last frame there is, and what no index can be.
+    for (column, bad) in [(1, 4.0), (1, -1.0), (0, -1.0), (0, 0.5), (1, f32::NAN), (0, 1e9)] {
+        let tag = format!("{column}-{bad}");
+        all.push(refused(with_number(&join, 1, [1, column], bad), &tag));
+    }
+    for (column, bad) in
+        [(0, -1.0), (1, 0.5), (2, -3.0), (5, 16_777_216.0), (5, f32::NAN), (0, f32::INFINITY)]
+    {
+        let tag = format!("{column}-{bad}");
+        all.push(refused(with_number(&walk, 0, [2, column], bad), &tag));
+    }
     Ok(all)
 }
 

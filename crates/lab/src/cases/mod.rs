@@ -20,6 +20,7 @@ mod sequence;
 mod shapes;
 mod smallest;
 mod stored;
+mod transducer;
 mod views;
 
 pub use generated::generated;
@@ -63,6 +64,7 @@ pub fn cases() -> Result<Vec<OpCase>, LabError> {
         attention::cases,
         sequence::cases,
         delta::cases,
+        transducer::cases,
         layout::cases,
         composite::cases,
         hostile::cases,
@@ -83,6 +85,7 @@ pub(crate) fn by(dims: &[usize]) -> String {
 mod tests {
     use super::*;
     use crate::case::Expect;
+    use mynah_graph::{Op, TransducerAdvance};
     use std::collections::{BTreeMap, BTreeSet};
     use std::time::{Duration, Instant};
 
@@ -125,7 +128,7 @@ mod tests {
         let names = "matmul conv2d depthwise_conv1d add sub mul div relu silu sigmoid tanh gelu gelu_tanh exp softplus \
                      rsqrt scale glu layer_norm rms_norm batch_norm batch_norm_scale softmax log_softmax argmax gather \
                      mask_rows rel_pos_attention lstm_cell reshape permute slice concat state_gather state_scatter \
-                     state_append gated_delta_net";
+                     state_append gated_delta_net state_numbers lstm_step transducer_join transducer_advance";
         for name in names.split_whitespace() {
             assert!(fixed.contains_key(name), "{name} has no fixed case");
             assert!(random.contains_key(name), "{name} has no generated case");
@@ -141,7 +144,10 @@ mod tests {
             };
             let mut widths = node.inputs.iter().chain([&node.output]).map(|&v| case.graph.shape(v).last());
             all.insert(case.op);
-            one.extend((case.graph.shape(node.output).numel() <= 2).then_some(case.op));
+            // A cursor with a log of one entry is as small as they get.
+            let advances = matches!(node.op, Op::TransducerAdvance(_));
+            let least = if advances { TransducerAdvance::row(1) } else { 2 };
+            one.extend((case.graph.shape(node.output).numel() <= least).then_some(case.op));
             odd.extend(widths.any(|n| n > 1 && n % 2 == 1).then_some(case.op));
         }
         assert_eq!(one, all, "no case that is as small as it gets");

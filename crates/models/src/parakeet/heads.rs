@@ -1,5 +1,5 @@
-//! The transducer's two small graphs: the prediction network, run once per emitted token, and the joint, run once per
-//! frame looked at.
+//! The transducer's small graphs: the prediction network, run once per emitted token, the joint, run once per frame looked
+//! at, and a whole round of both for devices that loop by themselves.
 //!
 //! The prediction output is kept by the host loop over blanks, so the LSTM runs only when a token was emitted.
 
@@ -7,7 +7,8 @@ use crate::error::ModelError;
 use crate::parakeet::config::{ParakeetConfig, TransducerConfig};
 use crate::parakeet::params::Params;
 use mynah_gguf::GgufFile;
-use mynah_graph::{ElemType, Graph, GraphBuilder, Op, StateDecl};
+use mynah_graph::transducer::cursor;
+use mynah_graph::{ElemType, Graph, GraphBuilder, Op, StateDecl, TransducerAdvance, TransducerJoin, ValueId};
 
 /// The state tensors of the prediction network, a row per clip: hidden and cell state of each LSTM layer.
 pub(crate) fn predictor_states(t: &TransducerConfig) -> Vec<StateDecl> {
@@ -38,14 +39,7 @@ pub fn predictor_graph(
         let (hidden_state, cell_state) = (states[2 * layer], states[2 * layer + 1]);
         let hidden = g.op(Op::StateGather(hidden_state), &[rows]);
         let cell = g.op(Op::StateGather(cell_state), &[rows]);
-        let lstm = |part: &str| format!("decoder.prediction.dec_rnn.lstm.{part}_l{layer}");
-        let w_input = params.weight(&mut g, &lstm("weight_ih"), [4 * h, h])?;
-        let w_hidden = params.weight(&mut g, &lstm("weight_hh"), [4 * h, h])?;
-        let b_input = params.optional(&mut g, &lstm("bias_ih"), [4 * h])?;
-        let b_hidden = params.optional(&mut g, &lstm("bias_hh"), [4 * h])?;
-        let from_input = g.linear(x, w_input, b_input);
-        let from_hidden = g.linear(hidden, w_hidden, b_hidden);
-        let gates = g.add(from_input, from_hidden);
+        let gates = gates(&params, &mut g, h, layer, [x, hidden])?;
         let next = g.op(Op::LstmCell, &[gates, cell]);
         let hidden = g.slice(next, 1, 0, h);
         let cell = g.slice(next, 1, h, h);
@@ -55,6 +49,24 @@ pub fn predictor_graph(
     let predicted = params.linear(&mut g, "joint.pred", x, [t.joint, h])?;
     g.output("predicted", predicted);
     Ok(g.finish()?)
+}
+
+/// The gates `[B, 4·hidden]` of an LSTM layer from its input and its hidden state.
+fn gates(
+    params: &Params<'_>,
+    g: &mut GraphBuilder,
+    h: usize,
+    layer: usize,
+    [x, hidden]: [ValueId; 2],
+) -> Result<ValueId, ModelError> {
+    let lstm = |part: &str| format!("decoder.prediction.dec_rnn.lstm.{part}_l{layer}");
+    let w_input = params.weight(g, &lstm("weight_ih"), [4 * h, h])?;
+    let w_hidden = params.weight(g, &lstm("weight_hh"), [4 * h, h])?;
+    let b_input = params.optional(g, &lstm("bias_ih"), [4 * h])?;
+    let b_hidden = params.optional(g, &lstm("bias_hh"), [4 * h])?;
+    let from_input = g.linear(x, w_input, b_input);
+    let from_hidden = g.linear(hidden, w_hidden, b_hidden);
+    Ok(g.add(from_input, from_hidden))
 }
 
 /// `projected [B, joint]` (frames through `joint.enc`), `predicted [B, joint]` → `logits [B, V+1+D]`.
@@ -76,5 +88,70 @@ pub fn joint_graph(
     let outputs = config.vocabulary + 1 + t.durations.len();
     let logits = params.linear(&mut g, "joint.joint_net.2", hidden, [outputs, t.joint])?;
     g.output("logits", logits);
+    Ok(g.finish()?)
+}
+
+/// Extents of [`transducer_graph`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoundDims {
+    /// Clips decoded together.
+    pub clips: usize,
+    /// Frames of each that the joint looks at.
+    pub ahead: usize,
+    /// Tokens that each clip's log holds.
+    pub entries: usize,
+}
+
+/// The state tensors of [`transducer_graph`] in its order: those of the prediction network, a row per clip; the projected frames
+/// of all clips; the cursors with their logs, a row per clip.
+pub(crate) fn transducer_states(t: &TransducerConfig, entries: usize) -> Vec<StateDecl> {
+    let frames = StateDecl { name: "transducer.frames".into(), row: [t.joint].into() };
+    let cursors =
+        StateDecl { name: "transducer.cursors".into(), row: [TransducerAdvance::row(entries)].into() };
+    predictor_states(t).into_iter().chain([frames, cursors]).collect()
+}
+
+/// `rows [B]` (the clips' state rows) → `cursors [B, ..]`: a round of greedy decoding, to be repeated. The prediction network reads
+/// the tokens emitted in the round before, the joint looks at the next frames, and each clip moves on to its next token.
+///
+/// # Errors
+/// A tensor that is missing or has the wrong shape.
+pub fn transducer_graph(
+    file: &GgufFile,
+    config: &ParakeetConfig,
+    t: &TransducerConfig,
+    dims: RoundDims,
+) -> Result<Graph, ModelError> {
+    let params = Params::new(file);
+    let mut g = GraphBuilder::new("transducer");
+    g.repeatable();
+    let h = t.hidden;
+    let rows = g.input("rows", ElemType::I32, [dims.clips]);
+    let states: Vec<_> = transducer_states(t, dims.entries).iter().map(|s| g.state(&s.name, s.row)).collect();
+    let (frames, cursors) = (states[2 * t.layers], states[2 * t.layers + 1]);
+    let number = |column| Op::StateNumbers { state: cursors, column };
+    let tokens = g.op(number(cursor::TOKEN), &[rows]);
+    let pending = g.op(number(cursor::PENDING), &[rows]);
+    let embed = params.weight(&mut g, "decoder.prediction.embed.weight", [config.vocabulary + 1, h])?;
+    let mut x = g.gather(embed, tokens);
+    for layer in 0..t.layers {
+        let (hidden, cell) = (states[2 * layer], states[2 * layer + 1]);
+        let before = g.op(Op::StateGather(hidden), &[rows]);
+        let gates = gates(&params, &mut g, h, layer, [x, before])?;
+        x = g.op(Op::LstmStep { hidden, cell }, &[gates, rows, pending]);
+    }
+    let predicted = params.linear(&mut g, "joint.pred", x, [t.joint, h])?;
+    let join = TransducerJoin { frames, cursors, ahead: dims.ahead };
+    let hidden = g.op(Op::TransducerJoin(join), &[predicted, rows]);
+    let outputs = config.vocabulary + 1 + t.durations.len();
+    let logits = params.linear(&mut g, "joint.joint_net.2", hidden, [outputs, t.joint])?;
+    let advance = TransducerAdvance {
+        cursors,
+        blank: config.blank(),
+        durations: t.durations.clone(),
+        max_symbols: t.max_symbols,
+    };
+    let moved = g.op(Op::TransducerAdvance(advance), &[logits, rows]);
+    g.output("cursors", moved);
     Ok(g.finish()?)
 }

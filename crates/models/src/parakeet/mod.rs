@@ -23,7 +23,7 @@ pub use config::{ConvNorm, Head, ParakeetConfig, TransducerConfig, Window};
 pub use decode::Decoded;
 pub use encoder::{EncoderDims, encoder_graph};
 pub use estimate::{MemoryEstimate, estimate};
-pub use heads::{joint_graph, predictor_graph};
+pub use heads::{RoundDims, joint_graph, predictor_graph, transducer_graph};
 pub use model::{Encoded, LoadOptions, Parakeet};
 pub use positions::position_table;
 pub use subsample::{pre_encode_graph, subsample_graph, tile_frames};

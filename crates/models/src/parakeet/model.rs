@@ -2,7 +2,7 @@
 
 use crate::error::ModelError;
 use crate::parakeet::config::{Head, ParakeetConfig, TransducerConfig, Window};
-use crate::parakeet::decode::transducer::{Frames, ROWS, Transducer};
+use crate::parakeet::decode::transducer::{Frames, Kept, ROWS, Transducer};
 use crate::parakeet::decode::{Decoded, ctc};
 use crate::parakeet::encoder::{EncoderDims, encoder_graph};
 use crate::parakeet::params::Params;
@@ -54,6 +54,8 @@ pub struct Parakeet {
     pub(crate) executor: Executor,
     /// The last position table, under its first offset and rows.
     positions: Option<(i64, usize, Vec<f32>)>,
+    /// State tensors of the last decoding on the device.
+    pub(crate) kept: Option<Kept>,
 }
 
 /// Encoder frames are rounded up to this, so that clips of like length share a plan.
@@ -76,7 +78,7 @@ impl Parakeet {
         let executor = Executor::new(device, fallback, weights, options.executor)?;
         let mel = Arc::new(extractor(&file, &config)?);
         let vocabulary = Vocabulary::new(pieces(&file, &config)?);
-        Ok(Self { file, config, vocabulary, mel, executor, positions: None })
+        Ok(Self { file, config, vocabulary, mel, executor, positions: None, kept: None })
     }
 
     /// Another user of the same prepared weights, with its own buffers.
@@ -91,6 +93,7 @@ impl Parakeet {
             mel: Arc::clone(&self.mel),
             executor: self.executor.fork()?,
             positions: None,
+            kept: None,
         })
     }
 
@@ -130,18 +133,24 @@ impl Parakeet {
         self.mel.extract(samples)
     }
 
-    /// Mel features of several clips. Beside a GPU all processors are free and share the clips; a device that computes on
-    /// these very processors is left alone with them.
+    /// Mel features of several clips. Beside a GPU all processors are free and share the clips, or the frames of a few; a
+    /// device that computes on these very processors is left alone with them.
     pub fn features_of(&self, clips: &[&[f32]]) -> Vec<Features> {
         let free = self.executor.device().whole_tensors().is_some();
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        if !free || clips.len() < 2 || processors < 2 {
+        if !free || clips.is_empty() {
             return clips.iter().map(|clip| self.features(clip)).collect();
         }
         let mel = self.mel.as_ref();
+        let each = processors / clips.len();
+        if let [clip] = clips {
+            return vec![mel.extract_together(clip, each)];
+        }
         std::thread::scope(|scope| {
             let share = clips.len().div_ceil(processors);
-            let extract = |part: &[&[f32]]| part.iter().map(|clip| mel.extract(clip)).collect::<Vec<_>>();
+            let extract = |part: &[&[f32]]| {
+                part.iter().map(|clip| mel.extract_together(clip, each)).collect::<Vec<_>>()
+            };
             let parts: Vec<_> = clips.chunks(share).map(|part| scope.spawn(move || extract(part))).collect();
             let done = |part: std::thread::ScopedJoinHandle<'_, Vec<Features>>| {
                 part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -393,7 +402,7 @@ impl Parakeet {
         clips: &[Frames<'_>],
     ) -> Result<Vec<Vec<Decoded>>, ModelError> {
         let (file, config, executor) = (&*self.file, &self.config, &mut self.executor);
-        Transducer { file, config, head: t, executor, rows: ROWS }.greedy(clips)
+        Transducer { file, config, head: t, executor, rows: ROWS, kept: &mut self.kept }.greedy(clips)
     }
 
     fn transducer(&self, head: Head) -> Result<TransducerConfig, ModelError> {

@@ -80,7 +80,7 @@ impl States {
 /// A state tensor lives on the chosen device: a graph that would touch one on the fallback is refused.
 pub(super) fn check_split(graph: &Graph, placement: &Placement) -> Result<(), PlanError> {
     for (range, elsewhere) in &placement.segments {
-        let node = graph.nodes()[range.clone()].iter().find(|n| n.op.state().is_some());
+        let node = graph.nodes()[range.clone()].iter().find(|n| n.op.uses_state());
         if let (true, Some(node)) = (*elsewhere, node) {
             let reason = "the chosen device can't access its own state tensors".to_owned();
             return Err(

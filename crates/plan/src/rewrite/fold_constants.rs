@@ -53,7 +53,7 @@ impl Rewrite for FoldConstants {
 /// Whether a node's result is the same in every run, and a float weight may stand for it. An output must stay where the
 /// caller can read it.
 fn is_constant(graph: &Graph, node: &Node) -> bool {
-    let per_run = matches!(node.op, Op::Slice { start: Start::Slot(_), .. }) || node.op.state().is_some();
+    let per_run = matches!(node.op, Op::Slice { start: Start::Slot(_), .. }) || node.op.uses_state();
     let operands_known = !node.inputs.is_empty() && node.inputs.iter().all(|v| graph.weight(*v).is_some());
     let is_output = graph.outputs().iter().any(|(_, v)| *v == node.output);
     operands_known && !per_run && !is_output && graph.value(node.output).elem == ElemType::F32

@@ -135,7 +135,8 @@ impl Session for ArenaSession {
         }
         let mut states: Vec<Tensor64> =
             args.states.iter().map(|s| self.states[s.0 as usize].clone().expect("a live state")).collect();
-        for step in &plan.steps {
+        let times = args.times(&plan.graph.name, plan.graph.is_repeatable())?;
+        for step in (0..times).flat_map(|_| &plan.steps) {
             let node = &plan.graph.nodes()[step.0 as usize];
             let operands: Vec<Tensor64> = node.inputs.iter().map(|v| self.read(&plan, *v)).collect();
             let operands: Vec<&Tensor64> = operands.iter().collect();

@@ -8,10 +8,8 @@ fn main(@builtin(local_invocation_index) lane: u32) {
             bad = bad || ids[before] == id;
         }
 //#endif
-        // Only the first fault is kept: later ones are often its consequences.
-        if bad && atomicMax(&faults[0], 0u) == 0u {
-            atomicStore(&faults[0], p.step);
-            atomicStore(&faults[1], bitcast<u32>(id));
+        if bad {
+            report(id);
         }
     }
 }

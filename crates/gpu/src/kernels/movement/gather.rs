@@ -28,14 +28,14 @@ pub(in crate::kernels) fn compile_gather(bind: &Bind<'_>) -> Result<Compiled, De
     k.bind("y", if whole { "vec4<f32>" } else { "f32" }, &bind.target()?);
     k.param("rows", rows).param("count", count).param("quads", quads).param("width", width);
     k.source().flag("WHOLE", whole);
+    let check = bind.check(1, "id", Limit::Fixed(rows), false)?;
+    k.source().flag("COMPUTED", check.is_none());
+    if check.is_none() {
+        guard::reports(&mut k);
+    }
     k.source().include(GRID);
     let grid = k.grid((count * quads).div_ceil(THREADS));
     let name = format!("gather {}", factor.name());
     let gather = k.finish(name, include_str!("gather.wgsl"), [THREADS as u32, 1, 1], grid)?;
-    let mut compiled = Compiled::one(gather);
-    match bind.check(1, "id", Limit::Fixed(rows), false)? {
-        Some(check) => compiled.checks.push(check),
-        None => compiled.dispatches.insert(0, guard::compile(bind, 1, rows)?),
-    }
-    Ok(compiled)
+    Ok(Compiled::one(gather).checked(check))
 }

@@ -9,6 +9,11 @@ fn main(
     let quad = i % p.quads;
     if row < p.count {
         let id = clamp(ids[row], 0, i32(p.rows) - 1);
+//#if COMPUTED
+        if id != ids[row] {
+            report(ids[row]);
+        }
+//#endif
         let v = decode_quad(u32(id), quad);
 //#if WHOLE
         y[i] = v;

@@ -8,6 +8,7 @@ use crate::kernels::common::GRID;
 use crate::kernels::guard;
 use crate::program::{Bind, Compiled, Kernel, Operand, Place};
 use mynah_device::DeviceError;
+use mynah_graph::transducer::LIMIT;
 
 /// Threads of a workgroup, each with one word or vector.
 const THREADS: u32 = 256;
@@ -20,8 +21,9 @@ pub(super) fn compile_gather(bind: &Bind<'_>, state: u32) -> Result<Compiled, De
     k.bind("y", width.element, &bind.target()?);
     k.param("len", width.len).param("row", width.row).param_rows("count", state);
     k.source().define("TYPE", width.element);
-    let compiled = width.finish(k, "state_gather", include_str!("gather.wgsl"))?;
-    numbered(bind, state, compiled, false)
+    let mut compiled = width.finish(k, "state_gather", include_str!("gather.wgsl"))?;
+    guard::rows(bind, 0, state, false, &mut compiled)?;
+    Ok(compiled)
 }
 
 /// Writes `value` to the rows `rows[b]` of a state tensor; the output is `value`.
@@ -31,8 +33,9 @@ pub(super) fn compile_scatter(bind: &Bind<'_>, state: u32) -> Result<Compiled, D
     k.bind("state", width.element, &tensor(state)).bind("rows", "i32", &bind.operand(0)?);
     k.param("len", width.len).param("row", width.row).param_rows("count", state);
     value(bind, &mut k, width.element, 1)?;
-    let compiled = width.finish(k, "state_scatter", include_str!("scatter.wgsl"))?;
-    numbered(bind, state, compiled, true)
+    let mut compiled = width.finish(k, "state_scatter", include_str!("scatter.wgsl"))?;
+    guard::rows(bind, 0, state, true, &mut compiled)?;
+    Ok(compiled)
 }
 
 /// Writes `value` to the rows of a state tensor from slot `at` on; the output is `value`.
@@ -45,6 +48,23 @@ pub(super) fn compile_append(bind: &Bind<'_>, state: u32, at: u32) -> Result<Com
     value(bind, &mut k, width.element, 0)?;
     let compiled = width.finish(k, "state_append", include_str!("append.wgsl"))?;
     Ok(compiled.checked([bind.check_slot(at, "row", Limit::Rows { state, count })]))
+}
+
+/// One whole number of each of the rows `rows[b]`, which the kernel makes sure of.
+pub(super) fn compile_numbers(bind: &Bind<'_>, state: u32, column: usize) -> Result<Compiled, DeviceError> {
+    let len = bind.out_shape().numel();
+    let mut k = bind.kernel();
+    k.bind("state", "f32", &tensor(state)).bind("rows", "i32", &bind.operand(0)?);
+    k.bind("y", "i32", &bind.target()?);
+    guard::reports(&mut k);
+    k.param("len", len).param("row", bind.state_row(state)).param("column", column);
+    k.param("most", LIMIT - 1).param_rows("count", state);
+    k.source().include(GRID);
+    let groups = k.grid(len.div_ceil(THREADS as usize));
+    let numbers = k.finish("state_numbers", include_str!("numbers.wgsl"), [THREADS, 1, 1], groups)?;
+    let mut compiled = Compiled::one(numbers);
+    guard::rows(bind, 0, state, false, &mut compiled)?;
+    Ok(compiled)
 }
 
 /// A state tensor; its length is known when it is bound.
@@ -61,20 +81,6 @@ fn value(bind: &Bind<'_>, k: &mut Kernel<'_, '_>, element: &str, operand: usize)
         k.bind("y", element, &target);
     }
     Ok(())
-}
-
-/// Adds what looks at the row numbers of operand 0: a check of the host, or a guard.
-fn numbered(
-    bind: &Bind<'_>,
-    state: u32,
-    mut compiled: Compiled,
-    distinct: bool,
-) -> Result<Compiled, DeviceError> {
-    match bind.check(0, "row", Limit::Rows { state, count: 1 }, distinct)? {
-        Some(check) => compiled.checks.push(check),
-        None => compiled.dispatches.insert(0, guard::compile_rows(bind, 0, state, distinct)?),
-    }
-    Ok(compiled)
 }
 
 /// A thread's words: a vector where rows are whole ones.

@@ -7,6 +7,12 @@
 //! frame but the next ones too: as long as blanks follow, the prediction stays what it is and their rows are already
 //! there. Rows behind a token are thrown away. A row has the same bits whatever the others are, so the tokens are those
 //! of going frame by frame.
+//!
+//! That is the loop on the host. A device far from it, whose answers are dear to wait for, loops by itself ([`on_device`]).
+
+mod on_device;
+
+pub(crate) use on_device::Kept;
 
 #[cfg(test)]
 mod tests;
@@ -58,14 +64,25 @@ pub(crate) struct Transducer<'a> {
     pub(crate) executor: &'a mut Executor,
     /// The joint's rows come in multiples of this: [`ROWS`].
     pub(crate) rows: usize,
+    /// What a loop on the device leaves for the next.
+    pub(crate) kept: &'a mut Option<Kept>,
 }
 
 impl Transducer<'_> {
     /// Decodes every clip.
     ///
     /// # Errors
-    /// What planning or running the two graphs reports.
+    /// What planning or running a graph reports.
     pub(crate) fn greedy(&mut self, clips: &[Frames<'_>]) -> Result<Vec<Vec<Decoded>>, ModelError> {
+        if self.executor.device().dear_round_trips()
+            && let Some(tokens) = on_device::greedy(self, clips)?
+        {
+            return Ok(tokens);
+        }
+        self.on_host(clips)
+    }
+
+    fn on_host(&mut self, clips: &[Frames<'_>]) -> Result<Vec<Vec<Decoded>>, ModelError> {
         let mut states = Vec::new();
         for decl in predictor_states(self.head) {
             states.push(self.executor.create_state(&decl, clips.len())?);

@@ -75,7 +75,7 @@ impl Weights {
             (0..copies).map(|copy| self.compile(rows, copy)).collect::<Result<_, _>>()?;
         let mut x = vec![0.0; rows * self.shape.terms];
         Rng::new(2).fill_normal(&mut x, 1.0);
-        let args = RunArgs { inputs: &[Data::F32(&x)], slots: &[], states: &[] };
+        let args = RunArgs { inputs: &[Data::F32(&x)], ..RunArgs::default() };
         // Several products between two looks at the clock, and the first pass over the copies not counted.
         let session = &mut self.session;
         let mut pass = || programs.iter().try_for_each(|&program| session.run(program, &args));
