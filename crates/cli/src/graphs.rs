@@ -5,7 +5,7 @@ use mynah_gguf::GgufFile;
 use mynah_graph::Graph;
 use mynah_models::GgufWeights;
 use mynah_models::parakeet::{
-    EncoderDims, ParakeetConfig, encoder_graph, joint_graph, pre_encode_graph, predictor_graph,
+    EncoderDims, Keep, ParakeetConfig, encoder_graph, joint_graph, pre_encode_graph, predictor_graph,
     subsample_graph, tile_frames,
 };
 use mynah_plan::{FoldedWeights, rewrite};
@@ -37,7 +37,7 @@ pub(crate) fn of(file: &GgufFile, config: &ParakeetConfig, task: &Task) -> anyho
     let mel = config.mel.valid_frames(task.samples);
     let frames = mel.div_ceil(SUBSAMPLING).max(1).next_multiple_of(BUCKET);
     let ctc = head == Some(Head::Ctc);
-    let dims = EncoderDims { batch, frames, window: config.window, ctc, transducer: !ctc, trace: false };
+    let dims = EncoderDims { batch, frames, window: config.window, ctc, transducer: !ctc, keep: Keep::Heads };
     let mut graphs = vec![
         subsample_graph(file, config, tile_frames(mel))?,
         pre_encode_graph(file, config, frames)?,

@@ -111,6 +111,9 @@ pub trait Backend: Send + Sync + Sized + 'static {
     /// When the device is lost.
     fn clear(&self, buffer: &Self::Buffer, bytes: u64) -> Result<(), DeviceError>;
 
+    /// Hears which kernels will be asked for next, to compile several at once where that is worth it.
+    fn prepare(&self, _shaders: &[&Shader]) {}
+
     /// Compiles a kernel, or finds it compiled.
     ///
     /// # Errors

@@ -114,7 +114,7 @@ impl<B: Backend> Program<B> {
         policy: &Policy,
     ) -> Result<Self, DeviceError> {
         let graph = &plan.graph;
-        let (mut steps, mut launches, mut checks, mut scratch) = (Vec::new(), Vec::new(), Vec::new(), 0);
+        let (mut steps, mut all, mut checks, mut scratch) = (Vec::new(), Vec::new(), Vec::new(), 0);
         for (number, id) in plan.steps.iter().enumerate() {
             let node = &graph.nodes()[id.0 as usize];
             for (operand, value) in node.inputs.iter().enumerate() {
@@ -139,9 +139,14 @@ impl<B: Backend> Program<B> {
             });
             for mut dispatch in dispatches {
                 kernels::guard::number(&mut dispatch, number);
-                let pipeline = backend.pipeline(&dispatch.shader).map_err(|e| blame(e, &value))?;
-                launches.push(Launch { dispatch, pipeline });
+                all.push((dispatch, value.clone()));
             }
+        }
+        backend.prepare(&all.iter().map(|(dispatch, _)| &dispatch.shader).collect::<Vec<_>>());
+        let mut launches = Vec::with_capacity(all.len());
+        for (dispatch, value) in all {
+            let pipeline = backend.pipeline(&dispatch.shader).map_err(|e| blame(e, &value))?;
+            launches.push(Launch { dispatch, pipeline });
         }
         let guarded = launches.iter().any(|l| l.dispatch.operands.iter().any(|(p, _)| *p == Place::Faults));
         let port = |name: &str, value: ValueId| Port {

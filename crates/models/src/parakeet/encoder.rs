@@ -24,8 +24,19 @@ pub struct EncoderDims {
     pub ctc: bool,
     /// Also compute the joint's projection of each frame.
     pub transducer: bool,
-    /// Also give every block's output, `layer.0` and so on.
-    pub trace: bool,
+    /// What else to give.
+    pub keep: Keep,
+}
+
+/// What an encoder's run gives besides the outputs of its heads. What nobody reads should not have to come back from a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Keep {
+    /// Nothing.
+    Heads,
+    /// `encoded`, the last block's output.
+    Encoded,
+    /// `encoded`, and every block's output: `layer.0` and so on.
+    Layers,
 }
 
 impl EncoderDims {
@@ -37,8 +48,8 @@ impl EncoderDims {
     }
 }
 
-/// `frames [B, T, d]`, `lengths [B]`, `positions [R, d]` → `encoded [B, T, d]`, and as asked `ctc [B, T, V+1]`
-/// log-probabilities, `projected [B, T, joint]`, `layer.i [B, T, d]`.
+/// `frames [B, T, d]`, `lengths [B]`, `positions [R, d]` → as asked `ctc [B, T, V+1]` log-probabilities,
+/// `projected [B, T, joint]`, `encoded [B, T, d]`, `layer.i [B, T, d]`.
 ///
 /// # Errors
 /// A tensor that is missing or has the wrong shape.
@@ -58,11 +69,13 @@ pub fn encoder_graph(
     let mut x = frames;
     for i in 0..config.layers {
         x = g.scope(format!("layers.{i}"), |g| block.forward(g, &format!("encoder.layers.{i}"), x))?;
-        if dims.trace {
+        if dims.keep == Keep::Layers {
             g.output(&format!("layer.{i}"), x);
         }
     }
-    g.output("encoded", x);
+    if dims.keep >= Keep::Encoded {
+        g.output("encoded", x);
+    }
     if let (true, Some(name)) = (dims.ctc, ctc_weight(&params)) {
         let logits = params.linear(&mut g, name, x, [config.vocabulary + 1, d])?;
         let log_probs = g.op(Op::LogSoftmax, &[logits]);

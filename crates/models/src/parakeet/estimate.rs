@@ -2,7 +2,7 @@
 
 use crate::error::ModelError;
 use crate::parakeet::config::ParakeetConfig;
-use crate::parakeet::encoder::{EncoderDims, encoder_graph};
+use crate::parakeet::encoder::{EncoderDims, Keep, encoder_graph};
 use crate::parakeet::subsample::{TOGETHER, pre_encode_graph, subsample_graph, tile_frames, tiles};
 use mynah_device::Device;
 use mynah_gguf::GgufFile;
@@ -45,7 +45,7 @@ pub fn estimate(
         window: config.window,
         ctc: config.ctc && config.transducer.is_none(),
         transducer: config.transducer.is_some(),
-        trace: false,
+        keep: Keep::Heads,
     };
     let encoder = plan_memory(&encoder_graph(file, config, &dims)?, device).arena_bytes;
     let subsample = subsample_graph(file, config, tile_frames(mel_frames))?;

@@ -21,7 +21,7 @@ mod subsample;
 
 pub use config::{ConvNorm, Head, ParakeetConfig, TransducerConfig, Window};
 pub use decode::Decoded;
-pub use encoder::{EncoderDims, encoder_graph};
+pub use encoder::{EncoderDims, Keep, encoder_graph};
 pub use estimate::{MemoryEstimate, estimate};
 pub use heads::{RoundDims, joint_graph, predictor_graph, transducer_graph};
 pub use model::{Encoded, LoadOptions, Parakeet};

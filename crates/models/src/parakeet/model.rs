@@ -4,7 +4,7 @@ use crate::error::ModelError;
 use crate::parakeet::config::{Head, ParakeetConfig, TransducerConfig, Window};
 use crate::parakeet::decode::transducer::{Frames, Kept, ROWS, Transducer};
 use crate::parakeet::decode::{Decoded, ctc};
-use crate::parakeet::encoder::{EncoderDims, encoder_graph};
+use crate::parakeet::encoder::{EncoderDims, Keep, encoder_graph};
 use crate::parakeet::params::Params;
 use crate::parakeet::subsample::{
     FRONT_BUCKET, TOGETHER, TOGETHER_STEP, Tile, front_graph, pre_encode_graph, stage_lengths,
@@ -41,7 +41,7 @@ pub struct Encoded {
     pub ctc: Option<Vec<f32>>,
     /// `[clips, frames, joint]`, if the transducer was asked for.
     pub projected: Option<Vec<f32>>,
-    /// Each block's output `[clips, frames, d_model]`, if a trace was asked for.
+    /// Each block's output `[clips, frames, d_model]`, if they were asked for.
     pub layers: Vec<Vec<f32>>,
 }
 
@@ -264,14 +264,14 @@ impl Parakeet {
         Ok(())
     }
 
-    /// Encodes clips of 16 kHz mono samples together, for the heads asked for. `trace` also keeps every block's output.
+    /// Encodes clips of 16 kHz mono samples together, for the heads asked for. `keep` says what else is wanted.
     ///
     /// # Errors
     /// What planning or running a graph reports.
-    pub fn encode(&mut self, clips: &[&[f32]], heads: &[Head], trace: bool) -> Result<Encoded, ModelError> {
+    pub fn encode(&mut self, clips: &[&[f32]], heads: &[Head], keep: Keep) -> Result<Encoded, ModelError> {
         let features = self.features_of(clips);
         let subsampled = self.subsample_all(&features)?;
-        self.encode_frames(&subsampled, heads, trace)
+        self.encode_frames(&subsampled, heads, keep)
     }
 
     /// Encodes subsampled frames, `[T', d_model]` a clip.
@@ -282,7 +282,7 @@ impl Parakeet {
         &mut self,
         clips: &[Vec<f32>],
         heads: &[Head],
-        trace: bool,
+        keep: Keep,
     ) -> Result<Encoded, ModelError> {
         let d = self.config.d_model;
         let lengths: Vec<usize> = clips.iter().map(|c| c.len() / d).collect();
@@ -293,7 +293,7 @@ impl Parakeet {
             window: self.config.window,
             ctc: heads.contains(&Head::Ctc),
             transducer: heads.iter().any(|h| *h != Head::Ctc),
-            trace,
+            keep,
         };
         let mut frames = vec![0.0; dims.batch * dims.frames * d];
         for (row, clip) in frames.chunks_exact_mut(dims.frames * d).zip(clips) {
@@ -304,7 +304,7 @@ impl Parakeet {
             Some(table) if (table.0, table.1) == (first, rows) => table,
             _ => (first, rows, positions::table(first, rows, d)),
         };
-        let flags = usize::from(dims.ctc) | usize::from(dims.transducer) << 1 | usize::from(trace) << 2;
+        let flags = usize::from(dims.ctc) | usize::from(dims.transducer) << 1 | (keep as usize) << 2;
         let window = dims.window.map_or(0, |[left, right]| 1 + left + (right << 32));
         let key = PlanKey { graph: "encoder", dims: [dims.batch, dims.frames, flags, window] };
         let (file, config) = (&self.file, &self.config);
@@ -318,10 +318,10 @@ impl Parakeet {
         Ok(Encoded {
             frames: dims.frames,
             lengths,
-            encoded: take("encoded")?,
+            encoded: if keep >= Keep::Encoded { take("encoded")? } else { Vec::new() },
             ctc: if dims.ctc { Some(take("ctc")?) } else { None },
             projected: if dims.transducer { Some(take("projected")?) } else { None },
-            layers: if trace {
+            layers: if keep == Keep::Layers {
                 (0..self.config.layers).map(|i| take(&format!("layer.{i}"))).collect::<Result<_, _>>()?
             } else {
                 Vec::new()
@@ -361,7 +361,7 @@ impl Parakeet {
         if clips.is_empty() {
             return Ok(Vec::new());
         }
-        let encoded = self.encode(clips, &[head], false)?;
+        let encoded = self.encode(clips, &[head], Keep::Heads)?;
         let mut tokens = self.decode(&encoded, head)?;
         if head == Head::Tdt {
             self.recover(clips, &encoded, &mut tokens)?;
@@ -381,7 +381,7 @@ impl Parakeet {
         let clips = clips.iter().zip(all.chunks_exact(encoded.frames * t.joint)).zip(&encoded.lengths);
         for (((samples, rows), &length), tokens) in clips.zip(tokens) {
             let gaps =
-                recover::dropped(tokens, &speech_activity(samples), length, self.config.frame_seconds());
+                recover::dropped(tokens, || speech_activity(samples), length, self.config.frame_seconds());
             let spans: Vec<Frames<'_>> = gaps
                 .iter()
                 .map(|g| Frames { projected: &rows[g.start * t.joint..g.end * t.joint], first: g.start })

@@ -14,22 +14,28 @@ const MIN_SPEECH: f64 = 1.0;
 
 /// Stretches of encoder frames without tokens but with speech.
 ///
-/// `speech` are spans in seconds from the clip's start, `frames` is the clip's length in encoder frames.
+/// `speech` gives spans in seconds from the clip's start, and is asked only where there are such stretches; `frames` is the clip's
+/// length in encoder frames.
 pub(crate) fn dropped(
     tokens: &[Decoded],
-    speech: &[(f64, f64)],
+    speech: impl FnOnce() -> Vec<(f64, f64)>,
     frames: usize,
     frame_seconds: f64,
 ) -> Vec<Range<usize>> {
     let ends = tokens.iter().map(|t| (t.frame + t.duration_frames.max(1)) as usize);
     let starts = tokens.iter().map(|t| t.frame as usize);
     let gaps = std::iter::once(0).chain(ends).zip(starts.chain(std::iter::once(frames)));
-    let silent = |&(from, to): &(usize, usize)| {
+    let long = |&(from, to): &(usize, usize)| from < to && (to - from) as f64 * frame_seconds >= MIN_GAP;
+    let gaps: Vec<(usize, usize)> = gaps.filter(long).collect();
+    if gaps.is_empty() {
+        return Vec::new();
+    }
+    let speech = speech();
+    let spoken = |&(from, to): &(usize, usize)| {
         let (from, to) = (from as f64 * frame_seconds, to as f64 * frame_seconds);
-        let spoken: f64 = speech.iter().map(|&(a, b)| (b.min(to) - a.max(from)).max(0.0)).sum();
-        to - from >= MIN_GAP && spoken >= MIN_SPEECH
+        speech.iter().map(|&(a, b)| (b.min(to) - a.max(from)).max(0.0)).sum::<f64>() >= MIN_SPEECH
     };
-    gaps.filter(|(from, to)| from < to).filter(silent).map(|(from, to)| from..to).collect()
+    gaps.into_iter().filter(spoken).map(|(from, to)| from..to).collect()
 }
 
 /// Puts tokens of a second decoding where they belong.
@@ -49,20 +55,20 @@ mod tests {
     #[test]
     fn speech_without_tokens_is_found() {
         let tokens = [token(2), token(60)];
-        let found = dropped(&tokens, &[(0.0, 4.0)], 62, 0.08);
+        let found = dropped(&tokens, || vec![(0.0, 4.0)], 62, 0.08);
         assert_eq!(found, std::slice::from_ref(&(4..60)));
     }
 
     #[test]
     fn silence_and_short_gaps_are_left() {
         let tokens = [token(2), token(60)];
-        assert!(dropped(&tokens, &[(0.0, 0.4), (4.7, 5.0)], 62, 0.08).is_empty());
-        assert!(dropped(&[token(2), token(15)], &[(0.0, 9.0)], 18, 0.08).is_empty());
+        assert!(dropped(&tokens, || vec![(0.0, 0.4), (4.7, 5.0)], 62, 0.08).is_empty());
+        assert!(dropped(&[token(2), token(15)], || vec![(0.0, 9.0)], 18, 0.08).is_empty());
     }
 
     #[test]
     fn a_clip_without_any_token_is_one_gap() {
-        let found = dropped(&[], &[(1.0, 3.0)], 50, 0.08);
+        let found = dropped(&[], || vec![(1.0, 3.0)], 50, 0.08);
         assert_eq!(found, std::slice::from_ref(&(0..50)));
     }
 

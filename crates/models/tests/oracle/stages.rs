@@ -6,7 +6,7 @@ use crate::fixtures::{
 use mynah_device::Policy;
 use mynah_gguf::GgufFile;
 use mynah_graph::interp::{self, Env, Tensor64};
-use mynah_models::parakeet::{EncoderDims, Head, encoder_graph, position_table};
+use mynah_models::parakeet::{EncoderDims, Head, Keep, encoder_graph, position_table};
 
 /// Largest difference over the largest magnitude of the reference.
 fn relative(found: &[f32], wanted: &[f32]) -> f32 {
@@ -49,7 +49,7 @@ fn every_stage_agrees_with_nemo() {
             let error = relative(&unscaled, &reference.array("subsampling").unwrap());
             assert!(error <= 1e-4, "{case}/{name}: subsampling is off by {error}");
 
-            let encoded = model.encode_frames(&[subsampled], &heads, true).unwrap();
+            let encoded = model.encode_frames(&[subsampled], &heads, Keep::Layers).unwrap();
             let valid = encoded.lengths[0] * model.config().d_model;
             for (i, layer) in encoded.layers.iter().enumerate() {
                 let error = relative(&layer[..valid], &reference.array(&format!("layer.{i}")).unwrap());
@@ -72,7 +72,7 @@ fn long_and_silent_clips_agree_with_nemo() {
         let (d, head) = (model.config().d_model, model.head(None).unwrap());
         for name in ["long15", "tile70", "zeros"] {
             let Some(reference) = reference(case, name) else { continue };
-            let encoded = model.encode(&[&clip(name)], &[head], false).unwrap();
+            let encoded = model.encode(&[&clip(name)], &[head], Keep::Encoded).unwrap();
             assert_eq!(encoded.lengths[0], reference.count("ref.encoder_frames"), "{case}/{name}");
             let valid = &encoded.encoded[..encoded.lengths[0] * d];
             let error = match reference.array("encoder.rows") {
@@ -98,9 +98,9 @@ fn a_batch_gives_the_bytes_of_single_clips() {
             let d = model.config().d_model;
             let clips: Vec<Vec<f32>> = names.iter().map(|n| clip(n)).collect();
             let borrowed: Vec<&[f32]> = clips.iter().map(Vec::as_slice).collect();
-            let batch = model.encode(&borrowed, &heads, false).unwrap();
+            let batch = model.encode(&borrowed, &heads, Keep::Encoded).unwrap();
             for (i, samples) in borrowed.iter().enumerate() {
-                let single = model.encode(&[samples], &heads, false).unwrap();
+                let single = model.encode(&[samples], &heads, Keep::Encoded).unwrap();
                 let valid = single.lengths[0] * d;
                 assert_eq!(batch.lengths[i], single.lengths[0]);
                 let row = &batch.encoded[i * batch.frames * d..][..valid];
@@ -109,7 +109,7 @@ fn a_batch_gives_the_bytes_of_single_clips() {
             for head in heads {
                 let together = model.decode(&batch, head).unwrap();
                 for (i, samples) in borrowed.iter().enumerate() {
-                    let single = model.encode(&[samples], &[head], false).unwrap();
+                    let single = model.encode(&[samples], &[head], Keep::Encoded).unwrap();
                     assert_eq!(model.decode(&single, head).unwrap()[0], together[i], "{case}/{}", names[i]);
                 }
             }
@@ -122,11 +122,12 @@ fn thread_counts_and_repetition_change_no_byte() {
     let samples = clip("long15");
     for case in ["hybrid_tdt_ctc", "tdt_ctc_local"] {
         for policy in [Policy::exact(), Policy::default()] {
-            let first = model_with(case, policy.clone(), 1).encode(&[&samples], &[Head::Tdt], false).unwrap();
+            let first =
+                model_with(case, policy.clone(), 1).encode(&[&samples], &[Head::Tdt], Keep::Encoded).unwrap();
             for threads in [2, 3] {
                 let mut model = model_with(case, policy.clone(), threads);
                 for _ in 0..3 {
-                    let again = model.encode(&[&samples], &[Head::Tdt], false).unwrap();
+                    let again = model.encode(&[&samples], &[Head::Tdt], Keep::Encoded).unwrap();
                     assert!(again.encoded == first.encoded, "{case}, {threads} threads");
                     assert!(again.projected == first.projected, "{case}, {threads} threads");
                 }
@@ -152,7 +153,7 @@ fn an_uneven_window_follows_the_formula() {
     let features = model.features(&clip("mod1"));
     let frames = model.subsample(&features).unwrap();
     let config = model.config().clone();
-    let encoded = model.encode_frames(std::slice::from_ref(&frames), &[], false).unwrap();
+    let encoded = model.encode_frames(std::slice::from_ref(&frames), &[], Keep::Encoded).unwrap();
     let valid = encoded.lengths[0];
 
     let file = GgufFile::open(root().join(NEMO_IS_OFF).join("model.gguf")).unwrap();
@@ -162,7 +163,7 @@ fn an_uneven_window_follows_the_formula() {
         window: config.window,
         ctc: false,
         transducer: false,
-        trace: false,
+        keep: Keep::Encoded,
     };
     let graph = encoder_graph(&file, &config, &dims).unwrap();
     let f64s = |shape, data: &[f32]| Tensor64 { shape, data: data.iter().map(|&x| f64::from(x)).collect() };

@@ -1,7 +1,7 @@
 //! Greedy tokens, their frames, durations and confidences.
 
 use crate::fixtures::{CLIPS, clip, comparable, model, reference};
-use mynah_models::parakeet::{Decoded, Head};
+use mynah_models::parakeet::{Decoded, Head, Keep};
 
 /// Decisions with a smaller margin than this may fall either way.
 const CLEAR: f32 = 1e-3;
@@ -15,7 +15,7 @@ fn tokens_frames_and_durations_are_nemos() {
             let Some(reference) = reference(case, name) else { continue };
             let samples = clip(name);
             for head in model.config().heads_available() {
-                let encoded = model.encode(&[&samples], &[head], false).unwrap();
+                let encoded = model.encode(&[&samples], &[head], Keep::Encoded).unwrap();
                 let found = model.decode(&encoded, head).unwrap().remove(0);
                 let h = head.name();
                 let margins = reference.floats(&format!("{h}.steps.margin"));

@@ -10,7 +10,7 @@ use mynah::{DeviceChoice, Devices, Head, Options, Precision, Transcriber};
 use mynah_convert::Options as ConvertOptions;
 use mynah_device::Data;
 use mynah_gguf::GgufFile;
-use mynah_models::parakeet::{Encoded, Parakeet, TransducerConfig, joint_graph, predictor_graph};
+use mynah_models::parakeet::{Encoded, Keep, Parakeet, TransducerConfig, joint_graph, predictor_graph};
 use mynah_plan::PlanKey;
 use mynah_tensor::DType;
 use std::collections::BTreeMap;
@@ -120,7 +120,7 @@ impl Listener {
         let model = ears.model();
         let head = model.head(self.head)?;
         let subsampled = model.subsample(&model.features(&self.samples))?;
-        let encoded = model.encode_frames(std::slice::from_ref(&subsampled), &[head], true)?;
+        let encoded = model.encode_frames(std::slice::from_ref(&subsampled), &[head], Keep::Layers)?;
         let decoded = model.decode(&encoded, head)?.into_iter().flatten();
         let tokens: Vec<Step> = decoded.map(|t| Step { token: t.id, frame: t.frame }).collect();
         let choices = model.config().blank() + 1;

@@ -124,6 +124,10 @@ impl Backend for WgpuBackend {
         self.sound()
     }
 
+    fn prepare(&self, shaders: &[&Shader]) {
+        self.pipelines.prepare(self, shaders);
+    }
+
     fn pipeline(&self, shader: &Shader) -> Result<WgpuPipeline, DeviceError> {
         self.pipelines.get(self, shader)
     }

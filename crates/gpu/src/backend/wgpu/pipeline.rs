@@ -4,25 +4,48 @@ use super::{WgpuBackend, WgpuPipeline};
 use crate::backend::{Access, Bind};
 use crate::shader::Shader;
 use mynah_device::DeviceError;
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The kernels compiled so far.
 #[derive(Default)]
 pub(super) struct Pipelines {
-    compiled: Mutex<HashMap<Shader, WgpuPipeline>>,
+    compiled: Mutex<HashMap<Shader, Slot>>,
 }
+
+/// A kernel's place, locked while it is compiled, so that two sessions don't compile the same one.
+type Slot = Arc<Mutex<Option<WgpuPipeline>>>;
 
 impl Pipelines {
     pub(super) fn get(&self, backend: &WgpuBackend, shader: &Shader) -> Result<WgpuPipeline, DeviceError> {
-        // Held while compiling, so that two sessions don't compile the same kernel.
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = compiled.get(shader) {
+        let slot = Slot::clone(compiled.entry(shader.clone()).or_default());
+        drop(compiled);
+        let mut pipeline = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = &*pipeline {
             return Ok(found.clone());
         }
-        let pipeline = backend.compile(shader)?;
-        compiled.insert(shader.clone(), pipeline.clone());
-        Ok(pipeline)
+        Ok(pipeline.insert(backend.compile(shader)?).clone())
+    }
+
+    /// Compiles kernels on all processors: a driver takes tens of milliseconds for each. What fails is reported when it is asked for.
+    pub(super) fn prepare(&self, backend: &WgpuBackend, shaders: &[&Shader]) {
+        let distinct: Vec<&Shader> = shaders.iter().copied().collect::<HashSet<_>>().into_iter().collect();
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(shader) = distinct.get(next.fetch_add(1, Ordering::Relaxed)) {
+                // The one who needs it meets the error.
+                drop(self.get(backend, shader));
+            }
+        };
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| {
+            for _ in 1..processors.min(distinct.len()) {
+                scope.spawn(work);
+            }
+            work();
+        });
     }
 }
 

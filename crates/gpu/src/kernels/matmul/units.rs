@@ -99,7 +99,7 @@ impl Units {
             _ => true,
         };
         let fitting = || [LARGE, MIDDLE, FEW, SMALL].into_iter().filter(|g| self.fits(*g, caps));
-        let mut g = fitting().find(suits).or_else(|| fitting().last())?;
+        let mut g = fitting().find(suits).or_else(|| fitting().next_back())?;
         while 2 * groups(&g) * g.splits <= WANTED && k / g.deep >= 16 * g.splits {
             g.splits *= 2;
         }

@@ -7,7 +7,7 @@ use mynah_audio::SAMPLE_RATE;
 use mynah_gguf::GgufFile;
 use mynah_lab::Work;
 use mynah_lab::timing::{Effort, Timing, times};
-use mynah_models::parakeet::{EncoderDims, Parakeet, encoder_graph, subsample_graph};
+use mynah_models::parakeet::{EncoderDims, Keep, Parakeet, encoder_graph, subsample_graph};
 use mynah_tensor::DType;
 use std::time::{Duration, Instant};
 
@@ -186,7 +186,7 @@ fn split(
             work += Work::of(&subsample_graph(file, model.config(), valid)?);
         }
         let begin = Instant::now();
-        let encoded = model.encode_frames(&frames, &[head], false)?;
+        let encoded = model.encode_frames(&frames, &[head], Keep::Heads)?;
         stages[2] += begin.elapsed();
         work += encoder_work(model, file, &encoded.lengths, head)?;
         let begin = Instant::now();
@@ -206,7 +206,7 @@ fn encoder_work(model: &Parakeet, file: &GgufFile, lengths: &[usize], head: Head
             window: model.config().window,
             ctc: head == Head::Ctc,
             transducer: head != Head::Ctc,
-            trace: false,
+            keep: Keep::Heads,
         };
         let one = Work::of(&encoder_graph(file, model.config(), &dims)?);
         let before = all.weight_bytes;

@@ -2,7 +2,7 @@
 //! on the device.
 
 use super::{Frames, Transducer, on_device};
-use crate::parakeet::{Decoded, Head, LoadOptions, Parakeet, RoundDims, transducer_graph};
+use crate::parakeet::{Decoded, Head, Keep, LoadOptions, Parakeet, RoundDims, transducer_graph};
 use mynah_cpu::{CpuDevice, CpuOptions};
 use mynah_device::Policy;
 use mynah_gguf::GgufFile;
@@ -48,7 +48,7 @@ fn any_number_of_rows_gives_the_tokens_of_one() {
         let samples = [clip("long15"), clip("mod7")];
         let mut frames = Vec::new();
         for samples in &samples {
-            let encoded = model.encode(&[samples], &[head], false).unwrap();
+            let encoded = model.encode(&[samples], &[head], Keep::Heads).unwrap();
             let joint = model.config().transducer.as_ref().unwrap().joint;
             frames.push(encoded.projected.unwrap()[..encoded.lengths[0] * joint].to_vec());
         }
@@ -103,7 +103,7 @@ fn the_loop_on_the_device_gives_the_tokens_of_the_host() {
             let joint = model.config().transducer.as_ref().unwrap().joint;
             let mut frames = Vec::new();
             for name in names {
-                let encoded = model.encode(&[&clip(name)], &[head], false).unwrap();
+                let encoded = model.encode(&[&clip(name)], &[head], Keep::Heads).unwrap();
                 frames.push(encoded.projected.unwrap()[..encoded.lengths[0] * joint].to_vec());
             }
             let all: Vec<_> = [0, 3, 0, 3, 3, 1, 2, 4, 5]
