@@ -12,7 +12,7 @@ use mynah_gpu::{Backend, GpuDevice, Usage, WgpuBackend, list, open};
 use mynah_lab::{OpCase, Status, cases, run_case};
 
 /// An op, a part of its kernel and what stands there instead.
-const MISTAKES: [(&str, Edit); 12] = [
+const MISTAKES: [(&str, Edit); 19] = [
     ("argmax", ["value > best.top", "value >= best.top"]),
     ("mask_rows", ["i32(row) < lengths", "i32(row) <= lengths"]),
     ("lstm_cell", ["tanh_safe(new_cell)", "new_cell"]),
@@ -22,6 +22,14 @@ const MISTAKES: [(&str, Edit); 12] = [
     ("gather", ["clamp(ids[row], 0,", "clamp(ids[row], 1,"]),
     ("state_scatter", ["row < p.count", "row + 1u < p.count"]),
     ("gated_delta_net", ["exp(g[gate_at])", "1.0"]),
+    ("state_numbers", ["+ p.column", ""]),
+    ("lstm_step", ["live[n / h] != 0", "true"]),
+    ("transducer_join", ["frame < u32(end)", "frame <= u32(end)"]),
+    // Of equal labels the last, a token too many at a frame, a log without a ring, a blank that stays.
+    ("transducer_advance", ["b.index < a.index", "b.index > a.index"]),
+    ("transducer_advance", ["symbols >= MAX_SYMBOLS", "symbols > MAX_SYMBOLS"]),
+    ("transducer_advance", ["logged % p.entries", "0u"]),
+    ("transducer_advance", ["on = max(on, 1u)", "on = max(on, 0u)"]),
     // The last element is not written.
     ("mul", ["i < p.len", "i + 1u < p.len"]),
     ("permute", ["i < p.len", "i + 1u < p.len"]),

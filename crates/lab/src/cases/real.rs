@@ -12,7 +12,7 @@ use super::layout::{gather, permute};
 use super::norm::{norm, softmax};
 use super::product::Product;
 use super::sequence::{lstm_cell, mask_rows};
-use super::{Cases, cases};
+use super::{Cases, cases, transducer};
 use crate::bounds::Bounds;
 use crate::case::{Expect, Fill};
 use mynah_graph::{Activation, BinaryOp, Epilogue, Op};
@@ -74,6 +74,7 @@ pub fn real() -> Cases {
     all.push(permute("0.6b-heads", &[FRAMES, 8, 128], &[1, 0, 2])?);
     all.push(gather("0.6b-embedding", [8193, 640], DType::F16, &[64])?);
     all.push(lstm_cell("0.6b", 32, 640, normal)?);
+    all.extend(transducer::real()?);
     // What ggml times: heads of 128 as in Qwen3.5, one token and a prompt.
     for time in [1, 512] {
         all.push(Delta::of(32, 128, time, 1).case("ggml")?);

@@ -175,6 +175,20 @@ pub(super) fn cases() -> Cases {
     Ok(all)
 }
 
+/// A round of 0.6b on one clip and on 64 of them.
+pub(super) fn real() -> Cases {
+    let mut all = Vec::new();
+    for (count, ahead) in [(1, 8), (64, 4)] {
+        let steps: Vec<[i32; 2]> = (0..count).map(|row| [row, 1]).collect();
+        let clips = vec![Clip::new(20, 138); steps.len()];
+        all.push(lstm_step("0.6b", steps.len(), 640, &steps)?);
+        all.push(join("0.6b", [138, 640, ahead], &clips)?);
+        let walk = Walk { clips: &clips, ahead, blank: 8192, durations: &TDT, entries: 64, ties: false };
+        all.push(walk.case("0.6b")?);
+    }
+    Ok(all)
+}
+
 /// A case whose state tensor has `value` in a column of a row.
 pub(super) fn with_number(case: &OpCase, state: usize, at: [usize; 2], value: f32) -> OpCase {
     let mut arguments = case.arguments.clone();
