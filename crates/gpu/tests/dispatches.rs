@@ -75,7 +75,7 @@ fn count(name: &str, caps: &Capabilities, clips: usize) -> String {
     device.backend().take();
     let subsampled = model.subsample_all(&features).unwrap();
     let mut text = line(name, &format!("{clips}x{SECONDS}s front"), &device.backend().take());
-    let encoded = model.encode_frames(&subsampled, &[head], Keep::Heads).unwrap();
+    let encoded = model.encode_frames(&subsampled, &[head], mynah_models::parakeet::Keep::Heads).unwrap();
     text += &line(name, &format!("{clips}x{SECONDS}s encoder"), &device.backend().take());
     // Zeros move no clip on, which does not go unnoticed; but the first rounds were submitted.
     assert!(model.decode(&encoded, head).is_err());
