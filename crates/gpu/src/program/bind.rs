@@ -6,7 +6,7 @@ use crate::check::{Check, Limit, Numbers};
 use crate::weights::{self, Layout};
 use mynah_device::{DeviceError, Location, Plan, Policy, Unsupported, weight_use};
 use mynah_graph::{Epilogue, Graph, Node, Op, ValueId};
-use mynah_tensor::Shape;
+use mynah_tensor::{LevelFormat, Shape};
 
 /// An operand's memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +117,7 @@ impl<'a> Bind<'a> {
                 name: spec.name.clone(),
                 use_,
                 stored,
+                first: 0,
                 n,
                 strides: weights::Strides::of(stored, k),
             })),
@@ -195,6 +196,8 @@ pub(crate) struct Matrix {
     use_: mynah_device::WeightUse,
     /// How elements are stored.
     pub(crate) stored: weights::MatrixType,
+    /// The first row, where not all are meant.
+    first: usize,
     /// Rows.
     pub(crate) n: usize,
     /// Words of a row in each plane.
@@ -202,6 +205,33 @@ pub(crate) struct Matrix {
 }
 
 impl Matrix {
+    /// Some of its rows. The first must be a multiple of [`Matrix::STEP`].
+    pub(crate) fn part(&self, rows: std::ops::Range<usize>) -> Self {
+        Self { first: self.first + rows.start, n: rows.len(), ..self.clone() }
+    }
+
+    /// Rows that begin where an adapter lets a binding begin, in every plane and in that of the rows' factors.
+    pub(crate) const STEP: usize = 64;
+
+    /// Bytes of a row in the plane where it takes most, or as halves, in which some kernels write it down first.
+    pub(crate) fn row_bytes(&self) -> usize {
+        let strides = self.strides;
+        let halves = match self.stored {
+            weights::MatrixType::Blocks(dtype) => {
+                // Four levels to a word, or eight; two halves to a word.
+                let narrow = LevelFormat::of(dtype).is_none_or(|format| format.bits < 8);
+                if narrow { 4 * strides.low } else { 2 * strides.low }
+            }
+            _ => 0,
+        };
+        4 * strides.low.max(strides.high).max(strides.scale).max(halves).max(1)
+    }
+
+    /// The factors of the rows, in the plane after all others.
+    pub(crate) fn factors(&self) -> Operand {
+        self.plane(weights::element_planes(self.strides), 1)
+    }
+
     /// The first plane: elements, or the low bits of levels.
     pub(crate) fn low(&self) -> Operand {
         self.plane(0, self.strides.low)
@@ -219,7 +249,8 @@ impl Matrix {
     }
 
     fn plane(&self, plane: usize, words: usize) -> Operand {
-        let place = Place::Weight { name: self.name.clone(), use_: self.use_, plane, offset: 0 };
+        let offset = 4 * (words * self.first) as u64;
+        let place = Place::Weight { name: self.name.clone(), use_: self.use_, plane, offset };
         Operand { place, bytes: 4 * (words * self.n) as u64 }
     }
 }

@@ -1,5 +1,5 @@
-//! wgpu with two changes: more is bound than kernels ask for, so that what they access past an operand's end happens instead of
-//! being masked by the driver; and the text of kernels may be edited, to break them on purpose.
+//! wgpu with some changes: more is bound than kernels ask for, so that what they access past an operand's end happens instead of
+//! being masked by the driver; the text of kernels may be edited, to break them on purpose; bindings may be limited to less than the adapter's.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
@@ -17,6 +17,7 @@ pub(crate) type Edit = [&'static str; 2];
 /// wgpu with room, and perhaps with kernels that are wrong.
 pub(crate) struct Altered {
     inner: WgpuBackend,
+    caps: Capabilities,
     edit: Option<Edit>,
     /// Kernels that were edited.
     edited: AtomicUsize,
@@ -25,12 +26,19 @@ pub(crate) struct Altered {
 impl Altered {
     /// With room only.
     pub(crate) fn roomy(inner: WgpuBackend) -> Self {
-        Self { inner, edit: None, edited: AtomicUsize::new(0) }
+        let caps = inner.capabilities().clone();
+        Self { inner, caps, edit: None, edited: AtomicUsize::new(0) }
+    }
+
+    /// With room, and bindings of so many bytes at most.
+    pub(crate) fn narrow(inner: WgpuBackend, max_binding: u64) -> Self {
+        let roomy = Self::roomy(inner);
+        Self { caps: Capabilities { max_binding, ..roomy.caps.clone() }, ..roomy }
     }
 
     /// With room, and other kernels.
     pub(crate) fn broken(inner: WgpuBackend, edit: Edit) -> Self {
-        Self { inner, edit: Some(edit), edited: AtomicUsize::new(0) }
+        Self { edit: Some(edit), ..Self::roomy(inner) }
     }
 
     /// Kernels in whose text the edit found its part.
@@ -67,7 +75,7 @@ impl Backend for Altered {
     }
 
     fn capabilities(&self) -> &Capabilities {
-        self.inner.capabilities()
+        &self.caps
     }
 
     fn buffer(&self, bytes: u64, usage: Usage, what: &str) -> Result<Self::Buffer, DeviceError> {

@@ -1,8 +1,10 @@
 //! Weights in kernels: binds the planes of a matrix and declares what [`DECODE`]'s functions need to know of its type.
 
-use crate::program::{Kernel, Matrix, Operand, Place};
-use crate::weights::{MatrixType, element_planes, has_factors};
+use crate::caps::Capabilities;
+use crate::program::{Kernel, Matrix, Operand};
+use crate::weights::{MatrixType, has_factors};
 use mynah_tensor::LevelFormat;
+use std::ops::Range;
 
 const DECODE: &str = include_str!("decode.wgsl");
 const SCALES: &str = include_str!("decode_scales.wgsl");
@@ -67,9 +69,21 @@ impl Factor {
     /// computed.
     pub(crate) fn factors(&self) -> Option<Operand> {
         let Self::Weight(matrix) = self else { return None };
-        let Place::Weight { name, use_, .. } = matrix.low().place else { return None };
-        let place = Place::Weight { name, use_, plane: element_planes(matrix.strides), offset: 0 };
-        has_factors(matrix.stored).then_some(Operand { place, bytes: 4 * matrix.n as u64 })
+        has_factors(matrix.stored).then(|| matrix.factors())
+    }
+
+    /// The rows cut into parts that a binding of an adapter can hold, one part where all fit.
+    pub(crate) fn parts(&self, rows: usize, caps: &Capabilities) -> Vec<(Range<usize>, Self)> {
+        let whole = || vec![(0..rows, self.clone())];
+        let Self::Weight(matrix) = self else { return whole() };
+        let most = usize::try_from(caps.max_binding).unwrap_or(usize::MAX) / matrix.row_bytes();
+        let step = most / Matrix::STEP * Matrix::STEP;
+        if rows <= most || step == 0 {
+            return whole();
+        }
+        let starts = (0..rows).step_by(step);
+        let parts = starts.map(|start| start..rows.min(start + step));
+        parts.map(|part| (part.clone(), Self::Weight(matrix.part(part)))).collect()
     }
 
     /// Declares planes, strides and the flags of the type.

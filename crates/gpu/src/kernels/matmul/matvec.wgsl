@@ -164,7 +164,7 @@ fn main(
             sum += partial[i * OUTPUTS + lane];
         }
         let column = first + lane % ROWS;
-        let at = lane / ROWS * p.n + column;
+        let at = result_at(lane / ROWS, column);
         if column < p.n {
             y[at] = finish(sum, at, column);
         }

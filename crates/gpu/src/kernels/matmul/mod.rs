@@ -14,7 +14,8 @@ use mynah_graph::Epilogue;
 pub(super) const F16_MATRIX: Route =
     Route { name: "f16-matrix", about: "matrix products on matrix units: f16 factors, f32 sums" };
 
-/// `x [m, k]` times the transpose of `[n, k]`, and what happens to it before it is stored.
+/// `x [m, k]` times the transpose of `[n, k]`, and what happens to it before it is stored: all columns of the result, or those of some
+/// rows of a weight too large for one binding.
 struct Product<'b, 'a> {
     bind: &'b Bind<'a>,
     x: Operand,
@@ -23,6 +24,9 @@ struct Product<'b, 'a> {
     m: usize,
     n: usize,
     k: usize,
+    /// The first of the `n` columns, and all columns of the result.
+    first: usize,
+    columns: usize,
 }
 
 impl Product<'_, '_> {
@@ -40,7 +44,11 @@ impl Product<'_, '_> {
         if e.scale != 1.0 {
             k.param_f32("factor", e.scale);
         }
+        if self.columns != self.n {
+            k.param("first", self.first).param("columns", self.columns);
+        }
         let source = k.source();
+        source.flag("PART", self.columns != self.n);
         source.flag("BIAS", bias.is_some());
         source.flag("RESIDUAL", residual.is_some());
         source.flag("SCALED", e.scale != 1.0);
@@ -62,12 +70,30 @@ pub(super) fn compile(bind: &Bind<'_>, e: &Epilogue) -> Result<Compiled, DeviceE
         None => Factor::Computed { operand: bind.operand(1)?, k },
     };
     let m = bind.out_shape().numel() / n.max(1);
-    let product = Product { bind, x: bind.operand(0)?, factor, epilogue: e, m, n, k };
-    if matvec::suits(&product) {
-        matvec::compile(&product)
-    } else if bind.policy().allows(&F16_MATRIX) && units::suits(&product) {
-        units::compile(&product)
+    let x = bind.operand(0)?;
+    let parts = factor.parts(n, bind.caps());
+    let mut all = Compiled::default();
+    let count = parts.len();
+    for (rows, factor) in parts {
+        let (n, first, columns) = (rows.len(), rows.start, n);
+        let part =
+            compile_part(&Product { bind, x: x.clone(), factor, epilogue: e, m, n, k, first, columns })?;
+        all.scratch = all.scratch.max(part.scratch);
+        all.name = part.name;
+        all.dispatches.extend(part.dispatches);
+    }
+    if count > 1 {
+        all.name = format!("{} in {count} parts", all.name);
+    }
+    Ok(all)
+}
+
+fn compile_part(product: &Product<'_, '_>) -> Result<Compiled, DeviceError> {
+    if matvec::suits(product) {
+        matvec::compile(product)
+    } else if product.bind.policy().allows(&F16_MATRIX) && units::suits(product) {
+        units::compile(product)
     } else {
-        tile::compile(&product)
+        tile::compile(product)
     }
 }

@@ -10,6 +10,8 @@ fn main(
         for (var split = 0u; split < p.splits; split += 1u) {
             sum += parts[split * p.count + i];
         }
-        y[i] = finish(sum, i, i % p.n);
+        let column = i % p.n;
+        let at = result_at(i / p.n, column);
+        y[at] = finish(sum, at, column);
     }
 }

@@ -80,7 +80,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
 //#each j WIDE
         {
             let column = first_column + tx + #ju * 16u;
-            let at = row * p.n + column;
+            let at = result_at(row, column);
             if row < p.m && column < p.n {
                 y[at] = finish(sum#i_#j, at, column);
             }

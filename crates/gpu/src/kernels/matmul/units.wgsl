@@ -153,7 +153,6 @@ fn main(
             let row = first_row + part_row + #iu * SIZE + i / SIZE;
             let column = first_column + part_column + #ju * SIZE + i % SIZE;
             if row < p.m && column < p.n {
-                let at = row * p.n + column;
 //#if FACTORS
                 // One over a power of two.
                 let sum = stage[own + i] * bitcast<f32>(0x7f000000u - bitcast<u32>(factors[column]));
@@ -161,8 +160,9 @@ fn main(
                 let sum = stage[own + i];
 //#endif
 //#if SPLIT
-                parts[wid.z * p.m * p.n + at] = sum;
+                parts[(wid.z * p.m + row) * p.n + column] = sum;
 //#else
+                let at = result_at(row, column);
                 y[at] = finish(sum, at, column);
 //#endif
             }

@@ -14,7 +14,16 @@ fn main(
             report(ids[row]);
         }
 //#endif
-        let v = decode_quad(u32(id), quad);
+//#if PART
+        // Below the first of the part's own rows this is a number beyond all rows.
+        let own = u32(id) - p.first;
+        if own >= p.own {
+            return;
+        }
+//#else
+        let own = u32(id);
+//#endif
+        let v = decode_quad(own, quad);
 //#if WHOLE
         y[i] = v;
 //#else
