@@ -3,8 +3,9 @@
 //! A block is `x + ½FFN(x) → + MHSA → + Conv → + ½FFN → LayerNorm`, each branch behind its own layer norm.
 
 use crate::error::ModelError;
-use crate::parakeet::config::{ConvNorm, ParakeetConfig, Window, ctc_weight};
+use crate::parakeet::config::{ConvNorm, ParakeetConfig, SUBSAMPLING, Window, ctc_weight};
 use crate::parakeet::params::Params;
+use crate::parakeet::subsample::front;
 use mynah_gguf::GgufFile;
 use mynah_graph::{ElemType, Graph, GraphBuilder, Op, RelPosAttention, ValueId};
 
@@ -58,13 +59,41 @@ pub fn encoder_graph(
     config: &ParakeetConfig,
     dims: &EncoderDims,
 ) -> Result<Graph, ModelError> {
-    let params = Params::new(file);
     let mut g = GraphBuilder::new("encoder");
+    let frames = g.input("frames", ElemType::F32, [dims.batch, dims.frames, config.d_model]);
+    encode(&Params::new(file), &mut g, config, dims, frames)?;
+    Ok(g.finish()?)
+}
+
+/// Subsampling and encoder in one, for a device that takes whole clips: what is between them never leaves it. Inputs of
+/// [`front_graph`](super::subsample::front_graph), then those of [`encoder_graph`] without `frames`; outputs of the latter.
+///
+/// # Errors
+/// A tensor that is missing or has the wrong shape.
+pub fn listening_graph(
+    file: &GgufFile,
+    config: &ParakeetConfig,
+    dims: &EncoderDims,
+) -> Result<Graph, ModelError> {
+    let params = Params::new(file);
+    let mut g = GraphBuilder::new("listening");
+    let frames = front(&params, &mut g, config, dims.batch, SUBSAMPLING * dims.frames)?;
+    encode(&params, &mut g, config, dims, frames)?;
+    Ok(g.finish()?)
+}
+
+/// The nodes of [`encoder_graph`] from its frames on.
+fn encode(
+    params: &Params<'_>,
+    g: &mut GraphBuilder,
+    config: &ParakeetConfig,
+    dims: &EncoderDims,
+    frames: ValueId,
+) -> Result<(), ModelError> {
     let d = config.d_model;
-    let frames = g.input("frames", ElemType::F32, [dims.batch, dims.frames, d]);
     let lengths = g.input("lengths", ElemType::I32, [dims.batch]);
     let positions = g.input("positions", ElemType::F32, [dims.positions().1, d]);
-    let block = Block { params, config, dims, lengths, positions };
+    let block = Block { params: *params, config, dims, lengths, positions };
 
     let mut x = frames;
     for i in 0..config.layers {
@@ -76,16 +105,16 @@ pub fn encoder_graph(
     if dims.keep >= Keep::Encoded {
         g.output("encoded", x);
     }
-    if let (true, Some(name)) = (dims.ctc, ctc_weight(&params)) {
-        let logits = params.linear(&mut g, name, x, [config.vocabulary + 1, d])?;
+    if let (true, Some(name)) = (dims.ctc, ctc_weight(params)) {
+        let logits = params.linear(g, name, x, [config.vocabulary + 1, d])?;
         let log_probs = g.op(Op::LogSoftmax, &[logits]);
         g.output("ctc", log_probs);
     }
     if let (true, Some(t)) = (dims.transducer, &config.transducer) {
-        let projected = params.linear(&mut g, "joint.enc", x, [t.joint, d])?;
+        let projected = params.linear(g, "joint.enc", x, [t.joint, d])?;
         g.output("projected", projected);
     }
-    Ok(g.finish()?)
+    Ok(())
 }
 
 /// One conformer block's surroundings.

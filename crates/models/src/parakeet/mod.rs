@@ -13,6 +13,7 @@ mod decode;
 mod encoder;
 mod estimate;
 mod heads;
+mod listen;
 mod model;
 mod params;
 mod positions;
@@ -21,7 +22,7 @@ mod subsample;
 
 pub use config::{ConvNorm, Head, ParakeetConfig, TransducerConfig, Window};
 pub use decode::Decoded;
-pub use encoder::{EncoderDims, Keep, encoder_graph};
+pub use encoder::{EncoderDims, Keep, encoder_graph, listening_graph};
 pub use estimate::{MemoryEstimate, estimate};
 pub use heads::{RoundDims, joint_graph, predictor_graph, transducer_graph};
 pub use model::{Encoded, LoadOptions, Parakeet};

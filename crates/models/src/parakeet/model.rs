@@ -1,16 +1,16 @@
 //! A loaded Parakeet: audio in, tokens out.
 
 use crate::error::ModelError;
-use crate::parakeet::config::{Head, ParakeetConfig, TransducerConfig, Window};
+use crate::parakeet::config::{Head, ParakeetConfig, SUBSAMPLING, TransducerConfig, Window};
 use crate::parakeet::decode::transducer::{Frames, Kept, ROWS, Transducer};
 use crate::parakeet::decode::{Decoded, ctc};
-use crate::parakeet::encoder::{EncoderDims, Keep, encoder_graph};
+use crate::parakeet::encoder::Keep;
 use crate::parakeet::params::Params;
+use crate::parakeet::recover;
 use crate::parakeet::subsample::{
     FRONT_BUCKET, TOGETHER, TOGETHER_STEP, Tile, front_graph, pre_encode_graph, stage_lengths,
     subsample_graph, tiles,
 };
-use crate::parakeet::{positions, recover};
 use crate::weights::GgufWeights;
 use mynah_audio::{Features, MelExtractor, speech_activity};
 use mynah_device::{Data, Device};
@@ -29,7 +29,7 @@ pub struct LoadOptions {
 }
 
 /// A batch of clips after the encoder.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Encoded {
     /// Encoder frames per clip in the arrays below, a bucket size.
     pub frames: usize,
@@ -53,13 +53,13 @@ pub struct Parakeet {
     mel: Arc<MelExtractor>,
     pub(crate) executor: Executor,
     /// The last position table, under its first offset and rows.
-    positions: Option<(i64, usize, Vec<f32>)>,
+    pub(super) positions: Option<(i64, usize, Vec<f32>)>,
     /// State tensors of the last decoding on the device.
     pub(crate) kept: Option<Kept>,
 }
 
 /// Encoder frames are rounded up to this, so that clips of like length share a plan.
-const BUCKET: usize = 16;
+pub(super) const BUCKET: usize = 16;
 
 impl Parakeet {
     /// Loads a model; weights go to the device when a graph first needs them.
@@ -212,25 +212,15 @@ impl Parakeet {
     }
 
     /// Bytes of the largest tensor of a clip's subsampling, by its output frames.
-    fn front_bytes(&self, outputs: usize) -> usize {
+    pub(super) fn front_bytes(&self, outputs: usize) -> usize {
         let frames = outputs.next_multiple_of(FRONT_BUCKET) * 8;
         4 * frames / 2 * self.config.mel.n_mels.div_ceil(2) * self.config.subsampling_channels
     }
 
     /// Subsamples clips of at most `longest` output frames in one run.
     fn front(&mut self, clips: &[Features], longest: usize) -> Result<Vec<Vec<f32>>, ModelError> {
-        let frames = longest.max(1).next_multiple_of(FRONT_BUCKET) * 8;
-        let row = frames * self.config.mel.n_mels;
-        let mut mel = vec![0.0; clips.len() * row];
-        let mut lengths: [Vec<i32>; 3] = std::array::from_fn(|_| Vec::with_capacity(clips.len()));
-        for (clip, row) in clips.iter().zip(mel.chunks_exact_mut(row)) {
-            let bands = clip.n_mels;
-            let valid = (clip.valid.min(frames) * bands).min(clip.data.len());
-            row[..valid].copy_from_slice(&clip.data[..valid]);
-            for (stage, length) in lengths.iter_mut().zip(stage_lengths(clip.valid)) {
-                stage.push(length as i32);
-            }
-        }
+        let frames = longest.max(1).next_multiple_of(FRONT_BUCKET) * SUBSAMPLING;
+        let (mel, lengths) = self.front_inputs(clips, frames);
         let (file, config) = (&self.file, &self.config);
         let key = PlanKey { graph: "front", dims: [clips.len(), frames, 0, 0] };
         let plan = self.executor.plan(key, || front_graph(file, config, clips.len(), frames))?;
@@ -239,7 +229,7 @@ impl Parakeet {
         self.executor.run(plan, &inputs, &[], &[])?;
         let d = self.config.d_model;
         let output = self.executor.output(plan, "frames")?;
-        let rows = output.chunks_exact(frames / 8 * d);
+        let rows = output.chunks_exact(frames / SUBSAMPLING * d);
         Ok(clips.iter().zip(rows).map(|(c, row)| row[..stage_lengths(c.valid)[3] * d].to_vec()).collect())
     }
 
@@ -262,71 +252,6 @@ impl Parakeet {
         let output = self.executor.output(plan, "flat")?;
         flat.extend_from_slice(&output[tile.skip * width..(tile.skip + tile.keep) * width]);
         Ok(())
-    }
-
-    /// Encodes clips of 16 kHz mono samples together, for the heads asked for. `keep` says what else is wanted.
-    ///
-    /// # Errors
-    /// What planning or running a graph reports.
-    pub fn encode(&mut self, clips: &[&[f32]], heads: &[Head], keep: Keep) -> Result<Encoded, ModelError> {
-        let features = self.features_of(clips);
-        let subsampled = self.subsample_all(&features)?;
-        self.encode_frames(&subsampled, heads, keep)
-    }
-
-    /// Encodes subsampled frames, `[T', d_model]` a clip.
-    ///
-    /// # Errors
-    /// What planning or running the graph reports.
-    pub fn encode_frames(
-        &mut self,
-        clips: &[Vec<f32>],
-        heads: &[Head],
-        keep: Keep,
-    ) -> Result<Encoded, ModelError> {
-        let d = self.config.d_model;
-        let lengths: Vec<usize> = clips.iter().map(|c| c.len() / d).collect();
-        let longest = lengths.iter().copied().max().unwrap_or(0).max(1);
-        let dims = EncoderDims {
-            batch: clips.len().max(1),
-            frames: longest.next_multiple_of(BUCKET),
-            window: self.config.window,
-            ctc: heads.contains(&Head::Ctc),
-            transducer: heads.iter().any(|h| *h != Head::Ctc),
-            keep,
-        };
-        let mut frames = vec![0.0; dims.batch * dims.frames * d];
-        for (row, clip) in frames.chunks_exact_mut(dims.frames * d).zip(clips) {
-            row[..clip.len()].copy_from_slice(clip);
-        }
-        let (first, rows) = dims.positions();
-        let positions = match self.positions.take() {
-            Some(table) if (table.0, table.1) == (first, rows) => table,
-            _ => (first, rows, positions::table(first, rows, d)),
-        };
-        let flags = usize::from(dims.ctc) | usize::from(dims.transducer) << 1 | (keep as usize) << 2;
-        let window = dims.window.map_or(0, |[left, right]| 1 + left + (right << 32));
-        let key = PlanKey { graph: "encoder", dims: [dims.batch, dims.frames, flags, window] };
-        let (file, config) = (&self.file, &self.config);
-        let plan = self.executor.plan(key, || encoder_graph(file, config, &dims))?;
-        let mut counts: Vec<i32> = lengths.iter().map(|&n| n as i32).collect();
-        counts.resize(dims.batch, 0);
-        let inputs = [Data::F32(&frames), Data::I32(&counts), Data::F32(&positions.2)];
-        self.executor.run(plan, &inputs, &[], &[])?;
-        self.positions = Some(positions);
-        let mut take = |name: &str| self.executor.output(plan, name).map(<[f32]>::to_vec);
-        Ok(Encoded {
-            frames: dims.frames,
-            lengths,
-            encoded: if keep >= Keep::Encoded { take("encoded")? } else { Vec::new() },
-            ctc: if dims.ctc { Some(take("ctc")?) } else { None },
-            projected: if dims.transducer { Some(take("projected")?) } else { None },
-            layers: if keep == Keep::Layers {
-                (0..self.config.layers).map(|i| take(&format!("layer.{i}"))).collect::<Result<_, _>>()?
-            } else {
-                Vec::new()
-            },
-        })
     }
 
     /// Greedy tokens of every clip of a batch.

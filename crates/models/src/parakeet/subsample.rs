@@ -105,12 +105,25 @@ pub(crate) fn front_graph(
     clips: usize,
     frames: usize,
 ) -> Result<Graph, ModelError> {
-    let params = Params::new(file);
     let mut g = GraphBuilder::new("front");
-    let flat = convolutions(&params, &mut g, config, clips, frames)?;
-    let out = linear(&params, &mut g, config, flat)?;
+    let out = front(&Params::new(file), &mut g, config, clips, frames)?;
     g.output("frames", out);
     Ok(g.finish()?)
+}
+
+/// The nodes of [`front_graph`].
+///
+/// # Errors
+/// A tensor that is missing or has the wrong shape.
+pub(crate) fn front(
+    params: &Params<'_>,
+    g: &mut GraphBuilder,
+    config: &ParakeetConfig,
+    clips: usize,
+    frames: usize,
+) -> Result<ValueId, ModelError> {
+    let flat = convolutions(params, g, config, clips, frames)?;
+    linear(params, g, config, flat)
 }
 
 /// `[clips, frames/8, channels · bands]`.
