@@ -6,7 +6,9 @@
 mod support;
 
 use serde_json::Value;
-use support::{adapters, clips, exact, model, run, stdout, whole, without_drivers};
+#[cfg(target_os = "linux")]
+use support::without_drivers;
+use support::{adapters, clips, exact, model, run, stdout, whole};
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()

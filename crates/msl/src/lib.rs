@@ -7,6 +7,10 @@
 //! ```text
 //! WGSL ─ translate ─► MSL ─ cpp ─► C++ ─ compiler ─► shared object ─ library ─► fibers over host memory
 //! ```
+//!
+//! The header's fibers are those of POSIX, so there is nothing here elsewhere.
+
+#![cfg(unix)]
 
 mod backend;
 mod compiler;

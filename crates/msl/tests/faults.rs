@@ -1,5 +1,6 @@
 //! Kernels that are wrong on purpose: each must be caught, and the right one beside it must run.
 
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "helpers of tests, where a panic is a failure")]
 
 mod common;

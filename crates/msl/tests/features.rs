@@ -1,6 +1,7 @@
 //! What the shim does for a kernel, against values worked out here: simdgroup functions, matrices, half precision, packed bytes,
 //! atomics.
 
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "helpers of tests, where a panic is a failure")]
 
 mod common;

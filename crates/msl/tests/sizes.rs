@@ -2,6 +2,7 @@
 //!
 //! `MYNAH_UPDATE_SIZES=1` writes the file anew.
 
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "helpers of tests, where a panic is a failure")]
 
 mod common;

@@ -3,6 +3,7 @@
 //! Without clang++ the tests say so and pass; with `MYNAH_REQUIRE_MSL=1` that is a failure. `MYNAH_GPU_OP` runs the cases of one
 //! op only.
 
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests, where a panic is a failure")]
 
 mod common;

@@ -76,9 +76,10 @@ pub(super) unsafe fn add<D: Dot>(s: D, t: &DotTile, at: usize, sum: D::F, scale:
 /// How far ahead of its reading a low tile asks for weights: it reads each once, faster than the machine foresees that it
 /// will. Measured with one row of 4096 × 14336 on Zen 5, GB/s with 4096 and with 8192 ahead: Q4_0 29 and 34, Q5_K 23 and
 /// 26, Q6_K 21 and 28, Q8_0 35 both times, and 28 without.
+#[cfg(target_arch = "x86_64")]
 const AHEAD: usize = 8192;
 
-/// Asks for the bytes [`AHEAD`] of a step of the tile.
+/// Asks for the bytes that a low tile reads some steps later, where there is an instruction for that.
 #[inline(always)]
 pub(super) fn fetch(step: *const u8, bytes: usize) {
     #[cfg(target_arch = "x86_64")]

@@ -6,7 +6,6 @@ use crate::program::Bind;
 use mynah_device::Policy;
 use mynah_graph::{Activation, ElemType, Epilogue, Graph, GraphBuilder, Op, WeightSpec};
 use mynah_tensor::{DType, Shape};
-use wgpu::naga;
 
 /// An adapter with units of a size and little else that matters here.
 fn adapter(size: u32, lanes: u32, workgroup_bytes: u32) -> Capabilities {
