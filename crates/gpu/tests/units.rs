@@ -168,16 +168,19 @@ fn passed_on<'a>(command: &Command<'a, Emulated>) -> Command<'a, WgpuBackend> {
 }
 
 /// Products with more rows than the kernels for few take: a computed factor, every part of an epilogue, split sums of a weight
-/// whose rows have factors.
-const CASES: [&str; 3] = [
-    "computed-weight/17x64*23",
-    "epilogue/2x11x96*37/Q8_0+bias+silu*0.5+residual",
-    "0.6b-ff2-slice/17x4096*64/Q4_K",
+/// whose rows have factors; products among other ops.
+const CASES: [&str; 5] = [
+    "matmul/computed-weight/17x64*23",
+    "matmul/epilogue/2x11x96*37/Q8_0+bias+silu*0.5+residual",
+    "matmul/0.6b-ff2-slice/17x4096*64/Q4_K",
+    // Values kept as halves between a norm, products and attention.
+    "composite/attention/F16",
+    "composite/read-twice",
 ];
 
 fn check(size: u32) {
     let mut products = cases().unwrap();
-    products.retain(|case| CASES.iter().any(|name| case.name == format!("matmul/{name}")));
+    products.retain(|case| CASES.iter().any(|name| case.name == *name));
     assert_eq!(products.len(), CASES.len(), "the suite has other names now");
     for info in list() {
         let adapter = WgpuBackend::open(info.choice).unwrap();

@@ -20,6 +20,14 @@ use mynah_graph::Op;
 /// The fast routes of the device.
 pub const ROUTES: &[Route] = &[matmul::F16_MATRIX];
 
+/// Whether a node is a product that reads its first operand as halves, and so would rather find it so.
+pub(crate) fn takes_halves(bind: &Bind<'_>) -> bool {
+    match &bind.node().op {
+        Op::MatMul(e) if bind.out_shape().numel() > 0 => matmul::takes_halves(bind, e),
+        _ => false,
+    }
+}
+
 /// A node's dispatches. Placement asks the very same function, so what is supported is what runs.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ use crate::weights::{self, Layout};
 use mynah_device::{DeviceError, Location, Plan, Policy, Unsupported, weight_use};
 use mynah_graph::{Epilogue, Graph, Node, Op, ValueId};
 use mynah_tensor::{LevelFormat, Shape};
+use std::collections::HashSet;
 
 /// An operand's memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,11 +32,31 @@ pub(crate) struct Bind<'a> {
     plan: Option<&'a Plan>,
     caps: &'a Capabilities,
     policy: &'a Policy,
+    halves: Option<&'a HashSet<ValueId>>,
 }
 
 impl<'a> Bind<'a> {
     pub(crate) fn new(plan: &'a Plan, node: &'a Node, caps: &'a Capabilities, policy: &'a Policy) -> Self {
-        Self { graph: &plan.graph, node, plan: Some(plan), caps, policy }
+        Self { graph: &plan.graph, node, plan: Some(plan), caps, policy, halves: None }
+    }
+
+    /// The same, where these values are kept as halves.
+    pub(crate) fn with_halves(self, halves: &'a HashSet<ValueId>) -> Self {
+        Self { halves: Some(halves), ..self }
+    }
+
+    /// Whether an operand is kept as halves, in the first half of its place.
+    pub(crate) fn half(&self, operand: usize) -> bool {
+        self.node.inputs.get(operand).is_some_and(|&value| self.is_half(value))
+    }
+
+    /// Whether the result is to be kept as halves.
+    pub(crate) fn half_target(&self) -> bool {
+        self.is_half(self.node.output)
+    }
+
+    fn is_half(&self, value: ValueId) -> bool {
+        self.halves.is_some_and(|halves| halves.contains(&value))
     }
 
     /// A node without memory, to see whether its kernel can be made.
@@ -45,7 +66,7 @@ impl<'a> Bind<'a> {
         caps: &'a Capabilities,
         policy: &'a Policy,
     ) -> Self {
-        Self { graph, node, plan: None, caps, policy }
+        Self { graph, node, plan: None, caps, policy, halves: None }
     }
 
     /// The node.
@@ -178,7 +199,8 @@ impl<'a> Bind<'a> {
     }
 
     fn place_of(&self, value: ValueId) -> Result<Operand, DeviceError> {
-        let bytes = 4 * self.graph.shape(value).numel() as u64;
+        let each = if self.is_half(value) { 2 } else { 4 };
+        let bytes = each * self.graph.shape(value).numel() as u64;
         let Some(plan) = self.plan else { return Ok(Operand { place: Place::Arena(0), bytes }) };
         match plan.location(value) {
             Location::Arena { offset, .. } => Ok(Operand { place: Place::Arena(offset as u64), bytes }),

@@ -2,6 +2,7 @@
 
 mod bind;
 mod dispatch;
+pub(crate) mod halves;
 mod run;
 
 pub(crate) use bind::{Bind, Matrix, Operand};

@@ -114,6 +114,7 @@ impl<B: Backend> Program<B> {
         policy: &Policy,
     ) -> Result<Self, DeviceError> {
         let graph = &plan.graph;
+        let halves = super::halves::of(plan, backend.capabilities(), policy);
         let (mut steps, mut all, mut checks, mut scratch) = (Vec::new(), Vec::new(), Vec::new(), 0);
         for (number, id) in plan.steps.iter().enumerate() {
             let node = &graph.nodes()[id.0 as usize];
@@ -124,7 +125,7 @@ impl<B: Backend> Program<B> {
                     return Err(DeviceError::Weight { name: spec.name.clone(), reason });
                 }
             }
-            let bind = Bind::new(plan, node, backend.capabilities(), policy);
+            let bind = Bind::new(plan, node, backend.capabilities(), policy).with_halves(&halves);
             let Compiled { name, dispatches, scratch: needed, checks: found } = kernels::compile(&bind)?;
             scratch = scratch.max(needed);
             checks.extend(found);

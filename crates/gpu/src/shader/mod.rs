@@ -84,7 +84,10 @@ impl Source {
 
     /// Allows an extension of the language, for example `f16`.
     pub(crate) fn enable(&mut self, extension: &str) {
-        let _ = writeln!(self.enables, "enable {extension};");
+        let line = format!("enable {extension};\n");
+        if !self.enables.contains(&line) {
+            self.enables.push_str(&line);
+        }
     }
 
     /// The whole text.

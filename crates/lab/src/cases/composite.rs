@@ -4,7 +4,7 @@ use super::Cases;
 use crate::bounds::Bounds;
 use crate::case::{CaseBuilder, Fill, OpCase};
 use crate::error::LabError;
-use mynah_graph::{Activation, BinaryOp, Epilogue, Op, Start};
+use mynah_graph::{Activation, BinaryOp, Epilogue, Op, RelPosAttention, Start};
 use mynah_tensor::DType;
 
 /// Several products in a row add their errors.
@@ -20,6 +20,9 @@ pub(super) fn cases() -> Cases {
         write_then_read()?,
         diamond()?,
         kept_value()?,
+        attention(DType::F16)?,
+        attention(DType::Q8_0)?,
+        read_twice()?,
     ])
 }
 
@@ -135,4 +138,40 @@ fn kept_value() -> Result<OpCase, LabError> {
     let e = b.op(Op::Reshape(vec![31, 5]), &[d]);
     let g = b.op(Op::Unary(Activation::Relu), &[e]);
     b.finish(&[a, c, d, g], Bounds::ROUNDED)
+}
+
+/// Layer norm, queries, keys and values, attention, output: values between a norm and products, and between attention and a product.
+fn attention(dtype: DType) -> Result<OpCase, LabError> {
+    let (time, width) = (21, 64);
+    let mut b = CaseBuilder::new("composite", &format!("attention/{dtype}"));
+    let x = b.input("x", &[2, time, width], Fill::Normal(1.0));
+    let table = b.input("table", &[2 * time - 1, width], Fill::Normal(1.0));
+    let lengths = b.ints("lengths", &[2], &[21, 13]);
+    let gain = b.weight("gain", &[width], DType::F32, Fill::Around(1.0));
+    let shift = b.weight("shift", &[width], DType::F32, Fill::Normal(0.2));
+    let [wq, wk, wv, wp, wo] =
+        ["q", "k", "v", "p", "o"].map(|n| b.weight(n, &[width, width], dtype, Fill::Normal(0.125)));
+    let [u, w] = ["u", "w"].map(|name| b.weight(name, &[4, 16], DType::F32, Fill::Normal(0.5)));
+    let normed = b.op(LAYER_NORM, &[x, gain, shift]);
+    let [q, k, v] = [wq, wk, wv].map(|weight| b.op(product(), &[normed, weight]));
+    let positions = b.op(product(), &[table, wp]);
+    let heads = RelPosAttention { heads: 4, scale: 0.25, first_offset: time as i64 - 1, window: None };
+    let y = b.op(Op::RelPosAttention(heads), &[q, k, v, positions, u, w, lengths]);
+    let y = b.op(product(), &[y, wo]);
+    let y = b.op(Op::Binary(BinaryOp::Add), &[x, y]);
+    b.finish(&[y], SEVERAL)
+}
+
+/// A value that a product reads and something else as well, with numbers beyond f16, and one that a product reads as its weight's
+/// partner and as its residual.
+fn read_twice() -> Result<OpCase, LabError> {
+    let mut b = CaseBuilder::new("composite", "read-twice");
+    let x = b.input("x", &[23, 64], Fill::Normal(1.0));
+    let gain = b.weight("gain", &[64], DType::F32, Fill::Around(1.0));
+    let square = b.weight("square", &[64, 64], DType::F16, Fill::Normal(0.125));
+    let y = b.op(Op::RmsNorm { eps: 1e-6 }, &[x, gain]);
+    let large = b.op(Op::Scale(1e5), &[y]);
+    let z = b.op(product(), &[y, square]);
+    let sum = b.op(Op::Binary(BinaryOp::Add), &[z, y]);
+    b.finish(&[sum, large], SEVERAL)
 }

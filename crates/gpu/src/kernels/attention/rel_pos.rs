@@ -3,6 +3,7 @@
 
 use super::unroll::{count, unroll};
 use crate::check::Limit;
+use crate::kernels::common::bind_result;
 use crate::kernels::guard;
 use crate::program::{Bind, Compiled};
 use mynah_device::DeviceError;
@@ -105,7 +106,8 @@ pub(in crate::kernels) fn compile(bind: &Bind<'_>, a: &RelPosAttention) -> Resul
     for (operand, name) in ["q", "k", "v", "table", "u_bias", "v_bias"].into_iter().enumerate() {
         k.bind(name, element, &bind.operand(operand)?);
     }
-    k.bind("lengths", "i32", &bind.operand(6)?).bind("y", element, &bind.target()?);
+    k.bind("lengths", "i32", &bind.operand(6)?);
+    bind_result(&mut k, bind, element)?;
     k.param("time", time).param("table_rows", table).param_i32("first_offset", a.first_offset as i32);
     // Weights are powers of two: a multiplication less for each.
     k.param_f32("scale", (f64::from(a.scale) * std::f64::consts::LOG2_E) as f32);

@@ -5,7 +5,7 @@
 //! other, so they come through workgroup memory in whole runs.
 
 use super::{THREADS, epilogue};
-use crate::kernels::common::GRID;
+use crate::kernels::common::{GRID, bind_result};
 use crate::program::{Bind, Compiled};
 use mynah_device::DeviceError;
 use mynah_graph::Epilogue;
@@ -41,7 +41,7 @@ pub(in crate::kernels) fn compile_depthwise(
     let frames = if count(FRAMES[0]) >= BUSY { FRAMES[0] } else { FRAMES[1] };
     let mut k = bind.kernel();
     k.bind("x", "f32", &bind.operand(0)?).bind("w", "f32", &bind.operand(1)?);
-    k.bind("y", "f32", &bind.target()?);
+    let kept = bind_result(&mut k, bind, "f32")?;
     k.param("batch", batch).param("time", time).param("time_out", time_out).param("channels", channels);
     k.param("left", pad[0]).param("blocks", blocks).param("chunks", time_out.div_ceil(frames * rows));
     epilogue::attach(&mut k, bind, e)?;
@@ -53,7 +53,7 @@ pub(in crate::kernels) fn compile_depthwise(
     source.define("WINDOW", window(frames));
     source.define("ROUND", round(frames, frames, "tap"));
     source.define("REST", round(frames, taps % frames, "ROUNDS"));
-    source.define("STORE", store(frames));
+    source.define("STORE", store(frames, kept));
     source.include(GRID);
     let groups = k.grid(count(frames));
     let (code, size) = (include_str!("depthwise.wgsl"), [lanes as u32, rows as u32, 1]);
@@ -87,11 +87,11 @@ fn round(frames: usize, taps: usize, tap: &str) -> String {
     code
 }
 
-fn store(frames: usize) -> String {
+fn store(frames: usize, kept: &str) -> String {
     let mut code = String::new();
     for i in 0..frames {
         let _ = writeln!(code, "if first + {i}u < p.time_out {{ let at = to + {i}u * p.channels;");
-        let _ = writeln!(code, "y[at] = finish(sum{i}, at, channel); }}");
+        let _ = writeln!(code, "y[at] = {kept}(finish(sum{i}, at, channel)); }}");
     }
     code
 }

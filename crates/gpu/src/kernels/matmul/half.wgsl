@@ -1,9 +1,3 @@
-// Beyond the range of f16 the largest number of that sign: an infinity would make the whole row one. NaN stays NaN.
-fn in_range(v: vec4<f32>) -> vec4<f32> {
-    let most = vec4<f32>(65504.0);
-    return select(v, clamp(v, -most, most), abs(v) > most);
-}
-
 // Eight numbers as halves, the first in the low bits.
 fn halves(first: vec4<f32>, second: vec4<f32>) -> vec4<u32> {
     let a = in_range(first);

@@ -166,7 +166,7 @@ fn main(
         let column = first + lane % ROWS;
         let at = result_at(lane / ROWS, column);
         if column < p.n {
-            y[at] = finish(sum, at, column);
+            y[at] = $KEPT(finish(sum, at, column));
         }
     }
 }

@@ -5,7 +5,7 @@ mod tile;
 mod units;
 mod unroll;
 
-use crate::kernels::common::{ACTIVATIONS, Factor, function};
+use crate::kernels::common::{ACTIVATIONS, Factor, bind_result, function};
 use crate::program::{Bind, Compiled, Kernel, Operand};
 use mynah_device::DeviceError;
 use mynah_device::Route;
@@ -40,7 +40,7 @@ impl Product<'_, '_> {
         if let Some(residual) = &residual {
             k.bind("residual", "f32", residual);
         }
-        k.bind("y", "f32", &self.bind.target()?);
+        bind_result(k, self.bind, "f32")?;
         if e.scale != 1.0 {
             k.param_f32("factor", e.scale);
         }
@@ -62,8 +62,34 @@ impl Product<'_, '_> {
     }
 }
 
+/// Whether the product would read `x` as halves.
+pub(super) fn takes_halves(bind: &Bind<'_>, e: &Epilogue) -> bool {
+    let on_units = |product: &Product<'_, '_>| !matvec::suits(product) && on_units(product);
+    parts(bind, e).is_ok_and(|parts| parts.iter().all(on_units))
+}
+
+fn on_units(product: &Product<'_, '_>) -> bool {
+    product.bind.policy().allows(&F16_MATRIX) && units::suits(product)
+}
+
 /// `x [.., K]` times the transpose of `w [N, K]`.
 pub(super) fn compile(bind: &Bind<'_>, e: &Epilogue) -> Result<Compiled, DeviceError> {
+    let parts = parts(bind, e)?;
+    let mut all = Compiled::default();
+    for part in &parts {
+        let part = compile_part(part)?;
+        all.scratch = all.scratch.max(part.scratch);
+        all.name = part.name;
+        all.dispatches.extend(part.dispatches);
+    }
+    if parts.len() > 1 {
+        all.name = format!("{} in {} parts", all.name, parts.len());
+    }
+    Ok(all)
+}
+
+/// The product, or one for each part of a weight too large for one binding.
+fn parts<'b, 'a>(bind: &'b Bind<'a>, e: &'b Epilogue) -> Result<Vec<Product<'b, 'a>>, DeviceError> {
     let (n, k) = (bind.out_shape().last(), bind.shape(0).last());
     let factor = match bind.matrix(1)? {
         Some(matrix) => Factor::Weight(matrix),
@@ -71,27 +97,17 @@ pub(super) fn compile(bind: &Bind<'_>, e: &Epilogue) -> Result<Compiled, DeviceE
     };
     let m = bind.out_shape().numel() / n.max(1);
     let x = bind.operand(0)?;
-    let parts = factor.parts(n, bind.caps());
-    let mut all = Compiled::default();
-    let count = parts.len();
-    for (rows, factor) in parts {
-        let (n, first, columns) = (rows.len(), rows.start, n);
-        let part =
-            compile_part(&Product { bind, x: x.clone(), factor, epilogue: e, m, n, k, first, columns })?;
-        all.scratch = all.scratch.max(part.scratch);
-        all.name = part.name;
-        all.dispatches.extend(part.dispatches);
-    }
-    if count > 1 {
-        all.name = format!("{} in {count} parts", all.name);
-    }
-    Ok(all)
+    let part = |(rows, factor): (std::ops::Range<usize>, Factor)| {
+        let (first, columns) = (rows.start, n);
+        Product { bind, x: x.clone(), factor, epilogue: e, m, n: rows.len(), k, first, columns }
+    };
+    Ok(factor.parts(n, bind.caps()).into_iter().map(part).collect())
 }
 
 fn compile_part(product: &Product<'_, '_>) -> Result<Compiled, DeviceError> {
     if matvec::suits(product) {
         matvec::compile(product)
-    } else if product.bind.policy().allows(&F16_MATRIX) && units::suits(product) {
+    } else if on_units(product) {
         units::compile(product)
     } else {
         tile::compile(product)

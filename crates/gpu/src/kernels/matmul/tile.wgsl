@@ -82,7 +82,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
             let column = first_column + tx + #ju * 16u;
             let at = result_at(row, column);
             if row < p.m && column < p.n {
-                y[at] = finish(sum#i_#j, at, column);
+                y[at] = $KEPT(finish(sum#i_#j, at, column));
             }
         }
 //#end

@@ -6,7 +6,7 @@
 use super::Product;
 use super::unroll::unroll;
 use crate::caps::Capabilities;
-use crate::kernels::common::{Factor, GRID, Loads};
+use crate::kernels::common::{Factor, GRID, HALF, Loads};
 use crate::program::{Compiled, Dispatch, Kernel, Operand};
 use crate::weights::MatrixType;
 use mynah_device::DeviceError;
@@ -129,6 +129,7 @@ fn pack(product: &Product<'_, '_>, weight: bool, packed: &Operand) -> Result<Dis
     k.param("count", rows * octs).param("octs", octs);
     k.source().flag("WEIGHT", weight);
     k.source().include(GRID);
+    k.source().include(HALF);
     k.source().include(include_str!("half.wgsl"));
     let grid = k.grid((rows * octs).div_ceil(THREADS));
     let name = if weight { format!("pack {}", product.factor.name()) } else { "pack x".into() };
@@ -157,11 +158,16 @@ pub(super) fn compile(product: &Product<'_, '_>) -> Result<Compiled, DeviceError
         compiled.scratch = (start + bytes as u64).next_multiple_of(256);
         Operand::scratch(start, bytes as u64)
     };
-    let x16 = (m >= PACK_X[0] && n >= PACK_X[1]).then(|| scratch(2 * m * k));
+    let ready = bind.half(0);
+    let x16 = if ready {
+        Some(product.x.clone())
+    } else {
+        (m >= PACK_X[0] && n >= PACK_X[1]).then(|| scratch(2 * m * k))
+    };
     let half = product.factor.stored() == MatrixType::F16;
     let w16 = (m >= PACK_WEIGHT && !half).then(|| scratch(2 * n * k));
     let parts = (g.splits > 1).then(|| scratch(4 * g.splits * m * n));
-    if let Some(packed) = &x16 {
+    if let Some(packed) = x16.as_ref().filter(|_| !ready) {
         compiled.dispatches.push(pack(product, false, packed)?);
     }
     if let Some(packed) = &w16 {
@@ -241,6 +247,7 @@ fn tiles(
     source.define("TILE", if wide { "vec4<f16>" } else { "f16" });
     source.define("X_FETCHED", if x16.is_some() { "vec4<u32>" } else { "Floats" });
     source.define("MATRIX", format!("coop_mat{0}x{0}", units.size));
+    source.include(HALF);
     source.include(include_str!("half.wgsl"));
     let counts = [
         ("TALL", part[0] / units.size),

@@ -163,7 +163,7 @@ fn main(
                 parts[(wid.z * p.m + row) * p.n + column] = sum;
 //#else
                 let at = result_at(row, column);
-                y[at] = finish(sum, at, column);
+                y[at] = $KEPT(finish(sum, at, column));
 //#endif
             }
         }

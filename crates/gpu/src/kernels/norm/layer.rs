@@ -1,6 +1,7 @@
 //! Normalisation of rows by their own statistics.
 
 use super::rows::Rows;
+use crate::kernels::common::bind_result;
 use crate::program::{Bind, Compiled};
 use mynah_device::DeviceError;
 
@@ -22,7 +23,7 @@ fn compile(bind: &Bind<'_>, name: &str, code: &str, eps: f32, bias: bool) -> Res
     if bias {
         k.bind("bias", rows.element(), &bind.operand(2)?);
     }
-    k.bind("y", rows.element(), &bind.target()?);
+    bind_result(&mut k, bind, rows.element())?;
     k.param_f32("width", rows.width as f32).param_f32("eps", eps);
     let (workgroup, groups) = rows.declare(&mut k);
     Ok(Compiled::one(k.finish(name, code, workgroup, groups)?))

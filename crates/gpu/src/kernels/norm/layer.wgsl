@@ -29,7 +29,7 @@ fn main(
     let inverse = inverseSqrt(variance + p.eps);
     if row.real {
         for (var i = row.member; i < p.loads; i += ROW_LANES) {
-            y[row.at + i] = ((x[row.at + i] - mean) - moments.x) * inverse * gain[i] + bias[i];
+            y[row.at + i] = $KEPT(((x[row.at + i] - mean) - moments.x) * inverse * gain[i] + bias[i]);
         }
     }
 }

@@ -19,7 +19,7 @@ fn main(
     let inverse = inverseSqrt(row_reduce(total(sum), lane) / p.width + p.eps);
     if row.real {
         for (var i = row.member; i < p.loads; i += ROW_LANES) {
-            y[row.at + i] = x[row.at + i] * inverse * gain[i];
+            y[row.at + i] = $KEPT(x[row.at + i] * inverse * gain[i]);
         }
     }
 }
