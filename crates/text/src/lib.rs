@@ -1,11 +1,17 @@
-//! Token ids to text, and transcripts to files.
+//! Text to token ids and back, chats to prompts, answers to calls, and transcripts to files.
 //!
-//! A decoder hands over token ids with frames ([`DecodedToken`]); this crate turns them into words with times
+//! For language models: [`bpe`] encodes and decodes with a file's vocabulary, [`stream`] gives out text while it is
+//! generated, [`chat`] runs a file's chat template, [`answer`] takes thoughts and tool calls out of what came back.
+//!
+//! For transcripts: a decoder hands over token ids with frames ([`DecodedToken`]); this crate turns them into words with times
 //! ([`assemble()`]), joins the pieces of a long clip ([`merge_pieces`]), cuts sentences ([`Transcript::build`]),
 //! lays out subtitle cues ([`cues::cues`]), renders every file format ([`render`]) and writes the files so that
-//! none is ever half there ([`output`]). It knows no model and no device.
+//! none is ever half there ([`output`]). The crate knows no model and no device.
 
+pub mod answer;
 pub mod assemble;
+pub mod bpe;
+pub mod chat;
 pub mod cues;
 mod error;
 pub mod formats;
@@ -15,6 +21,7 @@ mod pieces;
 pub mod punctuation;
 pub mod segment;
 pub mod spans;
+pub mod stream;
 pub mod transcript;
 pub mod vocab;
 
