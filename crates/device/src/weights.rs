@@ -52,7 +52,7 @@ pub fn weight_use(node: &Node, operand: usize) -> WeightUse {
     match (&node.op, operand) {
         (Op::MatMul(_), 1) => WeightUse::MatMul,
         (Op::Conv2d(_), 1) => WeightUse::Conv2d,
-        (Op::DepthwiseConv1d { .. }, 1) => WeightUse::DepthwiseConv1d,
+        (Op::DepthwiseConv1d { .. } | Op::CausalConv1d(_), 1) => WeightUse::DepthwiseConv1d,
         (Op::Gather, 0) => WeightUse::Table,
         _ => WeightUse::Elements,
     }

@@ -3,6 +3,7 @@
 //! Methods hand back a [`ValueId`] at once and keep the first error for [`GraphBuilder::finish`]: a model's text is
 //! then free of `?` at every line, and nothing built on a faulty value is ever run.
 
+use crate::decoder::Rope;
 use crate::error::GraphError;
 use crate::ir::{ElemType, Graph, Node, SlotId, StateDecl, StateId, Value, ValueId, ValueSource, WeightSpec};
 use crate::op::{Activation, BinaryOp, Conv2d, Epilogue, Op, RelPosAttention, Start};
@@ -164,6 +165,26 @@ impl GraphBuilder {
     /// Gated linear unit over the last dimension.
     pub fn glu(&mut self, x: ValueId) -> ValueId {
         self.op(Op::Glu, &[x])
+    }
+
+    /// `a · act(b)`.
+    pub fn gated(&mut self, f: Activation, a: ValueId, b: ValueId) -> ValueId {
+        self.op(Op::Gated(f), &[a, b])
+    }
+
+    /// Root-mean-square normalisation.
+    pub fn rms_norm(&mut self, x: ValueId, gain: ValueId, eps: f32) -> ValueId {
+        self.op(Op::RmsNorm { eps }, &[x, gain])
+    }
+
+    /// Rows of length one.
+    pub fn l2_norm(&mut self, x: ValueId, eps: f32) -> ValueId {
+        self.op(Op::L2Norm { eps }, &[x])
+    }
+
+    /// Rotary positions.
+    pub fn rope(&mut self, x: ValueId, positions: ValueId, rope: Rope) -> ValueId {
+        self.op(Op::Rope(rope), &[x, positions])
     }
 
     /// Layer normalisation.

@@ -60,6 +60,7 @@ fn attributes(op: &Op) -> String {
         }
         Op::DepthwiseConv1d { pad, .. } => format!("pad={pad:?}"),
         Op::Scale(s) => format!("{s}"),
+        Op::L2Norm { eps } => format!("eps={eps:e}"),
         Op::LayerNorm { eps } | Op::RmsNorm { eps } | Op::BatchNorm { eps } | Op::BatchNormScale { eps } => {
             format!("eps={eps:e}")
         }
@@ -74,6 +75,13 @@ fn attributes(op: &Op) -> String {
         Op::StateGather(s) | Op::StateScatter(s) => format!("state{}", s.0),
         Op::StateAppend { state, at } => format!("state{} at slot{}", state.0, at.0),
         Op::StateNumbers { state, column } => format!("state{} column={column}", state.0),
+        Op::Gated(f) => f.name().to_owned(),
+        Op::Rope(r) => format!("dims={} theta={}", r.dims, r.theta),
+        Op::CausalConv1d(c) => {
+            let activation = c.activation.map(|f| format!(" +{}", f.name())).unwrap_or_default();
+            format!("state{} snapshots={}{activation}", c.state.0, c.snapshots)
+        }
+        Op::CausalAttention(a) => format!("state{} state{} scale={}", a.keys.0, a.values.0, a.scale),
         Op::LstmStep { hidden, cell } => format!("state{} state{}", hidden.0, cell.0),
         Op::TransducerJoin(j) => format!("state{} state{} ahead={}", j.frames.0, j.cursors.0, j.ahead),
         Op::TransducerAdvance(a) => {

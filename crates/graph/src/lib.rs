@@ -6,6 +6,7 @@
 //! and turns it into a list of steps.
 
 mod build;
+mod decoder;
 mod dump;
 mod error;
 pub mod interp;
@@ -15,6 +16,7 @@ pub mod shape;
 pub mod transducer;
 
 pub use build::GraphBuilder;
+pub use decoder::{CausalAttention, CausalConv1d, Rope};
 pub use error::GraphError;
 pub use ir::{
     ElemType, Graph, Node, NodeId, SlotId, StateDecl, StateId, Value, ValueId, ValueSource, WeightSpec,

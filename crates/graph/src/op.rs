@@ -4,6 +4,7 @@
 //! `[batch, time, channels]`: channels last, because that makes a pointwise convolution a matrix product and lets a
 //! depthwise one vectorise over channels. Shape rules are in [`crate::shape`], meanings in [`crate::interp`].
 
+use crate::decoder::{CausalAttention, CausalConv1d, Rope};
 use crate::ir::{SlotId, StateId};
 use crate::transducer::{TransducerAdvance, TransducerJoin};
 
@@ -157,6 +158,8 @@ pub enum Op {
     Scale(f32),
     /// `x [.., 2C]` → `[.., C]`: first half times `sigmoid` of the second (Dauphin et al. 2016).
     Glu,
+    /// `a`, `b` of one shape → `a · act(b)`: the gated unit of two products (Shazeer 2020), and any other gate.
+    Gated(Activation),
     /// `x [.., C]`, `gain [C]`, `bias [C]` → same shape: normalised over the last dimension (Ba et al. 2016).
     LayerNorm {
         /// Added to the variance.
@@ -165,6 +168,11 @@ pub enum Op {
     /// `x [.., C]`, `gain [C]` → same shape: divided by the root mean square (Zhang and Sennrich 2019).
     RmsNorm {
         /// Added to the mean square.
+        eps: f32,
+    },
+    /// `x [.., C]` → same shape: `x / sqrt(Σx² + eps)` over the last dimension.
+    L2Norm {
+        /// Added to the sum of squares, under the root.
         eps: f32,
     },
     /// `x [.., C]`, `gain [C]`, `bias [C]`, `mean [C]`, `variance [C]` → same shape, with stored statistics.
@@ -198,6 +206,13 @@ pub enum Op {
     /// `q`, `k` `[B, T, Hk, S]`, `v` `[B, T, Hv, S]`, log decays `g` `[B, T, Hv]` or one for each key channel
     /// `[B, T, Hv, S]`, `beta` `[B, T, Hv]`, i32 `sequences` `[B, 3]` → `[B, T, Hv, S]`.
     GatedDeltaNet(GatedDeltaNet),
+    /// `x [B, T, H, D]`, i32 `positions [B, T]` → same shape.
+    Rope(Rope),
+    /// `x [B, T, C]`, weight `[C, 1, K]`, i32 `sequences [B, 3]` as for [`Op::GatedDeltaNet`] → `[B, T, C]`.
+    CausalConv1d(CausalConv1d),
+    /// `q [B, T, H, D]`, `k`, `v` `[B, T, Hk, D]`, i32 `sequences [B, 2]`, i32 `pages [B, N]` → `[B, T, H, D]`. Query head `h` uses
+    /// key head `h / (H/Hk)`.
+    CausalAttention(CausalAttention),
     /// `x` → the same elements under another shape.
     Reshape(Vec<usize>),
     /// `x` → dimension `i` of the output is dimension `perm[i]` of the input.
@@ -267,8 +282,10 @@ impl Op {
             Self::Unary(a) => a.name(),
             Self::Scale(_) => "scale",
             Self::Glu => "glu",
+            Self::Gated(_) => "gated",
             Self::LayerNorm { .. } => "layer_norm",
             Self::RmsNorm { .. } => "rms_norm",
+            Self::L2Norm { .. } => "l2_norm",
             Self::BatchNorm { .. } => "batch_norm",
             Self::BatchNormScale { .. } => "batch_norm_scale",
             Self::Softmax => "softmax",
@@ -279,6 +296,9 @@ impl Op {
             Self::RelPosAttention(_) => "rel_pos_attention",
             Self::LstmCell => "lstm_cell",
             Self::GatedDeltaNet(_) => "gated_delta_net",
+            Self::Rope(_) => "rope",
+            Self::CausalConv1d(_) => "causal_conv1d",
+            Self::CausalAttention(_) => "causal_attention",
             Self::Reshape(_) => "reshape",
             Self::Permute(_) => "permute",
             Self::Slice { .. } => "slice",
@@ -298,7 +318,7 @@ impl Op {
         let moves = matches!(self, Self::StateScatter(_) | Self::StateAppend { .. });
         let steps =
             matches!(self, Self::GatedDeltaNet(_) | Self::LstmStep { .. } | Self::TransducerAdvance(_));
-        moves || steps
+        moves || steps || matches!(self, Self::CausalConv1d(_) | Self::CausalAttention(_))
     }
 
     /// The epilogue, for the ops that carry one.

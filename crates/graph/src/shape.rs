@@ -3,6 +3,8 @@
 //! The builder calls [`infer`] for each new node and [`crate::Graph::check`] again after every rewrite, so a rewrite
 //! that changes a shape by mistake is caught where it happens.
 
+mod decoder;
+
 use crate::error::GraphError;
 use crate::ir::{ElemType, Graph, StateId, ValueId};
 use crate::op::{Conv2d, Epilogue, GatedDeltaNet, Op, RelPosAttention, Start};
@@ -57,6 +59,11 @@ pub fn infer(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Result<(Shape, ElemT
             shapes[0]
         }
         Op::GatedDeltaNet(d) => rule.gated_delta_net(d, state_row(d.state)?)?,
+        Op::CausalConv1d(c) => rule.causal_conv1d(c, state_row(c.state)?)?,
+        Op::CausalAttention(a) => {
+            rule.two_states(a.keys, a.values)?;
+            rule.causal_attention([state_row(a.keys)?, state_row(a.values)?])?
+        }
         Op::StateNumbers { state, column } => rule.state_numbers(state_row(*state)?, *column)?,
         Op::LstmStep { hidden, cell } => {
             rule.two_states(*hidden, *cell)?;
@@ -88,6 +95,7 @@ fn reads(op: &Op, operand: usize) -> Option<ElemType> {
         }
         (Op::StateGather(_) | Op::StateScatter(_) | Op::StateNumbers { .. }, 0) => Some(ElemType::I32),
         (Op::TransducerJoin(_) | Op::TransducerAdvance(_), 1) => Some(ElemType::I32),
+        (Op::Rope(_), 1) | (Op::CausalConv1d(_), 2) | (Op::CausalAttention(_), 3 | 4) => Some(ElemType::I32),
         (Op::LstmStep { .. }, 1 | 2) => Some(ElemType::I32),
         _ => Some(ElemType::F32),
     }
@@ -97,12 +105,12 @@ fn operand_count(op: &Op, found: usize) -> usize {
     let own = match op {
         Op::Unary(_) | Op::Scale(_) | Op::Glu | Op::Softmax | Op::LogSoftmax | Op::Argmax => 1,
         Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::StateGather(_) | Op::StateAppend { .. } => 1,
-        Op::StateNumbers { .. } => 1,
-        Op::TransducerJoin(_) | Op::TransducerAdvance(_) => 2,
+        Op::StateNumbers { .. } | Op::L2Norm { .. } => 1,
+        Op::TransducerJoin(_) | Op::TransducerAdvance(_) | Op::Gated(_) | Op::Rope(_) => 2,
         Op::MatMul(_) | Op::Conv2d(_) | Op::DepthwiseConv1d { .. } | Op::Binary(_) | Op::RmsNorm { .. } => 2,
         Op::Gather | Op::MaskRows | Op::LstmCell | Op::StateScatter(_) | Op::BatchNormScale { .. } => 2,
-        Op::LayerNorm { .. } | Op::LstmStep { .. } => 3,
-        Op::BatchNorm { .. } => 5,
+        Op::LayerNorm { .. } | Op::LstmStep { .. } | Op::CausalConv1d(_) => 3,
+        Op::BatchNorm { .. } | Op::CausalAttention(_) => 5,
         Op::GatedDeltaNet(_) => 6,
         Op::RelPosAttention(_) => 7,
         Op::Concat { .. } => found.max(2),
@@ -142,7 +150,12 @@ impl Rule<'_> {
                 self.need(broadcasts(self.shapes[1], x), || "the second must broadcast to the first".into())?;
                 Ok(x)
             }
-            Op::Unary(_) | Op::Scale(_) | Op::Softmax | Op::LogSoftmax => Ok(x),
+            Op::Unary(_) | Op::Scale(_) | Op::Softmax | Op::LogSoftmax | Op::L2Norm { .. } => Ok(x),
+            Op::Gated(_) => {
+                self.need(self.shapes[1] == x, || "both must have one shape".into())?;
+                Ok(x)
+            }
+            Op::Rope(r) => self.rope(r),
             Op::Glu => {
                 self.need(x.last().is_multiple_of(2), || "the last dimension must be even".into())?;
                 self.make(&with_last(x, x.last() / 2))
@@ -203,6 +216,7 @@ impl Rule<'_> {
             Op::StateGather(_) | Op::StateScatter(_) | Op::StateAppend { .. } | Op::GatedDeltaNet(_) => Ok(x),
             Op::StateNumbers { .. } | Op::LstmStep { .. } => Ok(x),
             Op::TransducerJoin(_) | Op::TransducerAdvance(_) => Ok(x),
+            Op::CausalConv1d(_) | Op::CausalAttention(_) => Ok(x),
         }
     }
 

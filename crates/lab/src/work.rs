@@ -55,6 +55,12 @@ impl Work {
                 let seen = attention.window.map_or(frames, |[left, right]| (left + right + 1).min(frames));
                 self.attention += 6.0 * outputs * seen as f64;
             }
+            // A token of a prompt sees half the others on average; how full the cache is, the graph doesn't know.
+            Op::CausalAttention(_) => {
+                let time = graph.shape(x).dims().get(1).copied().unwrap_or(0);
+                self.attention += 4.0 * outputs * (time as f64 + 1.0) / 2.0;
+            }
+            Op::CausalConv1d(_) => self.convolutions += 2.0 * outputs * graph.shape(second).last() as f64,
             // Decay, sum with k, update, sum with q: seven operations an element of the matrix.
             Op::GatedDeltaNet(_) => self.attention += 7.0 * outputs * graph.shape(x).last() as f64,
             _ => return,

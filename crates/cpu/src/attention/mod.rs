@@ -9,8 +9,13 @@
 //! share a block, how long the padding is and what else is in the batch can't be seen in a row's bits.
 
 mod block;
+mod causal;
 mod layout;
 mod online;
+mod rope;
+
+pub(crate) use causal::compile as compile_causal;
+pub(crate) use rope::compile as compile_rope;
 
 use crate::memory::ScratchNeed;
 use crate::program::{Bind, Fault, Kernel, Launch, Operand, Target};

@@ -1,8 +1,10 @@
 //! Convolutions over channels-last input, computed directly: no patch matrix is ever built.
 
+mod causal;
 mod general;
 mod geometry;
 mod kernel;
 mod single;
 
+pub(crate) use causal::compile as compile_causal;
 pub(crate) use kernel::{compile_2d, compile_depthwise};

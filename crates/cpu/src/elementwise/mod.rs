@@ -1,11 +1,13 @@
 //! Operations on each element alone: activations, scales, arithmetic with broadcasting, gated units, masking.
 
 mod binary;
+mod gated;
 mod glu;
 mod mask;
 mod unary;
 
 pub(crate) use binary::compile as compile_binary;
+pub(crate) use gated::compile as compile_gated;
 pub(crate) use glu::compile as compile_glu;
 pub(crate) use mask::compile as compile_mask;
 pub(crate) use unary::{compile_scale, compile_unary};

@@ -18,7 +18,7 @@ use std::time::Duration;
 pub(crate) fn supports(graph: &Graph, node: &Node) -> Result<(), Unsupported> {
     let refuse = |reason: &str| Err(Unsupported { op: node.op.name(), reason: reason.to_owned() });
     let kernel_operand = match node.op {
-        Op::Conv2d(_) | Op::DepthwiseConv1d { .. } => node.inputs.get(1),
+        Op::Conv2d(_) | Op::DepthwiseConv1d { .. } | Op::CausalConv1d(_) => node.inputs.get(1),
         _ => None,
     };
     match kernel_operand {
@@ -109,6 +109,9 @@ fn kernel(bind: &Bind<'_>) -> Result<Box<dyn Kernel>, DeviceError> {
         Op::RelPosAttention(_) => &[6],
         Op::GatedDeltaNet(_) => &[5],
         Op::LstmStep { .. } => &[1, 2],
+        Op::Rope(_) => &[1],
+        Op::CausalConv1d(_) => &[2],
+        Op::CausalAttention(_) => &[3, 4],
         Op::StateGather(_) | Op::StateScatter(_) | Op::StateNumbers { .. } => &[0],
         _ => &[],
     };
@@ -125,8 +128,10 @@ fn kernel(bind: &Bind<'_>) -> Result<Box<dyn Kernel>, DeviceError> {
         Op::Unary(f) => elementwise::compile_unary(bind, *f),
         Op::Scale(factor) => elementwise::compile_scale(bind, *factor),
         Op::Glu => elementwise::compile_glu(bind),
+        Op::Gated(f) => elementwise::compile_gated(bind, *f),
         Op::LayerNorm { eps } => norm::compile_layer(bind, *eps),
         Op::RmsNorm { eps } => norm::compile_rms(bind, *eps),
+        Op::L2Norm { eps } => norm::compile_l2(bind, *eps),
         Op::BatchNorm { eps } => norm::compile_batch(bind, *eps),
         Op::BatchNormScale { eps } => norm::compile_batch_scale(bind, *eps),
         Op::Softmax => norm::compile_softmax(bind, false),
@@ -137,6 +142,9 @@ fn kernel(bind: &Bind<'_>) -> Result<Box<dyn Kernel>, DeviceError> {
         Op::RelPosAttention(a) => attention::compile(bind, a),
         Op::LstmCell => recurrent::compile_lstm(bind),
         Op::GatedDeltaNet(d) => recurrent::compile_delta(bind, *d),
+        Op::Rope(r) => attention::compile_rope(bind, *r),
+        Op::CausalConv1d(c) => conv::compile_causal(bind, *c),
+        Op::CausalAttention(a) => attention::compile_causal(bind, *a),
         Op::Reshape(_) => movement::compile_copy(bind),
         Op::Permute(perm) => movement::compile_permute(bind, perm),
         Op::Slice { axis, start, len } => movement::compile_slice(bind, *axis, *start, *len),

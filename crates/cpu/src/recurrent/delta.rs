@@ -4,13 +4,13 @@
 //! four, because each token's update waits for the sum before it, and other rows fill that time. Two passes a token: the decay and
 //! the sum with `k`, then the update and the sum with `q`.
 
+use super::sequences;
 use crate::memory::{Output, ScratchNeed};
 use crate::program::{Bind, Fault, Kernel, Launch, Operand, Target};
 use crate::simd::math::exp;
 use crate::simd::{Isa, Simd, dispatch};
 use mynah_device::DeviceError;
 use mynah_graph::GatedDeltaNet;
-use std::collections::HashSet;
 
 /// Rows of a matrix that go through the tokens together.
 const ROWS: usize = 4;
@@ -72,7 +72,8 @@ impl Kernel for Delta {
 
     fn run(&self, launch: &Launch<'_>) -> Result<(), Fault> {
         let state = launch.state(self.op.state.0);
-        let sequences = self.sequences(launch, state.rows)?;
+        let numbers = launch.read_i32(&self.sequences);
+        let sequences = sequences(numbers, state.rows, self.sizes.time, self.op.snapshots)?;
         let (q, k, v) = (launch.read(&self.q), launch.read(&self.k), launch.read(&self.v));
         let (gate, beta, out) = (launch.read(&self.gate), launch.read(&self.beta), launch.output(&self.out));
         let s = self.sizes;
@@ -99,26 +100,6 @@ impl Kernel for Delta {
             unsafe { run_head(self.isa, &head, state.data, out, lines, decays) };
         })?;
         Ok(())
-    }
-}
-
-impl Delta {
-    /// Row, length and snapshot of each sequence, all checked before anything is written.
-    fn sequences(&self, launch: &Launch<'_>, rows: usize) -> Result<Vec<[usize; 3]>, Fault> {
-        let mut seen = HashSet::new();
-        let (numbers, _) = launch.read_i32(&self.sequences).as_chunks::<3>();
-        let check = |&[row, length, from]: &[i32; 3]| {
-            let sequence = [
-                Fault::check("state row", i64::from(row), rows)?,
-                Fault::check("length", i64::from(length), self.sizes.time + 1)?,
-                Fault::check("snapshot", i64::from(from), self.op.snapshots)?,
-            ];
-            if !seen.insert(row) {
-                return Err(Fault::Twice { what: "state row", found: i64::from(row) });
-            }
-            Ok(sequence)
-        };
-        numbers.iter().map(check).collect()
     }
 }
 

@@ -14,7 +14,7 @@ mod state;
 mod transducer;
 
 use crate::program::{Bind, Compiled};
-use mynah_device::{DeviceError, Route};
+use mynah_device::{DeviceError, Route, Unsupported};
 use mynah_graph::Op;
 
 /// The fast routes of the device.
@@ -68,5 +68,13 @@ pub(crate) fn compile(bind: &Bind<'_>) -> Result<Compiled, DeviceError> {
         Op::LstmStep { hidden, cell } => recurrent::compile_lstm_step(bind, hidden.0, cell.0),
         Op::TransducerJoin(j) => transducer::compile_join(bind, j),
         Op::TransducerAdvance(a) => transducer::compile_advance(bind, a),
+        op @ (Op::Gated(_)
+        | Op::L2Norm { .. }
+        | Op::Rope(_)
+        | Op::CausalConv1d(_)
+        | Op::CausalAttention(_)) => {
+            let reason = "there is no kernel yet".to_owned();
+            Err(DeviceError::Unsupported(Unsupported { op: op.name(), reason }))
+        }
     }
 }

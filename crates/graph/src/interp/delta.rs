@@ -5,10 +5,10 @@ use crate::error::GraphError;
 use crate::op::GatedDeltaNet;
 
 /// Which tokens of a batch row are a sequence's, and where its matrices are.
-struct Sequence {
-    row: usize,
-    length: usize,
-    from: usize,
+pub(super) struct Sequence {
+    pub(super) row: usize,
+    pub(super) length: usize,
+    pub(super) from: usize,
 }
 
 pub(super) fn gated_delta_net(
@@ -20,7 +20,7 @@ pub(super) fn gated_delta_net(
     let &[q, k, v, gate, beta, sequences] = operands else { return Ok(Vec::new()) };
     let &[_, time, heads, size] = v.shape.dims() else { return Ok(Vec::new()) };
     let key_heads = q.shape.dims()[2];
-    let sequences = read(node, d, sequences, state, time)?;
+    let sequences = read_sequences(node, d.snapshots, sequences, state, time)?;
     let (matrix, scale) = (size * size, 1.0 / (size as f64).sqrt());
     let row_len = state.entry_len();
     let mut out = vec![0.0; v.data.len()];
@@ -58,9 +58,9 @@ pub(super) fn gated_delta_net(
 }
 
 /// Checks every number before anything is written.
-fn read(
+pub(super) fn read_sequences(
     node: &str,
-    d: &GatedDeltaNet,
+    snapshots: usize,
     sequences: &Tensor64,
     state: &Tensor64,
     time: usize,
@@ -71,7 +71,7 @@ fn read(
         let sequence = Sequence {
             row: index(node, "row", numbers[0], rows)?,
             length: index(node, "length", numbers[1], time + 1)?,
-            from: index(node, "snapshot", numbers[2], d.snapshots)?,
+            from: index(node, "snapshot", numbers[2], snapshots)?,
         };
         if all.iter().any(|s| s.row == sequence.row) {
             return Err(GraphError::DuplicateRow { node: node.to_owned(), row: sequence.row });

@@ -56,6 +56,10 @@ pub(super) fn binary(f: BinaryOp, a: &Tensor64, b: &Tensor64) -> Vec<f64> {
     a.data.iter().enumerate().map(apply).collect()
 }
 
+pub(super) fn gated(f: Activation, a: &Tensor64, b: &Tensor64) -> Vec<f64> {
+    a.data.iter().zip(&b.data).map(|(a, &b)| a * activate(f, b)).collect()
+}
+
 pub(super) fn glu(x: &Tensor64) -> Vec<f64> {
     let half = x.shape.last() / 2;
     x.rows().flat_map(|row| (0..half).map(move |i| row[i] * sigmoid(row[half + i]))).collect()

@@ -6,12 +6,15 @@
 //! numbers in f64.
 
 mod attention;
+mod causal_attention;
+mod causal_conv;
 mod delta;
 mod elementwise;
 mod env;
 mod layout;
 mod norm;
 mod product;
+mod rope;
 mod sequence;
 mod special;
 mod state;
@@ -100,8 +103,10 @@ fn apply(
         Op::Unary(f) => elementwise::unary(*f, x),
         Op::Scale(factor) => x.data.iter().map(|v| f64::from(*factor) * v).collect(),
         Op::Glu => elementwise::glu(x),
+        Op::Gated(f) => elementwise::gated(*f, x, operands[1]),
         Op::LayerNorm { eps } => norm::layer_norm(f64::from(*eps), operands),
         Op::RmsNorm { eps } => norm::rms_norm(f64::from(*eps), operands),
+        Op::L2Norm { eps } => norm::l2_norm(f64::from(*eps), x),
         Op::BatchNorm { eps } => norm::batch_norm(f64::from(*eps), operands),
         Op::BatchNormScale { eps } => norm::batch_norm_scale(f64::from(*eps), x, operands[1]),
         Op::Softmax => norm::softmax(x),
@@ -112,6 +117,12 @@ fn apply(
         Op::RelPosAttention(a) => attention::rel_pos_attention(name, a, operands)?,
         Op::LstmCell => sequence::lstm_cell(x, operands[1]),
         Op::GatedDeltaNet(d) => delta::gated_delta_net(name, d, operands, memory.state(graph, d.state)?)?,
+        Op::Rope(r) => rope::rope(name, r, x, operands[1])?,
+        Op::CausalConv1d(c) => causal_conv::causal_conv1d(name, c, operands, memory.state(graph, c.state)?)?,
+        Op::CausalAttention(a) => {
+            let states = memory.two_states(graph, [a.keys, a.values])?;
+            causal_attention::causal_attention(name, a, operands, states)?
+        }
         Op::Reshape(_) => x.data.clone(),
         Op::Permute(perm) => layout::permute(perm, x, shape),
         Op::Slice { axis, start, len } => {

@@ -24,6 +24,14 @@ pub(super) fn rms_norm(eps: f64, operands: &[&Tensor64]) -> Vec<f64> {
     x.rows().flat_map(normalise).collect()
 }
 
+pub(super) fn l2_norm(eps: f64, x: &Tensor64) -> Vec<f64> {
+    let normalise = |row: &[f64]| -> Vec<f64> {
+        let length = (row.iter().map(|v| v * v).sum::<f64>() + eps).sqrt();
+        row.iter().map(|v| v / length).collect()
+    };
+    x.rows().flat_map(normalise).collect()
+}
+
 pub(super) fn batch_norm(eps: f64, operands: &[&Tensor64]) -> Vec<f64> {
     let &[x, gain, bias, mean, variance] = operands else { return Vec::new() };
     let normalise = |(i, v): (usize, &f64)| {

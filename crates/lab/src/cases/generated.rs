@@ -2,6 +2,7 @@
 
 use super::attention::Attention;
 use super::convolution::{conv2d, depthwise};
+use super::decoder::{self, Causal};
 use super::delta::Delta;
 use super::elementwise::{ACTIVATIONS, BINARY, binary, glu, scale, unary};
 use super::norm::{argmax, batch_norm_scale, norm, softmax};
@@ -11,7 +12,7 @@ use super::{Cases, WEIGHT_TYPES, layout, sequence};
 use crate::bounds::Bounds;
 use crate::case::{Fill, OpCase};
 use crate::error::LabError;
-use mynah_graph::{Conv2d, Epilogue, Op};
+use mynah_graph::{Activation, Conv2d, Epilogue, Op};
 use mynah_tensor::{DType, Rng};
 
 /// `n` cases of a seed; the same seed gives the same cases everywhere.
@@ -19,14 +20,16 @@ use mynah_tensor::{DType, Rng};
 /// # Errors
 /// When a case can't be built, which would be a mistake in this crate.
 pub fn generated(seed: u64, n: usize) -> Cases {
-    /// Of so many cases the last is a transducer's.
+    /// Of so many cases the last is a transducer's, the one before an op of decoder language models.
     const EVERY: usize = 20;
     let mut draw = Draw { rng: Rng::new(seed) };
     // Draws of their own, so that these cases change none of the others.
     let mut transducers = Draw { rng: Rng::new(!seed) };
+    let mut decoders = Draw { rng: Rng::new(seed.rotate_left(32) ^ 1) };
     let case = |i: usize| match i % EVERY {
         last if last + 1 == EVERY => transducers.transducer(&format!("random{seed}-{i}")),
-        _ => draw.case(&format!("random{seed}-{}", i - i / EVERY)),
+        last if last + 2 == EVERY => decoders.decoder(&format!("random{seed}-{i}")),
+        _ => draw.case(&format!("random{seed}-{}", i - 2 * (i / EVERY))),
     };
     (0..n).map(case).collect()
 }
@@ -295,6 +298,60 @@ impl Draw {
                 ties: self.coin(),
             }
             .case(tag),
+        }
+    }
+
+    fn decoder(&mut self, tag: &str) -> Result<OpCase, LabError> {
+        match self.rng.below(5) {
+            0 => {
+                let (f, dims) = (self.pick(&ACTIVATIONS[..5]), self.dims(4));
+                let few = dims.iter().product::<usize>() < 16;
+                decoder::gated(f, tag, &dims, if few { Fill::Within(0.5, 2.0) } else { Fill::Normal(2.0) })
+            }
+            1 => {
+                let dims = self.dims(4);
+                decoder::l2_norm(tag, &dims, 1e-6, self.fill())
+            }
+            2 => {
+                let (time, width) = (self.size(), 2 * self.size());
+                let dims = [self.small(), time, self.small(), width];
+                let positions: Vec<i32> =
+                    (0..dims[0] * time).map(|_| self.rng.below(1 << 18) as i32).collect();
+                let turned = 2 * (1 + self.rng.below(width / 2));
+                decoder::rope(tag, dims, turned, self.pick(&[1e7, 1e4, 10.0]), &positions)
+            }
+            3 => {
+                let (batch, snapshots) = (self.small(), 1 + self.rng.below(4));
+                let [time, channels] = [self.size(), self.size()];
+                let taps = 2 + self.rng.below(4);
+                let sequences: Vec<[i32; 3]> = (0..batch)
+                    .map(|b| {
+                        let (length, from) = (self.rng.below(time + 1), self.rng.below(snapshots));
+                        [(batch - 1 - b) as i32, length as i32, from as i32]
+                    })
+                    .collect();
+                let activation = self.coin().then_some(Activation::Silu);
+                decoder::causal_conv(tag, [time, channels, taps], snapshots, activation, &sequences)
+            }
+            _ => {
+                let (time, places) = (self.size(), self.size());
+                let sequences: Vec<[i32; 2]> = (0..self.small())
+                    .map(|_| [self.rng.below(100) as i32, self.rng.below(time + 1) as i32])
+                    .collect();
+                let most = sequences.iter().map(|s| (s[0] + s[1]) as usize).max().unwrap_or(0);
+                let key_heads = self.small();
+                Causal {
+                    heads: key_heads * self.small(),
+                    key_heads,
+                    width: self.size(),
+                    time,
+                    places,
+                    listed: most.div_ceil(places) + self.rng.below(2),
+                    sequences,
+                    sharpness: self.pick(&[1.0, 1.0, 4.0]),
+                }
+                .case(tag)
+            }
         }
     }
 

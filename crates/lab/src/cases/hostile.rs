@@ -1,5 +1,6 @@
 //! Arguments out of range: an error must come back, not a crash and not an answer.
 
+use super::decoder::Causal;
 use super::transducer::{Clip, TDT, Walk, with_number};
 use super::{Cases, layout, sequence, transducer};
 use crate::case::{Expect, OpCase};
@@ -47,6 +48,7 @@ pub(super) fn cases() -> Cases {
     for bad in [[2, 3, 0], [-1, 3, 0], [1, 4, 0], [1, 3, 2], [1, i32::MIN, 0], [0, 3, 0]] {
         all.push(with_ints(&delta.case("bad-sequence")?, 5, &[[0, 3, 0], bad].concat()));
     }
+    all.extend(decoders()?);
     all.extend(transducers()?);
     for at in [6, -1, i64::MIN, i64::MAX] {
         all.push(with_slot(&sequence::state_append("bad-slot", 9, &[3], 4, 0)?, at));
@@ -60,6 +62,28 @@ pub(super) fn cases() -> Cases {
     all.push(refused(case.with_arguments(arguments), "none"));
     let case = layout::gather("short-input", [3, 17], DType::F32, &[2])?;
     all.push(with_ints(&case, 0, &[0]));
+    Ok(all)
+}
+
+/// Sequences that can't be, and pages that aren't there or are written by two.
+fn decoders() -> Cases {
+    let mut all = Vec::new();
+    let conv = super::decoder::causal_conv("bad", [3, 5, 4], 2, None, &[[0, 3, 0], [1, 3, 1]])?;
+    for bad in [[2, 3, 0], [-1, 3, 0], [1, 4, 0], [1, 3, 2], [1, i32::MIN, 0], [0, 3, 0]] {
+        all.push(with_ints(&conv, 1, &[[0, 3, 0], bad].concat()));
+    }
+    let attention =
+        Causal { listed: 3, sequences: vec![[2, 3], [4, 1]], ..Causal::one([2, 1], 8, 2, [0, 3]) };
+    let attention = attention.case("bad")?;
+    for bad in [[4, 3], [-1, 1], [7, 0], [0, 4], [5, -1], [i32::MAX, 1], [4, i32::MIN], [6, 1]] {
+        all.push(with_ints(&attention, 3, &[[2, 3], bad].concat()));
+    }
+    // Seven rows; the sequences need three pages each.
+    for pages in
+        [[6, 5, 7, 3, 2, 1], [-1, 5, 4, 3, 2, 1], [6, 5, 4, 3, 2, 4], [6, 5, 4, 6, 5, 1], [6, 5, 5, 3, 2, 1]]
+    {
+        all.push(with_ints(&attention, 4, &pages));
+    }
     Ok(all)
 }
 

@@ -7,6 +7,7 @@
 mod attention;
 mod composite;
 mod convolution;
+mod decoder;
 mod delta;
 mod elementwise;
 mod families;
@@ -64,6 +65,7 @@ pub fn cases() -> Result<Vec<OpCase>, LabError> {
         attention::cases,
         sequence::cases,
         delta::cases,
+        decoder::cases,
         transducer::cases,
         layout::cases,
         composite::cases,
@@ -128,7 +130,8 @@ mod tests {
         let names = "matmul conv2d depthwise_conv1d add sub mul div relu silu sigmoid tanh gelu gelu_tanh exp softplus \
                      rsqrt scale glu layer_norm rms_norm batch_norm batch_norm_scale softmax log_softmax argmax gather \
                      mask_rows rel_pos_attention lstm_cell reshape permute slice concat state_gather state_scatter \
-                     state_append gated_delta_net state_numbers lstm_step transducer_join transducer_advance";
+                     state_append gated_delta_net state_numbers lstm_step transducer_join transducer_advance gated \
+                     l2_norm rope causal_conv1d causal_attention";
         for name in names.split_whitespace() {
             assert!(fixed.contains_key(name), "{name} has no fixed case");
             assert!(random.contains_key(name), "{name} has no generated case");

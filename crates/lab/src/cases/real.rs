@@ -6,6 +6,7 @@
 
 use super::attention::Attention;
 use super::convolution::{conv2d, depthwise, square};
+use super::decoder::{Causal, causal_conv, gated, l2_norm, rope};
 use super::delta::Delta;
 use super::elementwise::{binary, glu, scale, unary};
 use super::layout::{gather, permute};
@@ -78,6 +79,19 @@ pub fn real() -> Cases {
     // What ggml times: heads of 128 as in Qwen3.5, one token and a prompt.
     for time in [1, 512] {
         all.push(Delta::of(32, 128, time, 1).case("ggml")?);
+    }
+    // A token and a prompt of Qwen3.5 0.8B.
+    for time in [1, 512] {
+        let tag = "qwen3.5-0.8b";
+        all.push(gated(Activation::Silu, tag, &[1, time, 3584], normal)?);
+        all.push(l2_norm(tag, &[1, time, 16, 128], 1e-6, normal)?);
+        let positions: Vec<i32> = (0..time as i32).collect();
+        all.push(rope(tag, [1, time, 8, 256], 64, 1e7, &positions)?);
+        let silu = Some(Activation::Silu);
+        all.push(causal_conv(tag, [time, 6144, 4], 1, silu, &[[0, time as i32, 0]])?);
+        for past in [0, 8192 - time] {
+            all.push(Causal::one([8, 2], 256, 64, [past, time]).case(tag)?);
+        }
     }
     Ok(all)
 }
