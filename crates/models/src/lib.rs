@@ -4,6 +4,8 @@
 
 mod error;
 pub mod parakeet;
+mod params;
+pub mod qwen35;
 mod weights;
 
 pub use error::ModelError;

@@ -4,7 +4,7 @@
 //! wherever they can and a key that contradicts them is an error.
 
 use crate::error::ModelError;
-use crate::parakeet::params::Params;
+use crate::params::Params;
 use mynah_audio::{MelConfig, Normalize};
 use mynah_gguf::GgufFile;
 

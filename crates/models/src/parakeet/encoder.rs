@@ -4,8 +4,8 @@
 
 use crate::error::ModelError;
 use crate::parakeet::config::{ConvNorm, ParakeetConfig, SUBSAMPLING, Window, ctc_weight};
-use crate::parakeet::params::Params;
 use crate::parakeet::subsample::front;
+use crate::params::Params;
 use mynah_gguf::GgufFile;
 use mynah_graph::{ElemType, Graph, GraphBuilder, Op, RelPosAttention, ValueId};
 

@@ -5,7 +5,7 @@
 
 use crate::error::ModelError;
 use crate::parakeet::config::{ParakeetConfig, TransducerConfig};
-use crate::parakeet::params::Params;
+use crate::params::Params;
 use mynah_gguf::GgufFile;
 use mynah_graph::transducer::cursor;
 use mynah_graph::{ElemType, Graph, GraphBuilder, Op, StateDecl, TransducerAdvance, TransducerJoin, ValueId};

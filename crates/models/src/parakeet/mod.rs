@@ -15,7 +15,6 @@ mod estimate;
 mod heads;
 mod listen;
 mod model;
-mod params;
 mod positions;
 mod recover;
 mod subsample;

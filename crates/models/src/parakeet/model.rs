@@ -5,12 +5,12 @@ use crate::parakeet::config::{Head, ParakeetConfig, SUBSAMPLING, TransducerConfi
 use crate::parakeet::decode::transducer::{Frames, Kept, ROWS, Transducer};
 use crate::parakeet::decode::{Decoded, ctc};
 use crate::parakeet::encoder::Keep;
-use crate::parakeet::params::Params;
 use crate::parakeet::recover;
 use crate::parakeet::subsample::{
     FRONT_BUCKET, TOGETHER, TOGETHER_STEP, Tile, front_graph, pre_encode_graph, stage_lengths,
     subsample_graph, tiles,
 };
+use crate::params::Params;
 use crate::weights::GgufWeights;
 use mynah_audio::{Features, MelExtractor, speech_activity};
 use mynah_device::{Data, Device};

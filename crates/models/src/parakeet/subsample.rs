@@ -8,7 +8,7 @@
 
 use crate::error::ModelError;
 use crate::parakeet::config::{ParakeetConfig, SUBSAMPLING, halve};
-use crate::parakeet::params::Params;
+use crate::params::Params;
 use mynah_gguf::GgufFile;
 use mynah_graph::{Conv2d, ElemType, Epilogue, Graph, GraphBuilder, ValueId};
 

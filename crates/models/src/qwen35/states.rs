@@ -1,0 +1,87 @@
+//! What a sequence leaves from step to step: a state for each delta net, pages of keys and values for each attention.
+
+use super::config::{Mixer, Qwen35Config};
+use crate::error::ModelError;
+use mynah_graph::{ElemType, Graph, GraphBuilder, Op, StateDecl, StateId};
+
+/// How states are laid out; all graphs of one model must use the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateLayout {
+    /// Tokens of a page of keys and values.
+    pub page: usize,
+    /// States of a delta net that are kept: the one after the last token, and those of so many tokens less one before it.
+    pub snapshots: usize,
+}
+
+impl Default for StateLayout {
+    fn default() -> Self {
+        Self { page: 64, snapshots: 1 }
+    }
+}
+
+/// What the rows of a state tensor number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateKind {
+    /// Sequences.
+    Sequence,
+    /// Pages, given to sequences as they grow.
+    Page,
+}
+
+/// The state tensors of every graph of the model, in the graphs' order: for a delta net the inputs of its convolution
+/// `[K − 2 + snapshots, channels]` and its matrices `[snapshots · heads, width, width]`, for an attention keys and values
+/// `[key heads, page, width]`.
+pub fn state_decls(config: &Qwen35Config, layout: StateLayout) -> Vec<(StateDecl, StateKind)> {
+    let (d, a) = (&config.delta, &config.attention);
+    let of_layer = |(i, mixer): (usize, &Mixer)| {
+        let name = |part: &str| format!("blk.{i}.{part}");
+        match mixer {
+            Mixer::Delta => {
+                let conv = [d.taps - 2 + layout.snapshots, d.conv_channels()];
+                let delta = [layout.snapshots * d.heads, d.width, d.width];
+                [
+                    (StateDecl { name: name("conv"), row: conv.into() }, StateKind::Sequence),
+                    (StateDecl { name: name("delta"), row: delta.into() }, StateKind::Sequence),
+                ]
+            }
+            Mixer::Attention => {
+                let page = [a.key_heads, layout.page, a.width];
+                ["keys", "values"]
+                    .map(|part| (StateDecl { name: name(part), row: page.into() }, StateKind::Page))
+            }
+        }
+    };
+    config.layers.iter().enumerate().flat_map(of_layer).collect()
+}
+
+/// Declares all states in a graph, two for each layer.
+pub(super) fn declare(g: &mut GraphBuilder, config: &Qwen35Config, layout: StateLayout) -> Vec<[StateId; 2]> {
+    let ids: Vec<StateId> =
+        state_decls(config, layout).iter().map(|(decl, _)| g.state(&decl.name, decl.row)).collect();
+    ids.as_chunks::<2>().0.to_vec()
+}
+
+/// Empties the states of sequences for those that begin: i32 `rows [n]` of the state tensors, and zeros `conv` and `delta` of n rows
+/// each. Pages need no emptying.
+///
+/// # Errors
+/// When sizes overflow.
+pub fn reset_graph(
+    config: &Qwen35Config,
+    layout: StateLayout,
+    sequences: usize,
+) -> Result<Graph, ModelError> {
+    let mut g = GraphBuilder::new("reset");
+    let rows = g.input("rows", ElemType::I32, [sequences]);
+    let d = &config.delta;
+    let conv = [sequences, d.taps - 2 + layout.snapshots, d.conv_channels()];
+    let conv = g.input("conv", ElemType::F32, conv);
+    let delta = [sequences, layout.snapshots * d.heads, d.width, d.width];
+    let delta = g.input("delta", ElemType::F32, delta);
+    let states = declare(&mut g, config, layout);
+    for (&[first, second], _) in states.iter().zip(&config.layers).filter(|(_, m)| **m == Mixer::Delta) {
+        g.op(Op::StateScatter(first), &[rows, conv]);
+        g.op(Op::StateScatter(second), &[rows, delta]);
+    }
+    Ok(g.finish()?)
+}

@@ -1,0 +1,166 @@
+//! What a file can have wrong, by key or tensor.
+
+use crate::fixtures::{CASES, file};
+use mynah_gguf::{GgufFile, GgufWriter, Value};
+use mynah_models::ModelError;
+use mynah_models::qwen35::{Mixer, Qwen35Config, StateLayout, StepDims, step_graph};
+
+/// A copy of a model with some keys and tensors left out and others set.
+fn altered(case: &str, without: &[&str], set: &[(&str, Value)]) -> GgufFile {
+    let file = file(case);
+    let mut writer = GgufWriter::new();
+    for (key, value) in file.metadata().iter() {
+        if !without.contains(&key) && !set.iter().any(|(s, _)| *s == key) {
+            writer.set(key, value.clone());
+        }
+    }
+    for (key, value) in set {
+        writer.set(*key, value.clone());
+    }
+    for t in file.tensors().iter().filter(|t| !without.contains(&t.name.as_str())) {
+        writer.tensor_bytes(&t.name, t.dtype().unwrap(), t.shape.dims(), file.data(t).unwrap()).unwrap();
+    }
+    let mut bytes = Vec::new();
+    writer.write_to(&mut bytes).unwrap();
+    GgufFile::from_bytes(bytes).unwrap()
+}
+
+fn refused(case: &str, without: &[&str], set: &[(&str, Value)]) -> ModelError {
+    Qwen35Config::read(&altered(case, without, set)).unwrap_err()
+}
+
+#[test]
+fn dimensions_come_from_the_file() {
+    let config = Qwen35Config::read(&file("tied_odd")).unwrap();
+    use Mixer::{Attention, Delta};
+    assert_eq!(config.layers, [Delta, Attention, Delta, Attention, Delta]);
+    assert_eq!((config.hidden, config.feed_forward, config.vocabulary), (48, 80, 131));
+    assert_eq!((config.attention.heads, config.attention.key_heads, config.attention.rotary), (6, 2, 12));
+    assert_eq!(
+        (config.delta.heads, config.delta.key_heads, config.delta.width, config.delta.taps),
+        (6, 2, 12, 3)
+    );
+    assert!(config.tied && !Qwen35Config::read(&file("dense")).unwrap().tied);
+    assert_eq!(config.delta.conv_channels(), 2 * 24 + 72);
+}
+
+#[test]
+fn missing_keys_are_named() {
+    let keys = [
+        "block_count",
+        "context_length",
+        "embedding_length",
+        "feed_forward_length",
+        "attention.head_count",
+        "attention.head_count_kv",
+        "attention.key_length",
+        "attention.value_length",
+        "attention.layer_norm_rms_epsilon",
+        "rope.dimension_count",
+        "rope.freq_base",
+        "ssm.conv_kernel",
+        "ssm.state_size",
+        "ssm.group_count",
+        "ssm.time_step_rank",
+        "ssm.inner_size",
+    ];
+    for key in keys {
+        let full = format!("qwen35.{key}");
+        let error = refused("dense", &[&full], &[]);
+        assert!(matches!(&error, ModelError::MissingKey { key } if *key == full), "{key}: {error}");
+    }
+}
+
+#[test]
+fn contradictions_are_named() {
+    let cases: [(&str, u32); 16] = [
+        ("block_count", 0),
+        ("block_count", 5000),
+        ("nextn_predict_layers", 4),
+        ("embedding_length", 0),
+        ("full_attention_interval", 0),
+        ("full_attention_interval", 3),
+        ("attention.head_count_kv", 3),
+        ("attention.value_length", 16),
+        ("rope.dimension_count", 9),
+        ("rope.dimension_count", 34),
+        ("rope.dimension_count", 12),
+        ("ssm.time_step_rank", 3),
+        ("ssm.inner_size", 65),
+        ("ssm.conv_kernel", 1),
+        ("ssm.state_size", u32::MAX),
+        ("ssm.group_count", 0),
+    ];
+    for (key, value) in cases {
+        let full = format!("qwen35.{key}");
+        let error = refused("dense", &[], &[(&full, Value::U32(value))]);
+        assert!(matches!(error, ModelError::BadKey { .. }), "{key} = {value}: {error}");
+    }
+    for bad in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+        for key in ["qwen35.rope.freq_base", "qwen35.attention.layer_norm_rms_epsilon"] {
+            let error = refused("dense", &[], &[(key, Value::F32(bad))]);
+            assert!(matches!(&error, ModelError::BadKey { key: k, .. } if k == key), "{bad}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_list_of_layers_goes_before_the_interval() {
+    let list = |list: &[bool]| ("qwen35.attention.recurrent_layers", Value::from(list.to_vec()));
+    let right = [true, true, true, false];
+    let config =
+        Qwen35Config::read(&altered("dense", &["qwen35.full_attention_interval"], &[list(&right)])).unwrap();
+    assert_eq!(config, Qwen35Config::read(&file("dense")).unwrap());
+    for wrong in [&[true, true, false, false][..], &right[..3]] {
+        let error = refused("dense", &[], &[list(wrong)]);
+        assert!(error.to_string().contains("attention.recurrent_layers"), "{error}");
+    }
+    // Without either it is every fourth.
+    let bare = altered("dense", &["qwen35.full_attention_interval"], &[]);
+    assert_eq!(Qwen35Config::read(&bare).unwrap(), config);
+}
+
+#[test]
+fn the_predicting_layer_is_not_one_of_the_model() {
+    let file = altered(
+        "dense",
+        &[],
+        &[("qwen35.block_count", Value::U32(5)), ("qwen35.nextn_predict_layers", Value::U32(1))],
+    );
+    let config = Qwen35Config::read(&file).unwrap();
+    assert_eq!((config.layers.len(), config.predictors), (4, 1));
+}
+
+#[test]
+fn other_models_are_refused_by_name() {
+    for (architecture, word) in
+        [("qwen35moe", "experts"), ("qwen3next", "experts"), ("llama", "llama"), ("parakeet", "parakeet")]
+    {
+        let error = refused("dense", &[], &[("general.architecture", Value::from(architecture))]);
+        assert!(error.to_string().contains(word), "{error}");
+    }
+    let yarn = refused("dense", &[], &[("qwen35.rope.scaling.type", Value::from("yarn"))]);
+    assert!(matches!(yarn, ModelError::Unsupported { .. }), "{yarn}");
+}
+
+#[test]
+fn every_tensor_is_needed_and_checked() {
+    for case in CASES {
+        let whole = file(case);
+        let dims = StepDims { batch: 1, tokens: 2, pages: 1, wanted: 1 };
+        for tensor in whole.tensors().iter().filter(|t| t.name != "output.weight") {
+            let file = altered(case, &[&tensor.name], &[]);
+            let built = Qwen35Config::read(&file)
+                .and_then(|config| step_graph(&file, &config, StateLayout::default(), &dims));
+            assert!(built.is_err(), "{case} does without {}", tensor.name);
+        }
+        for key in ["feed_forward_length", "attention.head_count", "ssm.group_count", "embedding_length"] {
+            let full = format!("qwen35.{key}");
+            let n = whole.get_usize(&full).unwrap().unwrap() as u32;
+            let file = altered(case, &[], &[(&full, Value::U32(2 * n))]);
+            let built = Qwen35Config::read(&file)
+                .and_then(|config| step_graph(&file, &config, StateLayout::default(), &dims));
+            assert!(built.is_err(), "{case} takes twice the {key}");
+        }
+    }
+}
