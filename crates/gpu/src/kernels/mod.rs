@@ -10,6 +10,7 @@ mod matmul;
 mod movement;
 mod norm;
 mod recurrent;
+mod rotary;
 mod state;
 mod transducer;
 
@@ -68,11 +69,10 @@ pub(crate) fn compile(bind: &Bind<'_>) -> Result<Compiled, DeviceError> {
         Op::LstmStep { hidden, cell } => recurrent::compile_lstm_step(bind, hidden.0, cell.0),
         Op::TransducerJoin(j) => transducer::compile_join(bind, j),
         Op::TransducerAdvance(a) => transducer::compile_advance(bind, a),
-        op @ (Op::Gated(_)
-        | Op::L2Norm { .. }
-        | Op::Rope(_)
-        | Op::CausalConv1d(_)
-        | Op::CausalAttention(_)) => {
+        Op::Gated(act) => elementwise::compile_gated(bind, *act),
+        Op::L2Norm { eps } => norm::compile_l2(bind, *eps),
+        Op::Rope(rope) => rotary::compile(bind, rope),
+        op @ (Op::CausalConv1d(_) | Op::CausalAttention(_)) => {
             let reason = "there is no kernel yet".to_owned();
             Err(DeviceError::Unsupported(Unsupported { op: op.name(), reason }))
         }

@@ -9,7 +9,7 @@ mod mask;
 mod unary;
 
 pub(super) use binary::compile_binary;
-pub(super) use glu::compile_glu;
+pub(super) use glu::{compile_gated, compile_glu};
 pub(super) use mask::compile_mask;
 pub(super) use unary::{compile_scale, compile_unary};
 

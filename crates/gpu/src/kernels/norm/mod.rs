@@ -8,5 +8,5 @@ mod softmax;
 
 pub(super) use argmax::compile_argmax;
 pub(super) use batch::{compile_batch, compile_batch_scale};
-pub(super) use layer::{compile_layer, compile_rms};
+pub(super) use layer::{compile_l2, compile_layer, compile_rms};
 pub(super) use softmax::compile_softmax;
