@@ -21,6 +21,10 @@ pub enum Fault {
     Unwritten,
     /// One element is written right behind the last value.
     Outside,
+    /// The last bit of each float output turns with this number, as if results depended on the number of threads.
+    Threads(usize),
+    /// Nothing but matrix products is supported.
+    OnlyProducts,
     /// A route of the device inside multiplies the results of matrix products by this.
     Route {
         /// The route.
@@ -57,6 +61,9 @@ impl Device for FaultyDevice {
     }
 
     fn supports(&self, graph: &Graph, node: &Node) -> Result<(), Unsupported> {
+        if self.fault == Fault::OnlyProducts && !matches!(node.op, Op::MatMul(_)) {
+            return Err(Unsupported { op: node.op.name(), reason: "not here".into() });
+        }
         self.inner.supports(graph, node)
     }
 
@@ -86,7 +93,7 @@ struct FaultySession {
 fn spoil(plan: &Plan, fault: Fault) -> Result<Plan, DeviceError> {
     let mut plan = plan.clone();
     match fault {
-        Fault::Element(_) | Fault::NotANumber => {}
+        Fault::Element(_) | Fault::NotANumber | Fault::Threads(_) | Fault::OnlyProducts => {}
         Fault::Unwritten => {
             plan.steps.pop();
         }
@@ -161,6 +168,7 @@ impl Session for FaultySession {
             match self.fault {
                 Some(Fault::Element(by)) => *last += by,
                 Some(Fault::NotANumber) => *last = f32::NAN,
+                Some(Fault::Threads(n)) => *last = f32::from_bits(last.to_bits() ^ (n as u32 & 1)),
                 _ => {}
             }
         }

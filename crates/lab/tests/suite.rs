@@ -2,14 +2,11 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests, where a panic is a failure
 
-use mynah_device::{
-    Device, DeviceError, DeviceReport, Plan, Policy, ProgramId, Route, RunArgs, Session, StateHandle,
-    StepTime, Unsupported, WeightBytes, WeightUse,
-};
-use mynah_graph::{Graph, Node, Op, StateDecl};
+use mynah_device::Policy;
 use mynah_lab::drift::{Subject, drift, drift_by_route, first_beyond};
 use mynah_lab::{
-    OpCase, ReferenceDevice, Report, Status, cases, generated, invariance, run_case, run_planned,
+    Fault, FaultyDevice, OpCase, ReferenceDevice, Report, Status, cases, generated, invariance, run_case,
+    run_planned,
 };
 use std::sync::{Arc, LazyLock};
 
@@ -68,110 +65,13 @@ fn the_reference_is_invariant() {
     }
 }
 
-/// What a faulty device does to results.
-#[derive(Clone, Copy, PartialEq)]
-enum Fault {
-    /// The last element of each output is off by a thousandth of one.
-    LastElement,
-    /// Results depend on the number of threads.
-    Threads(usize),
-    /// Nothing but matrix products is supported.
-    OnlyProducts,
-}
-
-/// The reference with a fault.
-struct Faulty(Fault);
-
-impl Device for Faulty {
-    fn name(&self) -> &str {
-        "faulty"
-    }
-    fn report(&self) -> DeviceReport {
-        ReferenceDevice.report()
-    }
-    fn routes(&self) -> &[Route] {
-        &[]
-    }
-    fn supports(&self, _: &Graph, node: &Node) -> Result<(), Unsupported> {
-        if self.0 == Fault::OnlyProducts && !matches!(node.op, Op::MatMul(_)) {
-            return Err(Unsupported { op: node.op.name(), reason: "not here".into() });
-        }
-        Ok(())
-    }
-    fn in_place(&self, _: &Graph, _: &Node) -> Option<usize> {
-        None
-    }
-    fn open(&self, policy: &Policy) -> Result<Box<dyn Session>, DeviceError> {
-        let inner = ReferenceDevice.open(policy)?;
-        Ok(Box::new(FaultySession { inner, fault: self.0, lent: Vec::new() }))
-    }
-}
-
-struct FaultySession {
-    inner: Box<dyn Session>,
-    fault: Fault,
-    lent: Vec<f32>,
-}
-
-impl Session for FaultySession {
-    fn fork(&self) -> Result<Box<dyn Session>, DeviceError> {
-        self.inner.fork()
-    }
-    fn prepare(&mut self, weight: &WeightBytes<'_>, use_: WeightUse) -> Result<bool, DeviceError> {
-        self.inner.prepare(weight, use_)
-    }
-    fn is_prepared(&self, name: &str, use_: WeightUse) -> bool {
-        self.inner.is_prepared(name, use_)
-    }
-    fn compile(&mut self, plan: &Plan) -> Result<ProgramId, DeviceError> {
-        self.inner.compile(plan)
-    }
-    fn forget(&mut self, program: ProgramId) {
-        self.inner.forget(program);
-    }
-    fn run(&mut self, program: ProgramId, args: &RunArgs<'_>) -> Result<(), DeviceError> {
-        self.inner.run(program, args)
-    }
-    fn output_f32(&mut self, program: ProgramId, index: usize) -> Result<&[f32], DeviceError> {
-        self.lent = self.inner.output_f32(program, index)?.to_vec();
-        if let Some(last) = self.lent.last_mut() {
-            match self.fault {
-                Fault::LastElement => *last += 1e-3,
-                Fault::Threads(n) => *last = f32::from_bits(last.to_bits() ^ (n as u32 & 1)),
-                Fault::OnlyProducts => {}
-            }
-        }
-        Ok(&self.lent)
-    }
-    fn output_i32(&mut self, program: ProgramId, index: usize) -> Result<&[i32], DeviceError> {
-        self.inner.output_i32(program, index)
-    }
-    fn create_state(&mut self, decl: &StateDecl, rows: usize) -> Result<StateHandle, DeviceError> {
-        self.inner.create_state(decl, rows)
-    }
-    fn drop_state(&mut self, state: StateHandle) {
-        self.inner.drop_state(state);
-    }
-    fn snapshot(&mut self, state: StateHandle) -> Result<Vec<f32>, DeviceError> {
-        self.inner.snapshot(state)
-    }
-    fn restore(&mut self, state: StateHandle, contents: &[f32]) -> Result<(), DeviceError> {
-        self.inner.restore(state, contents)
-    }
-    fn profile(&mut self, on: bool) {
-        self.inner.profile(on);
-    }
-    fn step_times(&self) -> Vec<StepTime> {
-        self.inner.step_times()
-    }
-    fn memory(&self) -> usize {
-        self.inner.memory()
-    }
+fn faulty(fault: Fault) -> FaultyDevice {
+    FaultyDevice::new(Arc::new(ReferenceDevice), fault)
 }
 
 #[test]
 fn one_wrong_element_fails_every_exact_case_with_floats() {
-    let device = Faulty(Fault::LastElement);
+    let device = faulty(Fault::Element(1e-3));
     for case in SUITE.iter() {
         let floats = case
             .graph
@@ -191,7 +91,7 @@ fn one_wrong_element_fails_every_exact_case_with_floats() {
 #[test]
 fn a_last_bit_that_depends_on_threads_is_caught() {
     let all: Vec<OpCase> = fixed("layer_norm").cloned().collect();
-    let checks = invariance::check(&all, &|n| Arc::new(Faulty(Fault::Threads(n))), &Policy::exact());
+    let checks = invariance::check(&all, &|n| Arc::new(faulty(Fault::Threads(n))), &Policy::exact());
     let threads: Vec<_> = checks.iter().filter(|c| c.kind == "threads").collect();
     assert!(
         !threads.is_empty() && threads.iter().all(|c| matches!(c.status, Status::Failed(_))),
@@ -205,7 +105,7 @@ fn what_a_device_lacks_is_listed_and_is_no_failure() {
     let results: Vec<_> = fixed("glu")
         .chain(fixed("matmul"))
         .filter(|c| c.graph.nodes().len() == 1)
-        .map(|c| run_case(c, &Faulty(Fault::OnlyProducts), &Policy::exact()))
+        .map(|c| run_case(c, &faulty(Fault::OnlyProducts), &Policy::exact()))
         .collect();
     let report = Report { title: "faulty".into(), results };
     assert_eq!(report.failures().count(), 0);
