@@ -16,10 +16,18 @@ fn main(
         let v = x[row.at + i];
         sum += v * v;
     }
+//#if MEAN
     let inverse = inverseSqrt(row_reduce(total(sum), lane) / p.width + p.eps);
+//#else
+    let inverse = inverseSqrt(row_reduce(total(sum), lane) + p.eps);
+//#endif
     if row.real {
         for (var i = row.member; i < p.loads; i += ROW_LANES) {
+//#if GAIN
             y[row.at + i] = $KEPT(x[row.at + i] * inverse * gain[i]);
+//#else
+            y[row.at + i] = $KEPT(x[row.at + i] * inverse);
+//#endif
         }
     }
 }
