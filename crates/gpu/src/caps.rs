@@ -57,3 +57,23 @@ impl Capabilities {
         }
     }
 }
+
+#[cfg(test)]
+impl Capabilities {
+    /// A large adapter with matrix units of 16, for unit tests to change in what they are about.
+    pub(crate) fn large() -> Self {
+        Self {
+            subgroup: Some([32; 2]),
+            f16: true,
+            matrix: vec![MatrixShape { m: 16, n: 16, k: 16 }],
+            timestamps: false,
+            max_binding: 1 << 31,
+            max_buffer: 1 << 32,
+            binding_align: 256,
+            workgroup_bytes: 48 << 10,
+            workgroup_threads: 1024,
+            max_groups: 65535,
+            max_bindings: 8,
+        }
+    }
+}

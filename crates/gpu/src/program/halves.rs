@@ -57,26 +57,15 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "helpers of tests, where a panic is a failure")]
 
     use super::of;
-    use crate::caps::{Capabilities, MatrixShape};
+    use crate::caps::Capabilities;
     use mynah_device::Policy;
     use mynah_graph::{ElemType, Graph, GraphBuilder, Op, ValueId, WeightSpec};
     use mynah_lab::naive_plan;
     use mynah_tensor::{DType, Shape};
 
     fn adapter(units: bool) -> Capabilities {
-        Capabilities {
-            subgroup: Some([32; 2]),
-            f16: true,
-            matrix: if units { vec![MatrixShape { m: 16, n: 16, k: 16 }] } else { Vec::new() },
-            timestamps: false,
-            max_binding: 1 << 31,
-            max_buffer: 1 << 32,
-            binding_align: 256,
-            workgroup_bytes: 48 << 10,
-            workgroup_threads: 1024,
-            max_groups: 65535,
-            max_bindings: 8,
-        }
+        let large = Capabilities::large();
+        if units { large } else { Capabilities { matrix: Vec::new(), ..large } }
     }
 
     /// A norm of some rows and two products of it, one of them into a third; `edit` may add readers of the norm.

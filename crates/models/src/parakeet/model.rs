@@ -213,7 +213,7 @@ impl Parakeet {
 
     /// Bytes of the largest tensor of a clip's subsampling, by its output frames.
     pub(super) fn front_bytes(&self, outputs: usize) -> usize {
-        let frames = outputs.next_multiple_of(FRONT_BUCKET) * 8;
+        let frames = outputs.next_multiple_of(FRONT_BUCKET) * SUBSAMPLING;
         4 * frames / 2 * self.config.mel.n_mels.div_ceil(2) * self.config.subsampling_channels
     }
 

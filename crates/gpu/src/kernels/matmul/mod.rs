@@ -29,7 +29,25 @@ struct Product<'b, 'a> {
     columns: usize,
 }
 
+/// The kernel that takes a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Means {
+    FewRows,
+    Units,
+    Tiles,
+}
+
 impl Product<'_, '_> {
+    fn means(&self) -> Means {
+        if matvec::suits(self) {
+            Means::FewRows
+        } else if self.bind.policy().allows(&F16_MATRIX) && units::suits(self) {
+            Means::Units
+        } else {
+            Means::Tiles
+        }
+    }
+
     /// Declares `finish(sum, at, column)`, the result `y` and what they read.
     fn store(&self, k: &mut Kernel<'_, '_>) -> Result<(), DeviceError> {
         let e = self.epilogue;
@@ -64,12 +82,7 @@ impl Product<'_, '_> {
 
 /// Whether the product would read `x` as halves.
 pub(super) fn takes_halves(bind: &Bind<'_>, e: &Epilogue) -> bool {
-    let on_units = |product: &Product<'_, '_>| !matvec::suits(product) && on_units(product);
-    parts(bind, e).is_ok_and(|parts| parts.iter().all(on_units))
-}
-
-fn on_units(product: &Product<'_, '_>) -> bool {
-    product.bind.policy().allows(&F16_MATRIX) && units::suits(product)
+    parts(bind, e).is_ok_and(|parts| parts.iter().all(|part| part.means() == Means::Units))
 }
 
 /// `x [.., K]` times the transpose of `w [N, K]`.
@@ -77,7 +90,11 @@ pub(super) fn compile(bind: &Bind<'_>, e: &Epilogue) -> Result<Compiled, DeviceE
     let parts = parts(bind, e)?;
     let mut all = Compiled::default();
     for part in &parts {
-        let part = compile_part(part)?;
+        let part = match part.means() {
+            Means::FewRows => matvec::compile(part),
+            Means::Units => units::compile(part),
+            Means::Tiles => tile::compile(part),
+        }?;
         all.scratch = all.scratch.max(part.scratch);
         all.name = part.name;
         all.dispatches.extend(part.dispatches);
@@ -102,14 +119,4 @@ fn parts<'b, 'a>(bind: &'b Bind<'a>, e: &'b Epilogue) -> Result<Vec<Product<'b, 
         Product { bind, x: x.clone(), factor, epilogue: e, m, n: rows.len(), k, first, columns }
     };
     Ok(factor.parts(n, bind.caps()).into_iter().map(part).collect())
-}
-
-fn compile_part(product: &Product<'_, '_>) -> Result<Compiled, DeviceError> {
-    if matvec::suits(product) {
-        matvec::compile(product)
-    } else if on_units(product) {
-        units::compile(product)
-    } else {
-        tile::compile(product)
-    }
 }

@@ -70,19 +70,7 @@ mod tests {
     use super::*;
 
     fn caps(workgroup_threads: u32) -> Capabilities {
-        Capabilities {
-            subgroup: None,
-            f16: false,
-            matrix: Vec::new(),
-            timestamps: false,
-            max_binding: 1 << 27,
-            max_buffer: 1 << 28,
-            binding_align: 256,
-            workgroup_bytes: 16 << 10,
-            workgroup_threads,
-            max_groups: 65535,
-            max_bindings: 8,
-        }
+        Capabilities { workgroup_threads, ..Capabilities::large() }
     }
 
     #[test]

@@ -9,19 +9,8 @@ use mynah_tensor::{DType, Shape};
 
 /// An adapter with units of a size and little else that matters here.
 fn adapter(size: u32, lanes: u32, workgroup_bytes: u32) -> Capabilities {
-    Capabilities {
-        subgroup: Some([lanes, lanes]),
-        f16: true,
-        matrix: vec![MatrixShape { m: size, n: size, k: size }],
-        timestamps: false,
-        max_binding: 1 << 31,
-        max_buffer: 1 << 32,
-        binding_align: 256,
-        workgroup_bytes,
-        workgroup_threads: 1024,
-        max_groups: 65535,
-        max_bindings: 8,
-    }
+    let matrix = vec![MatrixShape { m: size, n: size, k: size }];
+    Capabilities { subgroup: Some([lanes; 2]), matrix, workgroup_bytes, ..Capabilities::large() }
 }
 
 fn graph(m: usize, n: usize, k: usize, dtype: DType, epilogue: Epilogue) -> Graph {
