@@ -45,6 +45,11 @@ impl BoundEpilogue {
 }
 
 impl Finish<'_> {
+    /// The sums as they are.
+    pub(crate) fn plain() -> Self {
+        Self { bias: None, residual: None, activation: None, scale: 1.0 }
+    }
+
     /// Finishes `len` sums and writes them to `out[at..]`; they belong to the channels from `channel` on.
     ///
     /// # Safety

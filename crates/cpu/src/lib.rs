@@ -10,6 +10,7 @@ mod conv;
 mod device;
 mod elementwise;
 mod epilogue;
+mod experts;
 mod host;
 mod matmul;
 mod memory;

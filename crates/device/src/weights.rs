@@ -43,6 +43,10 @@ pub enum WeightUse {
     DepthwiseConv1d,
     /// A table read by row.
     Table,
+    /// A stack `[E, N, K]` of which a token uses some of the matrices.
+    Experts,
+    /// A stack of two matrices each, `[E, 2N, K]`.
+    ExpertPairs,
     /// Anything read element by element, as f32: gains, biases, statistics.
     Elements,
 }
@@ -54,6 +58,8 @@ pub fn weight_use(node: &Node, operand: usize) -> WeightUse {
         (Op::Conv2d(_), 1) => WeightUse::Conv2d,
         (Op::DepthwiseConv1d { .. } | Op::CausalConv1d(_), 1) => WeightUse::DepthwiseConv1d,
         (Op::Gather, 0) => WeightUse::Table,
+        (Op::ExpertGateUp(g), 2) if g.fused => WeightUse::ExpertPairs,
+        (Op::ExpertGateUp(_), 2 | 3) | (Op::ExpertDown, 3) => WeightUse::Experts,
         _ => WeightUse::Elements,
     }
 }

@@ -9,6 +9,7 @@ mod build;
 mod decoder;
 mod dump;
 mod error;
+mod experts;
 pub mod interp;
 mod ir;
 mod op;
@@ -18,6 +19,7 @@ pub mod transducer;
 pub use build::GraphBuilder;
 pub use decoder::{CausalAttention, CausalConv1d, Rope};
 pub use error::GraphError;
+pub use experts::{ExpertChoice, ExpertGateUp, ExpertWeights, RouterScore};
 pub use ir::{
     ElemType, Graph, Node, NodeId, SlotId, StateDecl, StateId, Value, ValueId, ValueSource, WeightSpec,
 };

@@ -5,6 +5,7 @@
 //! depthwise one vectorise over channels. Shape rules are in [`crate::shape`], meanings in [`crate::interp`].
 
 use crate::decoder::{CausalAttention, CausalConv1d, Rope};
+use crate::experts::{ExpertChoice, ExpertGateUp, ExpertWeights};
 use crate::ir::{SlotId, StateId};
 use crate::transducer::{TransducerAdvance, TransducerJoin};
 
@@ -213,6 +214,15 @@ pub enum Op {
     /// `q [B, T, H, D]`, `k`, `v` `[B, T, Hk, D]`, i32 `sequences [B, 2]`, i32 `pages [B, N]` → `[B, T, H, D]`. Query head `h` uses
     /// key head `h / (H/Hk)`.
     CausalAttention(CausalAttention),
+    /// `logits [.., E]`, the bias `[E]` where there is one → i32 `[.., used]`.
+    ExpertChoice(ExpertChoice),
+    /// `logits [.., E]`, i32 `ids [.., k]` → `[.., k]`.
+    ExpertWeights(ExpertWeights),
+    /// `x [.., K]`, i32 `ids [.., k]`, stacks `gate` and `up` `[E, F, K]`, or both in one `[E, 2F, K]` → `[.., k, F]`.
+    ExpertGateUp(ExpertGateUp),
+    /// `h [.., k, F]`, i32 `ids [.., k]`, `weights [.., k]`, stack `down [E, N, F]` → `[.., N]`: each token's rows times the `downᵀ`
+    /// of their experts, weighted and summed in the order of the ids.
+    ExpertDown,
     /// `x` → the same elements under another shape.
     Reshape(Vec<usize>),
     /// `x` → dimension `i` of the output is dimension `perm[i]` of the input.
@@ -299,6 +309,10 @@ impl Op {
             Self::Rope(_) => "rope",
             Self::CausalConv1d(_) => "causal_conv1d",
             Self::CausalAttention(_) => "causal_attention",
+            Self::ExpertChoice(_) => "expert_choice",
+            Self::ExpertWeights(_) => "expert_weights",
+            Self::ExpertGateUp(_) => "expert_gate_up",
+            Self::ExpertDown => "expert_down",
             Self::Reshape(_) => "reshape",
             Self::Permute(_) => "permute",
             Self::Slice { .. } => "slice",

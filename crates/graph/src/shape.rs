@@ -4,6 +4,7 @@
 //! that changes a shape by mistake is caught where it happens.
 
 mod decoder;
+mod experts;
 
 use crate::error::GraphError;
 use crate::ir::{ElemType, Graph, StateId, ValueId};
@@ -35,7 +36,7 @@ pub fn infer(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Result<(Shape, ElemT
         }
     }
     let elem = match op {
-        Op::Argmax | Op::StateNumbers { .. } => ElemType::I32,
+        Op::Argmax | Op::StateNumbers { .. } | Op::ExpertChoice(_) => ElemType::I32,
         Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Concat { .. } => first,
         _ => ElemType::F32,
     };
@@ -97,6 +98,7 @@ fn reads(op: &Op, operand: usize) -> Option<ElemType> {
         (Op::TransducerJoin(_) | Op::TransducerAdvance(_), 1) => Some(ElemType::I32),
         (Op::Rope(_), 1) | (Op::CausalConv1d(_), 2) | (Op::CausalAttention(_), 3 | 4) => Some(ElemType::I32),
         (Op::LstmStep { .. }, 1 | 2) => Some(ElemType::I32),
+        (Op::ExpertWeights(_) | Op::ExpertGateUp(_) | Op::ExpertDown, 1) => Some(ElemType::I32),
         _ => Some(ElemType::F32),
     }
 }
@@ -111,6 +113,10 @@ fn operand_count(op: &Op, found: usize) -> usize {
         Op::Gather | Op::MaskRows | Op::LstmCell | Op::StateScatter(_) | Op::BatchNormScale { .. } => 2,
         Op::LayerNorm { .. } | Op::LstmStep { .. } | Op::CausalConv1d(_) => 3,
         Op::BatchNorm { .. } | Op::CausalAttention(_) => 5,
+        Op::ExpertChoice(c) => 1 + usize::from(c.bias),
+        Op::ExpertWeights(_) => 2,
+        Op::ExpertGateUp(g) => 4 - usize::from(g.fused),
+        Op::ExpertDown => 4,
         Op::GatedDeltaNet(_) => 6,
         Op::RelPosAttention(_) => 7,
         Op::Concat { .. } => found.max(2),
@@ -156,6 +162,10 @@ impl Rule<'_> {
                 Ok(x)
             }
             Op::Rope(r) => self.rope(r),
+            Op::ExpertChoice(c) => self.expert_choice(c),
+            Op::ExpertWeights(w) => self.expert_weights(w),
+            Op::ExpertGateUp(g) => self.expert_gate_up(g),
+            Op::ExpertDown => self.expert_down(),
             Op::Glu => {
                 self.need(x.last().is_multiple_of(2), || "the last dimension must be even".into())?;
                 self.make(&with_last(x, x.last() / 2))

@@ -112,7 +112,10 @@ fn repeat(case: &OpCase, open: &Factory<'_>, policy: &Policy) -> Result<(), Diff
 fn batch_of(case: &OpCase) -> Option<usize> {
     let per_row = ["matmul", "conv2d", "depthwise_conv1d", "glu", "layer_norm", "rms_norm", "batch_norm"];
     let more = ["softmax", "log_softmax", "argmax", "mask_rows", "rel_pos_attention", "lstm_cell"];
-    if !per_row.iter().chain(&more).any(|op| *op == case.op) || case.name.contains("computed-weight") {
+    let experts = ["expert_choice", "expert_weights", "expert_gate_up", "expert_down"];
+    if !per_row.iter().chain(&more).chain(&experts).any(|op| *op == case.op)
+        || case.name.contains("computed-weight")
+    {
         return None;
     }
     let (_, output) = case.graph.outputs().first()?;

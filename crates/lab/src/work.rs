@@ -45,6 +45,8 @@ impl Work {
                 let quantised = graph.weight(second).is_some_and(|w| w.dtype.is_quantized());
                 *(if quantised { &mut self.quantised } else { &mut self.floats }) += operations;
             }
+            // Each token has rows of its own in `[.., k, F]`: those of two products, or what goes into a third.
+            Op::ExpertGateUp(_) | Op::ExpertDown => return self.add_experts(graph, node),
             Op::Conv2d(_) | Op::DepthwiseConv1d { .. } => {
                 // A kernel is `[channels out, ..]`: what is left is multiplied for each element that comes out.
                 let channels = graph.shape(second).dims().first().copied().unwrap_or(1);
@@ -72,6 +74,22 @@ impl Work {
     }
 }
 
+impl Work {
+    /// Experts: as many rows as were chosen, and the weights of as many experts, should all be different.
+    fn add_experts(&mut self, graph: &Graph, node: &Node) {
+        let down = matches!(node.op, Op::ExpertDown);
+        let stacks = node.inputs.get(if down { 3.. } else { 2.. }).unwrap_or_default();
+        let rows = node.inputs.get(1).map_or(0, |&ids| graph.shape(ids).numel()) as f64;
+        for spec in stacks.iter().filter_map(|&stack| graph.weight(stack)) {
+            let &[experts, n, k] = spec.shape.dims() else { continue };
+            let operations = 2.0 * rows * n as f64 * k as f64;
+            *(if spec.dtype.is_quantized() { &mut self.quantised } else { &mut self.floats }) += operations;
+            let bytes = spec.dtype.row_bytes(n * k).unwrap_or(4 * n * k) as f64;
+            self.weight_bytes += bytes * rows.min(experts as f64);
+        }
+    }
+}
+
 impl AddAssign for Work {
     fn add_assign(&mut self, other: Self) {
         self.quantised += other.quantised;
@@ -87,6 +105,23 @@ mod tests {
     use super::*;
     use mynah_graph::{ElemType, GraphBuilder, RelPosAttention, WeightSpec};
     use mynah_tensor::{DType, Shape};
+
+    #[test]
+    fn only_experts_that_are_chosen_count() {
+        for (tokens, read) in [(2, 4.0), (9, 8.0)] {
+            let mut g = GraphBuilder::new("work");
+            let h = g.input("h", ElemType::F32, [tokens, 2, 64]);
+            let ids = g.input("ids", ElemType::I32, [tokens, 2]);
+            let weights = g.input("weights", ElemType::F32, [tokens, 2]);
+            let shape = Shape::from([8, 32, 64]);
+            let down = g.weight(&WeightSpec { name: "down".into(), shape, dtype: DType::Q8_0 });
+            let y = g.op(Op::ExpertDown, &[h, ids, weights, down]);
+            g.output("y", y);
+            let work = Work::of(&g.finish().unwrap());
+            assert_eq!(work.operations(), 2.0 * 2.0 * tokens as f64 * 32.0 * 64.0);
+            assert_eq!(work.weight_bytes, read * 32.0 * 2.0 * 34.0);
+        }
+    }
 
     #[test]
     fn operations_by_hand() {

@@ -54,7 +54,7 @@ enum Weights {
 
 /// Panels during a run.
 #[derive(Clone, Copy)]
-enum Source<'a> {
+pub(super) enum Source<'a> {
     Stored(&'a Panels),
     /// `[panel][k][lane]`.
     Packed(&'a [f32]),
@@ -62,16 +62,16 @@ enum Source<'a> {
 
 /// Everything a task reads.
 #[derive(Clone, Copy)]
-struct Work<'a> {
-    isa: Isa,
-    tiling: &'a Tiling,
-    source: Source<'a>,
-    out: Output<'a, f32>,
-    finish: Finish<'a>,
-    paired: bool,
-    n: usize,
-    k: usize,
-    abreast: usize,
+pub(super) struct Work<'a> {
+    pub(super) isa: Isa,
+    pub(super) tiling: &'a Tiling,
+    pub(super) source: Source<'a>,
+    pub(super) out: Output<'a, f32>,
+    pub(super) finish: Finish<'a>,
+    pub(super) paired: bool,
+    pub(super) n: usize,
+    pub(super) k: usize,
+    pub(super) abreast: usize,
 }
 
 impl Gemm {
@@ -240,7 +240,7 @@ impl Kernel for Gemm {
 
 dispatch! {
     /// Computes one part of a product from its packed rows.
-    fn multiply(work: &Work<'_>, part: &Part, packed: &[f32], scratch: &mut [f32]) = multiply_body;
+    pub(super) fn multiply(work: &Work<'_>, part: &Part, packed: &[f32], scratch: &mut [f32]) = multiply_body;
 }
 
 #[inline(always)]

@@ -44,18 +44,28 @@ pub(super) struct IntegerGemm {
 
 /// Everything a task reads.
 #[derive(Clone, Copy)]
-struct Work<'a> {
-    tiling: &'a Tiling,
-    levels: &'a LevelPanels,
-    kernel: DotKernel,
-    words: &'a [i32],
-    scales: &'a [f32],
-    sums: &'a [i32],
-    isa: Isa,
-    out: Output<'a, f32>,
-    finish: Finish<'a>,
-    n: usize,
-    k: usize,
+pub(super) struct Work<'a> {
+    pub(super) tiling: &'a Tiling,
+    pub(super) levels: &'a LevelPanels,
+    pub(super) kernel: DotKernel,
+    pub(super) words: &'a [i32],
+    pub(super) scales: &'a [f32],
+    pub(super) sums: &'a [i32],
+    pub(super) isa: Isa,
+    pub(super) out: Output<'a, f32>,
+    pub(super) finish: Finish<'a>,
+    pub(super) n: usize,
+    pub(super) k: usize,
+}
+
+/// Tiles of which a task's `x` stays in the second-level cache.
+pub(super) fn tiles_per_task(k: usize, tallest: usize) -> usize {
+    (X_BYTES / (k.max(1) * tallest)).max(8)
+}
+
+/// Bytes of scratch for the unpacked weights of a stretch.
+pub(super) fn unpacked(levels: &LevelPanels, k: usize) -> usize {
+    levels.unpacked_bytes(STRETCH.min(k))
 }
 
 impl IntegerGemm {
@@ -73,9 +83,9 @@ impl IntegerGemm {
             return Err(bind.misplaced("the prepared weight has another shape"));
         }
         // Four bytes are multiplied at once: the work of a task is a quarter of that of floats.
-        let limit = X_BYTES / (k.max(1) * shape.tallest());
+        let limit = tiles_per_task(k, shape.tallest());
         let (rows, panel_count) = (bind.out_shape().rows(), n.div_ceil(shape.panel));
-        let tiling = Tiling::limited(shape, rows, panel_count, k / 4, bind.threads(), limit.max(8));
+        let tiling = Tiling::limited(shape, rows, panel_count, k / 4, bind.threads(), limit);
         Ok(Some(Self {
             x: bind.operand(0)?,
             out: bind.target()?,
@@ -134,7 +144,7 @@ impl Kernel for IntegerGemm {
 
     fn scratch(&self) -> ScratchNeed {
         let totals = 4 * self.tiling.tiles_per_task() * self.tiling.shape.tallest() * self.tiling.shape.panel;
-        let unpacked = self.panels.levels().map_or(0, |levels| levels.unpacked_bytes(STRETCH.min(self.k)));
+        let unpacked = self.panels.levels().map_or(0, |levels| unpacked(levels, self.k));
         ScratchNeed { shared: 4 * self.packed().iter().sum::<usize>(), private: totals + unpacked }
     }
 
@@ -189,7 +199,7 @@ impl Kernel for IntegerGemm {
 
 dispatch! {
     /// Computes one part of a product.
-    fn multiply(work: &Work<'_>, part: &Part, totals: &mut [f32]) = multiply_body;
+    pub(super) fn multiply(work: &Work<'_>, part: &Part, totals: &mut [f32]) = multiply_body;
 }
 
 #[inline(always)]

@@ -1,6 +1,7 @@
 //! Matrix products.
 
 mod gemm;
+mod grouped;
 mod integer;
 mod pack;
 mod quantize;
@@ -11,6 +12,7 @@ use crate::program::{Bind, Kernel};
 use mynah_device::DeviceError;
 use mynah_graph::Epilogue;
 
+pub(crate) use grouped::{Group, GroupedProduct};
 pub(crate) use pack::pack_rows;
 
 /// Compiles a matrix product.

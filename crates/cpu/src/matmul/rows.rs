@@ -4,7 +4,7 @@ use crate::simd::tile::TileShape;
 
 /// Rows that one task takes at most, as tiles: enough to pay for decoding the weights, few enough for their part of
 /// `x` and of the sums to stay in the second-level cache.
-const TILES_PER_TASK: usize = 10;
+pub(super) const TILES_PER_TASK: usize = 10;
 /// Multiply-adds below which a task isn't worth handing to another thread.
 const SMALL: usize = 1 << 16;
 

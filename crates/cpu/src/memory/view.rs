@@ -81,6 +81,13 @@ impl<'a, T> Output<'a, T> {
         unsafe { self.start.add(index) }
     }
 
+    /// The `len` elements from `first` on.
+    pub(crate) fn part(&self, first: usize, len: usize) -> Self {
+        assert!(first <= self.len && len <= self.len - first, "elements {first}..+{len} of {}", self.len);
+        // SAFETY: within the view.
+        Self { start: unsafe { self.start.add(first) }, len, lives: PhantomData }
+    }
+
     /// # Safety
     /// Nobody else may touch these elements while the slice lives.
     pub(crate) unsafe fn slice(&self, range: Range<usize>) -> &'a mut [T] {

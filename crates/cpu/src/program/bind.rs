@@ -1,7 +1,7 @@
 //! Resolves a node's operands to memory, and makes sure that no kernel reads what it writes by accident.
 
 use crate::simd::{Isa, SimdLevel};
-use crate::weights::{ConvKernel, Elements, Panels, Store, Table};
+use crate::weights::{ConvKernel, Elements, Panels, Stack, Store, Table};
 use mynah_device::{DeviceError, Location, Plan, Policy, weight_use};
 use mynah_graph::{Epilogue, Graph, Node, ValueId};
 use mynah_tensor::Shape;
@@ -156,6 +156,11 @@ impl<'a> Bind<'a> {
     /// A weight laid out for matrix products.
     pub(crate) fn panels(&self, operand: usize) -> Result<Arc<Panels>, DeviceError> {
         self.weight(operand, Store::panels)
+    }
+
+    /// The weights of experts laid out for matrix products.
+    pub(crate) fn stack(&self, operand: usize) -> Result<Arc<Stack>, DeviceError> {
+        self.weight(operand, Store::stack)
     }
 
     /// A convolution's kernel.

@@ -6,7 +6,7 @@ use super::{Bind, Kernel, Program, Step};
 use crate::memory::ScratchNeed;
 use crate::simd::SimdLevel;
 use crate::weights::Store;
-use crate::{attention, conv, elementwise, matmul, movement, norm, recurrent, state, transducer};
+use crate::{attention, conv, elementwise, experts, matmul, movement, norm, recurrent, state, transducer};
 use mynah_device::{DeviceError, Location, Plan, Policy, Unsupported, WeightUse};
 use mynah_graph::{ElemType, Graph, Node, Op, ValueId};
 use std::time::Duration;
@@ -17,14 +17,16 @@ use std::time::Duration;
 /// What is missing.
 pub(crate) fn supports(graph: &Graph, node: &Node) -> Result<(), Unsupported> {
     let refuse = |reason: &str| Err(Unsupported { op: node.op.name(), reason: reason.to_owned() });
-    let kernel_operand = match node.op {
-        Op::Conv2d(_) | Op::DepthwiseConv1d { .. } | Op::CausalConv1d(_) => node.inputs.get(1),
+    let stored = match node.op {
+        Op::Conv2d(_) | Op::DepthwiseConv1d { .. } | Op::CausalConv1d(_) => node.inputs.get(1..2),
+        Op::ExpertGateUp(_) => node.inputs.get(2..),
+        Op::ExpertDown => node.inputs.get(3..),
         _ => None,
     };
-    match kernel_operand {
-        Some(&v) if graph.weight(v).is_none() => refuse("the kernel must be a weight, not a computed value"),
-        _ => Ok(()),
+    if stored.unwrap_or_default().iter().any(|&v| graph.weight(v).is_none()) {
+        return refuse("the kernel must be a weight, not a computed value");
     }
+    Ok(())
 }
 
 /// Compiles a plan against prepared weights.
@@ -112,6 +114,7 @@ fn kernel(bind: &Bind<'_>) -> Result<Box<dyn Kernel>, DeviceError> {
         Op::Rope(_) => &[1],
         Op::CausalConv1d(_) => &[2],
         Op::CausalAttention(_) => &[3, 4],
+        Op::ExpertWeights(_) | Op::ExpertGateUp(_) | Op::ExpertDown => &[1],
         Op::StateGather(_) | Op::StateScatter(_) | Op::StateNumbers { .. } => &[0],
         _ => &[],
     };
@@ -145,6 +148,10 @@ fn kernel(bind: &Bind<'_>) -> Result<Box<dyn Kernel>, DeviceError> {
         Op::Rope(r) => attention::compile_rope(bind, *r),
         Op::CausalConv1d(c) => conv::compile_causal(bind, *c),
         Op::CausalAttention(a) => attention::compile_causal(bind, *a),
+        Op::ExpertChoice(c) => experts::compile_choice(bind, *c),
+        Op::ExpertWeights(w) => experts::compile_weights(bind, *w),
+        Op::ExpertGateUp(g) => experts::compile_gate_up(bind, *g),
+        Op::ExpertDown => experts::compile_down(bind),
         Op::Reshape(_) => movement::compile_copy(bind),
         Op::Permute(perm) => movement::compile_permute(bind, perm),
         Op::Slice { axis, start, len } => movement::compile_slice(bind, *axis, *start, *len),

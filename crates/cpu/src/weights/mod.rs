@@ -5,6 +5,7 @@ mod conv;
 mod elements;
 mod levels;
 mod panels;
+mod stack;
 mod store;
 mod table;
 
@@ -13,6 +14,7 @@ pub(crate) use elements::Elements;
 pub(crate) use levels::{LevelPanels, Record};
 pub(crate) use mynah_tensor::LevelFormat;
 pub(crate) use panels::{K_BLOCK, Panels};
+pub(crate) use stack::Stack;
 pub(crate) use store::Store;
 pub(crate) use table::Table;
 

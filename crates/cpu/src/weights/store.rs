@@ -1,6 +1,6 @@
 //! The prepared weights of a model, by name and use.
 
-use super::{ConvKernel, Elements, Panels, Table};
+use super::{ConvKernel, Elements, Panels, Stack, Table};
 use crate::pool::Pool;
 use crate::simd::{Bf16, Isa};
 use mynah_device::{DeviceError, WeightBytes, WeightUse};
@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Clone)]
 enum Prepared {
     Panels(Arc<Panels>),
+    Stack(Arc<Stack>),
     Conv(Arc<ConvKernel>),
     Table(Arc<Table>),
     Elements(Arc<Elements>),
@@ -38,6 +39,8 @@ impl Store {
         }
         let prepared = match use_ {
             WeightUse::MatMul => Prepared::Panels(Arc::new(Panels::prepare(weight, isa, bf16, pool)?)),
+            WeightUse::Experts => Prepared::Stack(Arc::new(Stack::prepare(weight, 1, isa, bf16, pool)?)),
+            WeightUse::ExpertPairs => Prepared::Stack(Arc::new(Stack::prepare(weight, 2, isa, bf16, pool)?)),
             WeightUse::Conv2d => Prepared::Conv(Arc::new(ConvKernel::prepare_2d(weight)?)),
             WeightUse::DepthwiseConv1d => Prepared::Conv(Arc::new(ConvKernel::prepare_1d(weight)?)),
             WeightUse::Table => Prepared::Table(Arc::new(Table::prepare(weight)?)),
@@ -56,6 +59,7 @@ impl Store {
     pub(crate) fn bytes(&self) -> usize {
         let bytes = |prepared: &Prepared| match prepared {
             Prepared::Panels(w) => w.bytes(),
+            Prepared::Stack(w) => w.bytes(),
             Prepared::Conv(w) => w.bytes(),
             Prepared::Table(w) => w.bytes(),
             Prepared::Elements(w) => w.bytes(),
@@ -67,6 +71,14 @@ impl Store {
     pub(crate) fn panels(&self, name: &str, use_: WeightUse) -> Option<Arc<Panels>> {
         match self.get(name, use_) {
             Some(Prepared::Panels(w)) => Some(w),
+            _ => None,
+        }
+    }
+
+    /// The weights of experts.
+    pub(crate) fn stack(&self, name: &str, use_: WeightUse) -> Option<Arc<Stack>> {
+        match self.get(name, use_) {
+            Some(Prepared::Stack(w)) => Some(w),
             _ => None,
         }
     }

@@ -72,7 +72,12 @@ pub(crate) fn compile(bind: &Bind<'_>) -> Result<Compiled, DeviceError> {
         Op::Gated(act) => elementwise::compile_gated(bind, *act),
         Op::L2Norm { eps } => norm::compile_l2(bind, *eps),
         Op::Rope(rope) => rotary::compile(bind, rope),
-        op @ (Op::CausalConv1d(_) | Op::CausalAttention(_)) => {
+        op @ (Op::CausalConv1d(_)
+        | Op::CausalAttention(_)
+        | Op::ExpertChoice(_)
+        | Op::ExpertWeights(_)
+        | Op::ExpertGateUp(_)
+        | Op::ExpertDown) => {
             let reason = "there is no kernel yet".to_owned();
             Err(DeviceError::Unsupported(Unsupported { op: op.name(), reason }))
         }

@@ -45,7 +45,7 @@ pub(crate) fn plan(
     _policy: &Policy,
 ) -> Layout {
     match use_ {
-        WeightUse::MatMul | WeightUse::Table => {
+        WeightUse::MatMul | WeightUse::Table | WeightUse::Experts | WeightUse::ExpertPairs => {
             let k = shape.last();
             let stored = match dtype {
                 DType::F16 => MatrixType::F16,

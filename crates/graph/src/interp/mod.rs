@@ -11,6 +11,7 @@ mod causal_conv;
 mod delta;
 mod elementwise;
 mod env;
+mod experts;
 mod layout;
 mod norm;
 mod product;
@@ -123,6 +124,10 @@ fn apply(
             let states = memory.two_states(graph, [a.keys, a.values])?;
             causal_attention::causal_attention(name, a, operands, states)?
         }
+        Op::ExpertChoice(c) => experts::choice(c, operands),
+        Op::ExpertWeights(w) => experts::weights(name, w, x, operands[1])?,
+        Op::ExpertGateUp(g) => experts::gate_up(name, g, operands)?,
+        Op::ExpertDown => experts::down(name, operands)?,
         Op::Reshape(_) => x.data.clone(),
         Op::Permute(perm) => layout::permute(perm, x, shape),
         Op::Slice { axis, start, len } => {

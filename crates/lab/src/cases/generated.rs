@@ -5,6 +5,7 @@ use super::convolution::{conv2d, depthwise};
 use super::decoder::{self, Causal};
 use super::delta::Delta;
 use super::elementwise::{ACTIVATIONS, BINARY, binary, glu, scale, unary};
+use super::experts::{self, Experts, Logits};
 use super::norm::{argmax, batch_norm_scale, norm, softmax};
 use super::product::Product;
 use super::transducer::{self, Clip, TDT, Walk};
@@ -12,7 +13,7 @@ use super::{Cases, WEIGHT_TYPES, layout, sequence};
 use crate::bounds::Bounds;
 use crate::case::{Fill, OpCase};
 use crate::error::LabError;
-use mynah_graph::{Activation, Conv2d, Epilogue, Op};
+use mynah_graph::{Activation, Conv2d, Epilogue, ExpertChoice, ExpertGateUp, ExpertWeights, Op, RouterScore};
 use mynah_tensor::{DType, Rng};
 
 /// `n` cases of a seed; the same seed gives the same cases everywhere.
@@ -20,16 +21,19 @@ use mynah_tensor::{DType, Rng};
 /// # Errors
 /// When a case can't be built, which would be a mistake in this crate.
 pub fn generated(seed: u64, n: usize) -> Cases {
-    /// Of so many cases the last is a transducer's, the one before an op of decoder language models.
+    /// Of so many cases the last is a transducer's, the one before an op of decoder language models, the one before that one of
+    /// routed experts.
     const EVERY: usize = 20;
     let mut draw = Draw { rng: Rng::new(seed) };
     // Draws of their own, so that these cases change none of the others.
     let mut transducers = Draw { rng: Rng::new(!seed) };
     let mut decoders = Draw { rng: Rng::new(seed.rotate_left(32) ^ 1) };
+    let mut experts = Draw { rng: Rng::new(seed.rotate_left(32) ^ 2) };
     let case = |i: usize| match i % EVERY {
         last if last + 1 == EVERY => transducers.transducer(&format!("random{seed}-{i}")),
         last if last + 2 == EVERY => decoders.decoder(&format!("random{seed}-{i}")),
-        _ => draw.case(&format!("random{seed}-{}", i - 2 * (i / EVERY))),
+        last if last + 3 == EVERY => experts.experts(&format!("random{seed}-{i}"), i / EVERY),
+        _ => draw.case(&format!("random{seed}-{}", i - 3 * (i / EVERY))),
     };
     (0..n).map(case).collect()
 }
@@ -353,6 +357,42 @@ impl Draw {
                 .case(tag)
             }
         }
+    }
+
+    /// The four ops in turn.
+    fn experts(&mut self, tag: &str, turn: usize) -> Result<OpCase, LabError> {
+        let experts = 1 + self.size();
+        let used = 1 + self.rng.below(experts.min(5));
+        let tokens = [self.small(), self.size()];
+        let score = self.pick(&[RouterScore::Softmax, RouterScore::Sigmoid, RouterScore::SqrtSoftplus]);
+        let logits = [tokens[0], tokens[1], experts];
+        match turn % 4 {
+            0 => {
+                let bias = self.coin();
+                let kind = if self.coin() && !bias { Logits::Ties } else { Logits::Apart };
+                return experts::choice(tag, &logits, kind, ExpertChoice { used, score, bias });
+            }
+            1 => {
+                let normalise = self.pick(&[None, Some(0.0), Some(0.25)]);
+                let weights = ExpertWeights { score, normalise, scale: self.pick(&[1.0, -2.5]) };
+                return experts::weights(tag, &logits, used, weights);
+            }
+            _ => {}
+        }
+        let dtype = self.pick(&WEIGHT_TYPES);
+        let terms = match dtype.block_len() {
+            1 => self.size(),
+            block => block * (1 + self.rng.below(3)),
+        };
+        let experts = experts.min(8);
+        let used = used.min(experts);
+        let layer =
+            Experts { tokens, experts, used, terms, rows: self.size().max(17), dtype, uneven: self.coin() };
+        if turn % 4 == 2 {
+            let (activation, limit) = (self.pick(&ACTIVATIONS[..5]), self.pick(&[None, Some(0.75)]));
+            return layer.gate_up(tag, ExpertGateUp { activation, limit, fused: self.coin() }, &[]);
+        }
+        layer.down(tag, &[])
     }
 
     fn layout(&mut self, tag: &str) -> Result<OpCase, LabError> {

@@ -1,10 +1,12 @@
 //! Arguments out of range: an error must come back, not a crash and not an answer.
 
 use super::decoder::Causal;
+use super::experts::{self, Experts};
 use super::transducer::{Clip, TDT, Walk, with_number};
 use super::{Cases, layout, sequence, transducer};
 use crate::case::{Expect, OpCase};
 use crate::elements::Elements;
+use mynah_graph::{Activation, ExpertGateUp, ExpertWeights, RouterScore};
 use mynah_tensor::DType;
 
 pub(super) fn cases() -> Cases {
@@ -50,6 +52,7 @@ pub(super) fn cases() -> Cases {
     }
     all.extend(decoders()?);
     all.extend(transducers()?);
+    all.extend(routed()?);
     for at in [6, -1, i64::MIN, i64::MAX] {
         all.push(with_slot(&sequence::state_append("bad-slot", 9, &[3], 4, 0)?, at));
     }
@@ -83,6 +86,21 @@ fn decoders() -> Cases {
         [[6, 5, 7, 3, 2, 1], [-1, 5, 4, 3, 2, 1], [6, 5, 4, 3, 2, 4], [6, 5, 4, 6, 5, 1], [6, 5, 5, 3, 2, 1]]
     {
         all.push(with_ints(&attention, 4, &pages));
+    }
+    Ok(all)
+}
+
+/// Experts that aren't there.
+fn routed() -> Cases {
+    let layer =
+        Experts { tokens: [1, 2], experts: 3, used: 2, terms: 5, rows: 4, dtype: DType::F32, uneven: false };
+    let silu = ExpertGateUp { activation: Activation::Silu, limit: None, fused: false };
+    let weights = ExpertWeights { score: RouterScore::Softmax, normalise: None, scale: 1.0 };
+    let mut all = Vec::new();
+    for ids in [[0, 1, 3, 2], [0, -1, 2, 1], [0, 1, 2, i32::MIN], [i32::MAX, 1, 2, 0]] {
+        all.push(with_ints(&layer.gate_up("bad", silu, &[])?, 1, &ids));
+        all.push(with_ints(&layer.down("bad", &[])?, 1, &ids));
+        all.push(with_ints(&experts::weights("bad", &[2, 3], 2, weights)?, 1, &ids));
     }
     Ok(all)
 }

@@ -10,6 +10,7 @@ mod convolution;
 mod decoder;
 mod delta;
 mod elementwise;
+mod experts;
 mod families;
 mod generated;
 mod hostile;
@@ -66,6 +67,7 @@ pub fn cases() -> Result<Vec<OpCase>, LabError> {
         sequence::cases,
         delta::cases,
         decoder::cases,
+        experts::cases,
         transducer::cases,
         layout::cases,
         composite::cases,
@@ -131,7 +133,8 @@ mod tests {
                      rsqrt scale glu layer_norm rms_norm batch_norm batch_norm_scale softmax log_softmax argmax gather \
                      mask_rows rel_pos_attention lstm_cell reshape permute slice concat state_gather state_scatter \
                      state_append gated_delta_net state_numbers lstm_step transducer_join transducer_advance gated \
-                     l2_norm rope causal_conv1d causal_attention";
+                     l2_norm rope causal_conv1d causal_attention expert_choice expert_weights expert_gate_up \
+                     expert_down";
         for name in names.split_whitespace() {
             assert!(fixed.contains_key(name), "{name} has no fixed case");
             assert!(random.contains_key(name), "{name} has no generated case");

@@ -93,6 +93,7 @@ pub fn real() -> Cases {
             all.push(Causal::one([8, 2], 256, 64, [past, time]).case(tag)?);
         }
     }
+    all.extend(super::experts::real()?);
     Ok(all)
 }
 

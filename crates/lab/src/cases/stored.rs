@@ -11,7 +11,7 @@ use mynah_tensor::{DType, HostTensor, Rng, Shape, encode_row};
 
 /// A part of a block that is not drawn bit by bit.
 #[derive(Clone, Copy)]
-enum Field {
+pub(super) enum Field {
     /// A half-precision number at this byte, in this range.
     Half(usize, f32, f32),
     /// A byte that is an exponent with this range.
@@ -21,7 +21,7 @@ enum Field {
 use Field::{Exponent, Half};
 
 /// The types that are read and never written, with the parts that say how large a block's values are.
-const TYPES: [(DType, &[Field]); 7] = [
+pub(super) const TYPES: [(DType, &[Field]); 7] = [
     (DType::Q4_1, &[Half(0, 0.002, 0.01), Half(2, -0.1, 0.02)]),
     (DType::Q5_1, &[Half(0, 0.001, 0.005), Half(2, -0.1, 0.02)]),
     (DType::Q2K, &[Half(80, 0.001, 0.005), Half(82, 0.001, 0.005)]),
@@ -47,21 +47,23 @@ fn blocks(rng: &mut Rng, dtype: DType, fields: &[Field], shape: Shape) -> Result
     Ok(HostTensor::new(dtype, shape, data)?)
 }
 
-fn weight(
+/// A weight of random blocks.
+pub(super) fn weight(
     b: &mut CaseBuilder,
-    dims: [usize; 2],
+    name: &str,
+    shape: Shape,
     dtype: DType,
     fields: &[Field],
 ) -> Result<ValueId, LabError> {
-    let tensor = blocks(&mut b.rng, dtype, fields, Shape::from(dims))?;
-    Ok(b.stored("w", tensor))
+    let tensor = blocks(&mut b.rng, dtype, fields, shape)?;
+    Ok(b.stored(name, tensor))
 }
 
 fn product(x: &[usize], columns: usize, dtype: DType, fields: &[Field]) -> Result<OpCase, LabError> {
     let mut b = CaseBuilder::new("matmul", &format!("stored/{}*{columns}/{dtype}", by(x)));
     let terms = x.last().copied().unwrap_or(1);
     let left = b.input("x", x, Fill::Normal(1.0));
-    let right = weight(&mut b, [columns, terms], dtype, fields)?;
+    let right = weight(&mut b, "w", Shape::from([columns, terms]), dtype, fields)?;
     let y = b.op(Op::MatMul(Epilogue::default()), &[left, right]);
     b.finish(&[y], Bounds::product(dtype))
 }
@@ -69,7 +71,7 @@ fn product(x: &[usize], columns: usize, dtype: DType, fields: &[Field]) -> Resul
 fn table(rows: usize, dtype: DType, fields: &[Field]) -> Result<OpCase, LabError> {
     let mut b = CaseBuilder::new("gather", &format!("stored/{rows}x512/{dtype}"));
     let ids = b.ints("ids", &[3], &[0, rows as i32 - 1, rows as i32 / 2]);
-    let right = weight(&mut b, [rows, 512], dtype, fields)?;
+    let right = weight(&mut b, "w", Shape::from([rows, 512]), dtype, fields)?;
     let y = b.op(Op::Gather, &[right, ids]);
     b.finish(&[y], Bounds::MOVED)
 }
