@@ -14,7 +14,7 @@ import gguf
 import numpy as np
 import torch
 
-from . import export
+from . import draft, export
 from .cases import CASES, Case, build
 
 TOKENS = 150
@@ -39,16 +39,19 @@ def nmse(found: np.ndarray, wanted: np.ndarray) -> float:
 def make_case(case: Case, root: Path) -> dict:
     folder = root / case.name
     folder.mkdir(parents=True, exist_ok=True)
-    model = build(case)
+    model, predictor = build(case)
     generator = torch.Generator().manual_seed(2000 + case.seed)
     tokens = torch.randint(case.vocabulary, (TOKENS,), generator=generator)
-    tensors = export.write_model(model, case, folder / "model.gguf")
+    tensors = export.write_model(model, predictor, case, folder / "model.gguf")
     single = {name: logits(model, tokens, pieces) for name, pieces in PIECES.items()}
     wanted = single["whole"]
     margins = np.sort(wanted, axis=1)
     w = gguf.GGUFWriter(str(folder / "logits.gguf"), "mynah-reference")
     w.add_array("ref.tokens", [int(t) for t in tokens])
     w.add_tensor("logits", wanted.astype(np.float32))
+    if predictor is not None:
+        for name, x in draft.references(model, predictor, tokens).items():
+            w.add_tensor(name, x)
     w.write_header_to_file()
     w.write_kv_data_to_file()
     w.write_tensors_to_file()

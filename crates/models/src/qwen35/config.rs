@@ -8,8 +8,8 @@ use crate::error::ModelError;
 use crate::params::Params;
 use mynah_gguf::GgufFile;
 
-/// The architecture this folder runs.
-const ARCHITECTURE: &str = "qwen35";
+/// The architectures this folder runs.
+const ARCHITECTURES: &str = "qwen35, qwen35moe, qwen3next";
 /// Layers of full attention are every so many, where the file doesn't say.
 const INTERVAL: usize = 4;
 
@@ -48,6 +48,8 @@ pub struct DeltaConfig {
     pub width: usize,
     /// Taps of the convolution.
     pub taps: usize,
+    /// Whether the value heads of one key head are neighbours: head h has key head h / (H/Hk), in place of h mod Hk.
+    pub grouped: bool,
 }
 
 impl DeltaConfig {
@@ -67,17 +69,41 @@ impl DeltaConfig {
     }
 }
 
-/// Everything about a dense Qwen3.5 but its weights.
+/// Dimensions of the routed experts and of the one all tokens share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ExpertsConfig {
+    /// Experts of a layer.
+    pub count: usize,
+    /// Experts of a token.
+    pub used: usize,
+    /// Width of an expert.
+    pub width: usize,
+    /// Width of the shared expert.
+    pub shared: usize,
+    /// Multiplies the weights of a token's experts.
+    pub scale: f32,
+}
+
+/// What every layer has behind its mixer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FeedForward {
+    /// A gated unit of this width.
+    Dense(usize),
+    /// Experts.
+    Routed(ExpertsConfig),
+}
+
+/// Everything about a Qwen3.5 but its weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Qwen35Config {
-    /// `general.name`, or "qwen35".
+    /// `general.name`, or the architecture.
     pub name: String,
     /// Tokens of the longest sequence the model was made for.
     pub context: usize,
     /// Width of the residual stream.
     pub hidden: usize,
-    /// Width of the feed-forward modules.
-    pub feed_forward: usize,
+    /// The feed-forward modules.
+    pub feed_forward: FeedForward,
     /// Tokens of the vocabulary.
     pub vocabulary: usize,
     /// Added to mean squares.
@@ -86,6 +112,8 @@ pub struct Qwen35Config {
     pub layers: Vec<Mixer>,
     /// Layers behind these that predict further tokens (`nextn`).
     pub predictors: usize,
+    /// Whether the first of them is there to draft tokens.
+    pub drafts: bool,
     /// Of the attention layers.
     pub attention: AttentionConfig,
     /// Of the gated delta nets.
@@ -98,20 +126,14 @@ impl Qwen35Config {
     /// Reads and checks a file's configuration.
     ///
     /// # Errors
-    /// [`ModelError::Family`] for another family, [`ModelError::Unsupported`] for the variants with experts, otherwise the key or
-    /// tensor that is missing or contradictory.
+    /// [`ModelError::Family`] for another family, otherwise the key or tensor that is missing or contradictory.
     pub fn read(file: &GgufFile) -> Result<Self, ModelError> {
         let architecture = file.get_str("general.architecture")?.unwrap_or_default();
-        match architecture {
-            ARCHITECTURE => {}
-            "qwen35moe" | "qwen3next" => {
-                let what = format!("a model with experts ('{architecture}')");
-                return Err(ModelError::Unsupported { what });
-            }
-            _ => {
-                return Err(ModelError::Family { found: architecture.to_owned(), wanted: ARCHITECTURE });
-            }
-        }
+        let routed = match architecture {
+            "qwen35" => false,
+            "qwen35moe" | "qwen3next" => true,
+            _ => return Err(ModelError::Family { found: architecture.to_owned(), wanted: ARCHITECTURES }),
+        };
         let keys = Keys { file, architecture };
         let params = Params::new(file);
         let (hidden, predictors) =
@@ -129,17 +151,24 @@ impl Qwen35Config {
                 wanted: [1, hidden].into(),
             });
         }
+        let layers = layers(&keys, &params, predictors)?;
+        let first = format!("blk.{}.nextn.eh_proj.weight", layers.len());
         Ok(Self {
-            name: file.get_str("general.name")?.unwrap_or(ARCHITECTURE).to_owned(),
+            name: file.get_str("general.name")?.unwrap_or(architecture).to_owned(),
             context: keys.need("context_length")?,
             hidden,
-            feed_forward: keys.need("feed_forward_length")?,
+            feed_forward: if routed {
+                FeedForward::Routed(experts(&keys)?)
+            } else {
+                FeedForward::Dense(keys.need("feed_forward_length")?)
+            },
             vocabulary,
             eps: keys.need_f32("attention.layer_norm_rms_epsilon")?,
-            layers: layers(&keys, &params, predictors)?,
+            drafts: predictors > 0 && params.has(&first),
+            layers,
             predictors,
             attention: attention(&keys)?,
-            delta: delta(&keys)?,
+            delta: delta(&keys, architecture == "qwen3next")?,
             tied: !params.has("output.weight"),
         })
     }
@@ -194,12 +223,37 @@ fn attention(keys: &Keys<'_>) -> Result<AttentionConfig, ModelError> {
     }
 }
 
-fn delta(keys: &Keys<'_>) -> Result<DeltaConfig, ModelError> {
+fn experts(keys: &Keys<'_>) -> Result<ExpertsConfig, ModelError> {
+    let (count, used) = (keys.need("expert_count")?, keys.need("expert_used_count")?);
+    if used > count {
+        return Err(keys.bad("expert_used_count", used, format!("there are {count} experts")));
+    }
+    // As llama.cpp reads files that don't give the widths.
+    let whole = keys.usize("feed_forward_length")?.filter(|&n| n > 0);
+    let width = |key: &str, otherwise: Option<usize>| match (keys.usize(key)?, otherwise) {
+        (None | Some(0), Some(n)) => Ok(n),
+        _ => keys.need(key),
+    };
+    let scale = keys.file.get_f32(&keys.full("expert_weights_scale"))?.filter(|&n| n != 0.0).unwrap_or(1.0);
+    if !scale.is_finite() {
+        return Err(keys.bad("expert_weights_scale", scale, "it must be a number"));
+    }
+    Ok(ExpertsConfig {
+        count,
+        used,
+        width: width("expert_feed_forward_length", whole.map(|n| n / used).filter(|&n| n > 0))?,
+        shared: width("expert_shared_feed_forward_length", whole)?,
+        scale,
+    })
+}
+
+fn delta(keys: &Keys<'_>, grouped: bool) -> Result<DeltaConfig, ModelError> {
     let delta = DeltaConfig {
         key_heads: keys.need("ssm.group_count")?,
         heads: keys.need("ssm.time_step_rank")?,
         width: keys.need("ssm.state_size")?,
         taps: keys.need("ssm.conv_kernel")?,
+        grouped,
     };
     if !delta.heads.is_multiple_of(delta.key_heads) {
         let reason = format!("it must be a multiple of the {} key heads", delta.key_heads);

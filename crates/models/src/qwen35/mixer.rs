@@ -1,6 +1,6 @@
 //! A layer's surroundings, and gated attention.
 
-use super::config::Qwen35Config;
+use super::config::{Mixer, Qwen35Config};
 use crate::error::ModelError;
 use crate::params::Params;
 use mynah_graph::{Activation, CausalAttention, GraphBuilder, Op, Rope, StateId, ValueId};
@@ -21,6 +21,30 @@ pub(super) struct Layer<'a> {
 }
 
 impl Layer<'_> {
+    /// `x [B, T, hidden]` → the same: the mixer, then the feed-forward module, each added to what it reads.
+    pub(super) fn block(
+        &self,
+        g: &mut GraphBuilder,
+        mixer: Mixer,
+        x: ValueId,
+    ) -> Result<ValueId, ModelError> {
+        let hidden = self.config.hidden;
+        let h = self.norm(g, "attn_norm", x, hidden)?;
+        let h = match mixer {
+            Mixer::Delta => self.delta_net(g, h)?,
+            Mixer::Attention => self.attention(g, h)?,
+        };
+        let x = g.add(h, x);
+        let h = self.norm(g, "post_attention_norm", x, hidden)?;
+        let h = self.feed_forward(g, h)?;
+        Ok(g.add(h, x))
+    }
+
+    /// Whether the file has a tensor of the layer.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.params.has(&format!("{}.{name}", self.name))
+    }
+
     /// A weight of the layer.
     pub(super) fn weight(
         &self,
@@ -62,12 +86,20 @@ impl Layer<'_> {
     pub(super) fn attention(&self, g: &mut GraphBuilder, x: ValueId) -> Result<ValueId, ModelError> {
         let (a, hidden) = (self.config.attention, self.config.hidden);
         let &[batch, time, _] = g.shape(x).dims() else { return Ok(x) };
+        let (queries, keys) = (2 * a.heads * a.width, a.key_heads * a.width);
+        let [both, k, v] = if self.has("attn_qkv.weight") {
+            let all = self.product(g, "attn_qkv", x, [queries + 2 * keys, hidden])?;
+            [(0, queries), (queries, keys), (queries + keys, keys)].map(|(from, n)| g.slice(all, 2, from, n))
+        } else {
+            [
+                self.product(g, "attn_q", x, [queries, hidden])?,
+                self.product(g, "attn_k", x, [keys, hidden])?,
+                self.product(g, "attn_v", x, [keys, hidden])?,
+            ]
+        };
         // Query and gate of a head lie side by side.
-        let both = self.product(g, "attn_q", x, [2 * a.heads * a.width, hidden])?;
         let both = g.reshape(both, &[batch, time, a.heads, 2 * a.width]);
         let [q, gate] = [0, a.width].map(|from| g.slice(both, 3, from, a.width));
-        let k = self.product(g, "attn_k", x, [a.key_heads * a.width, hidden])?;
-        let v = self.product(g, "attn_v", x, [a.key_heads * a.width, hidden])?;
         let [k, v] = [k, v].map(|x| g.reshape(x, &[batch, time, a.key_heads, a.width]));
         let rope = Rope { dims: a.rotary, theta: a.theta };
         let q = self.norm(g, "attn_q_norm", q, a.width)?;

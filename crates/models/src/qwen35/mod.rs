@@ -1,7 +1,7 @@
-//! Qwen3.5: language models in which most layers are gated delta nets and every few one is gated attention.
+//! Qwen3.5 and Qwen3-Next: language models in which most layers are gated delta nets and every few one is gated attention.
 //!
 //! ```text
-//! tokens ─► embedding ─► [ norm ─► gated delta net or gated attention ─► + ─► norm ─► SwiGLU ─► + ]ⁿ ─► norm ─► head ─► logits
+//! tokens ─► embedding ─► [ norm ─► gated delta net or gated attention ─► + ─► norm ─► SwiGLU or experts ─► + ]ⁿ ─► norm ─► head ─► logits
 //!                              conv, delta states    keys, values in pages
 //! ```
 //!
@@ -11,13 +11,16 @@
 
 mod config;
 mod delta;
+mod draft;
+mod feed;
 mod keys;
 mod mixer;
 mod model;
 mod states;
 mod step;
 
-pub use config::{AttentionConfig, DeltaConfig, Mixer, Qwen35Config};
-pub use model::{LoadOptions, Piece, Qwen35, Wanted};
+pub use config::{AttentionConfig, DeltaConfig, ExpertsConfig, FeedForward, Mixer, Qwen35Config};
+pub use draft::{DraftDims, draft_graph};
+pub use model::{Continuation, LoadOptions, Piece, Qwen35, Wanted, WithHidden};
 pub use states::{StateKind, StateLayout, reset_graph, state_decls};
-pub use step::{StepDims, step_graph};
+pub use step::{StepDims, hidden_step_graph, step_graph};

@@ -12,6 +12,10 @@ use mynah_gguf::GgufFile;
 use mynah_plan::{Executor, Options, PlanKey, StateId};
 use std::sync::Arc;
 
+mod draft;
+
+pub use draft::{Continuation, WithHidden};
+
 /// How a model is loaded.
 #[derive(Clone, Debug)]
 pub struct LoadOptions {

@@ -51,10 +51,12 @@ pub fn state_decls(config: &Qwen35Config, layout: StateLayout) -> Vec<(StateDecl
             }
         }
     };
-    config.layers.iter().enumerate().flat_map(of_layer).collect()
+    // The layer that drafts comes last, in the pages of the others.
+    let drafting = config.drafts.then_some(&Mixer::Attention);
+    config.layers.iter().chain(drafting).enumerate().flat_map(of_layer).collect()
 }
 
-/// Declares all states in a graph, two for each layer.
+/// Declares all states in a graph, two for each layer, the one that drafts among them.
 pub(super) fn declare(g: &mut GraphBuilder, config: &Qwen35Config, layout: StateLayout) -> Vec<[StateId; 2]> {
     let ids: Vec<StateId> =
         state_decls(config, layout).iter().map(|(decl, _)| g.state(&decl.name, decl.row)).collect();

@@ -1,12 +1,12 @@
 //! The graph of a step: some tokens of some sequences in, logits of the tokens asked for out.
 
-use super::config::{Mixer, Qwen35Config};
+use super::config::Qwen35Config;
 use super::mixer::Layer;
 use super::states::{StateLayout, declare};
 use crate::error::ModelError;
 use crate::params::Params;
 use mynah_gguf::GgufFile;
-use mynah_graph::{Activation, ElemType, Graph, GraphBuilder};
+use mynah_graph::{ElemType, Graph, GraphBuilder, ValueId};
 
 /// The shape a step is planned for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,6 +33,39 @@ pub fn step_graph(
     layout: StateLayout,
     dims: &StepDims,
 ) -> Result<Graph, ModelError> {
+    build(file, config, layout, dims, Kept::Logits)
+}
+
+/// The same with a second output, the normed hidden states of the whole rectangle, `hidden [B, T, H]`, from which further tokens are
+/// drafted.
+///
+/// # Errors
+/// As [`step_graph`].
+pub fn hidden_step_graph(
+    file: &GgufFile,
+    config: &Qwen35Config,
+    layout: StateLayout,
+    dims: &StepDims,
+) -> Result<Graph, ModelError> {
+    build(file, config, layout, dims, Kept::Hidden)
+}
+
+/// What a step gives.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// Logits alone, and only those wanted are normed.
+    Logits,
+    /// The hidden states of every token as well.
+    Hidden,
+}
+
+fn build(
+    file: &GgufFile,
+    config: &Qwen35Config,
+    layout: StateLayout,
+    dims: &StepDims,
+    kept: Kept,
+) -> Result<Graph, ModelError> {
     let params = Params::new(file);
     let mut g = GraphBuilder::new("step");
     let (b, t, hidden) = (dims.batch, dims.tokens, config.hidden);
@@ -58,28 +91,33 @@ pub fn step_graph(
             cached,
             pages,
         };
-        x = g.scope(format!("blk.{i}"), |g| {
-            let h = layer.norm(g, "attn_norm", x, hidden)?;
-            let h = match mixer {
-                Mixer::Delta => layer.delta_net(g, h)?,
-                Mixer::Attention => layer.attention(g, h)?,
-            };
-            let x = g.add(h, x);
-            let h = layer.norm(g, "post_attention_norm", x, hidden)?;
-            let gate = layer.product(g, "ffn_gate", h, [config.feed_forward, hidden])?;
-            let up = layer.product(g, "ffn_up", h, [config.feed_forward, hidden])?;
-            let h = g.gated(Activation::Silu, up, gate);
-            let h = layer.product(g, "ffn_down", h, [hidden, config.feed_forward])?;
-            Ok::<_, ModelError>(g.add(h, x))
-        })?;
+        x = g.scope(format!("blk.{i}"), |g| layer.block(g, *mixer, x))?;
     }
+    let gain = params.weight(&mut g, "output_norm.weight", [hidden])?;
+    let x = match kept {
+        Kept::Logits => x,
+        Kept::Hidden => {
+            let x = g.rms_norm(x, gain, config.eps);
+            g.output("hidden", x);
+            x
+        }
+    };
     let x = g.reshape(x, &[b * t, hidden]);
     let x = g.gather(x, wanted);
-    let gain = params.weight(&mut g, "output_norm.weight", [hidden])?;
-    let x = g.rms_norm(x, gain, config.eps);
-    let head = if config.tied { "token_embd.weight" } else { "output.weight" };
-    let head = params.weight(&mut g, head, [config.vocabulary, hidden])?;
-    let logits = g.matmul(x, head);
+    let x = if kept == Kept::Hidden { x } else { g.rms_norm(x, gain, config.eps) };
+    let logits = head(&mut g, &params, config, x)?;
     g.output("logits", logits);
     Ok(g.finish()?)
+}
+
+/// Logits of normed hidden states.
+pub(super) fn head(
+    g: &mut GraphBuilder,
+    params: &Params<'_>,
+    config: &Qwen35Config,
+    x: ValueId,
+) -> Result<ValueId, ModelError> {
+    let head = if config.tied { "token_embd.weight" } else { "output.weight" };
+    let head = params.weight(g, head, [config.vocabulary, config.hidden])?;
+    Ok(g.matmul(x, head))
 }

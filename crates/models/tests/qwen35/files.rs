@@ -3,7 +3,10 @@
 use crate::fixtures::{CASES, file};
 use mynah_gguf::{GgufFile, GgufWriter, Value};
 use mynah_models::ModelError;
-use mynah_models::qwen35::{Mixer, Qwen35Config, StateLayout, StepDims, step_graph};
+use mynah_models::qwen35::{
+    DraftDims, ExpertsConfig, FeedForward, Mixer, Qwen35Config, StateLayout, StepDims, draft_graph,
+    step_graph,
+};
 
 /// A copy of a model with some keys and tensors left out and others set.
 fn altered(case: &str, without: &[&str], set: &[(&str, Value)]) -> GgufFile {
@@ -34,7 +37,7 @@ fn dimensions_come_from_the_file() {
     let config = Qwen35Config::read(&file("tied_odd")).unwrap();
     use Mixer::{Attention, Delta};
     assert_eq!(config.layers, [Delta, Attention, Delta, Attention, Delta]);
-    assert_eq!((config.hidden, config.feed_forward, config.vocabulary), (48, 80, 131));
+    assert_eq!((config.hidden, config.feed_forward, config.vocabulary), (48, FeedForward::Dense(80), 131));
     assert_eq!((config.attention.heads, config.attention.key_heads, config.attention.rotary), (6, 2, 12));
     assert_eq!(
         (config.delta.heads, config.delta.key_heads, config.delta.width, config.delta.taps),
@@ -128,19 +131,57 @@ fn the_predicting_layer_is_not_one_of_the_model() {
         &[("qwen35.block_count", Value::U32(5)), ("qwen35.nextn_predict_layers", Value::U32(1))],
     );
     let config = Qwen35Config::read(&file).unwrap();
-    assert_eq!((config.layers.len(), config.predictors), (4, 1));
+    assert_eq!((config.layers.len(), config.predictors, config.drafts), (4, 1, false));
 }
 
 #[test]
 fn other_models_are_refused_by_name() {
-    for (architecture, word) in
-        [("qwen35moe", "experts"), ("qwen3next", "experts"), ("llama", "llama"), ("parakeet", "parakeet")]
-    {
+    for architecture in ["llama", "qwen3moe", "parakeet"] {
         let error = refused("dense", &[], &[("general.architecture", Value::from(architecture))]);
-        assert!(error.to_string().contains(word), "{error}");
+        assert!(error.to_string().contains(architecture), "{error}");
     }
     let yarn = refused("dense", &[], &[("qwen35.rope.scaling.type", Value::from("yarn"))]);
     assert!(matches!(yarn, ModelError::Unsupported { .. }), "{yarn}");
+}
+
+#[test]
+fn experts_have_numbers_that_fit() {
+    let config = Qwen35Config::read(&file("experts")).unwrap();
+    let experts = ExpertsConfig { count: 6, used: 2, width: 20, shared: 28, scale: 1.0 };
+    assert_eq!(
+        (config.feed_forward, config.predictors, config.drafts),
+        (FeedForward::Routed(experts), 1, true)
+    );
+    for (key, value) in [("expert_count", 0), ("expert_used_count", 0), ("expert_used_count", 7)] {
+        let full = format!("qwen35moe.{key}");
+        let error = refused("experts", &[], &[(&full, Value::U32(value))]);
+        assert!(matches!(&error, ModelError::BadKey { key, .. } if *key == full), "{key} = {value}: {error}");
+    }
+    for key in [
+        "expert_count",
+        "expert_used_count",
+        "expert_feed_forward_length",
+        "expert_shared_feed_forward_length",
+    ] {
+        let full = format!("qwen35moe.{key}");
+        let error = refused("experts", &[&full], &[]);
+        assert!(matches!(&error, ModelError::MissingKey { key } if *key == full), "{key}: {error}");
+    }
+    // Without widths of their own: the whole for the shared expert, the share of each used one.
+    let widths = ["qwen35moe.expert_feed_forward_length", "qwen35moe.expert_shared_feed_forward_length"];
+    let whole = [
+        ("qwen35moe.feed_forward_length", Value::U32(40)),
+        ("qwen35moe.expert_weights_scale", Value::F32(2.5)),
+    ];
+    let config = Qwen35Config::read(&altered("experts", &widths, &whole)).unwrap();
+    let wanted = ExpertsConfig { shared: 40, scale: 2.5, ..experts };
+    assert_eq!(config.feed_forward, FeedForward::Routed(wanted));
+}
+
+#[test]
+fn the_order_of_value_heads_is_the_architectures() {
+    assert!(Qwen35Config::read(&file("next")).unwrap().delta.grouped);
+    assert!(!Qwen35Config::read(&file("experts")).unwrap().delta.grouped);
 }
 
 #[test]
@@ -148,14 +189,31 @@ fn every_tensor_is_needed_and_checked() {
     for case in CASES {
         let whole = file(case);
         let dims = StepDims { batch: 1, tokens: 2, pages: 1, wanted: 1 };
+        let config = Qwen35Config::read(&whole).unwrap();
+        let behind = format!("blk.{}.", config.layers.len());
+        let drafting = DraftDims { batch: 1, tokens: 2, pages: 1, wanted: 1 };
         for tensor in whole.tensors().iter().filter(|t| t.name != "output.weight") {
             let file = altered(case, &[&tensor.name], &[]);
-            let built = Qwen35Config::read(&file)
-                .and_then(|config| step_graph(&file, &config, StateLayout::default(), &dims));
+            let built = match tensor.name.starts_with(&behind) {
+                // What the model itself does without. The head may be the model's.
+                true if tensor.name.ends_with("shared_head_norm.weight") => continue,
+                true => Qwen35Config::read(&file)
+                    .and_then(|config| draft_graph(&file, &config, StateLayout::default(), &drafting)),
+                false => Qwen35Config::read(&file)
+                    .and_then(|config| step_graph(&file, &config, StateLayout::default(), &dims)),
+            };
             assert!(built.is_err(), "{case} does without {}", tensor.name);
         }
-        for key in ["feed_forward_length", "attention.head_count", "ssm.group_count", "embedding_length"] {
-            let full = format!("qwen35.{key}");
+        let architecture = whole.get_str("general.architecture").unwrap().unwrap();
+        let feed_forward: &[&str] = match config.feed_forward {
+            FeedForward::Dense(_) => &["feed_forward_length"],
+            FeedForward::Routed(_) => {
+                &["expert_count", "expert_feed_forward_length", "expert_shared_feed_forward_length"]
+            }
+        };
+        for key in ["attention.head_count", "ssm.group_count", "embedding_length"].iter().chain(feed_forward)
+        {
+            let full = format!("{architecture}.{key}");
             let n = whole.get_usize(&full).unwrap().unwrap() as u32;
             let file = altered(case, &[], &[(&full, Value::U32(2 * n))]);
             let built = Qwen35Config::read(&file)

@@ -2,15 +2,16 @@
 
 use mynah_cpu::{CpuDevice, CpuOptions};
 use mynah_device::Policy;
-use mynah_gguf::GgufFile;
+use mynah_gguf::{GgufFile, GgufWriter, Value};
 use mynah_models::ModelError;
 use mynah_models::qwen35::{LoadOptions, Piece, Qwen35, StateLayout, Wanted};
 use mynah_plan::Options;
+use mynah_tensor::HostTensor;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Every case of the manifest.
-pub(crate) const CASES: [&str; 3] = ["dense", "tied_odd", "equal_heads"];
+pub(crate) const CASES: [&str; 6] = ["dense", "tied_odd", "equal_heads", "drafting", "experts", "next"];
 
 /// Tokens of every reference.
 pub(crate) const TOKENS: usize = 150;
@@ -30,6 +31,11 @@ pub(crate) fn file(case: &str) -> GgufFile {
 }
 
 pub(crate) fn model_with(case: &str, policy: Policy, threads: usize, snapshots: usize) -> Qwen35 {
+    model_of(Arc::new(file(case)), policy, threads, snapshots)
+}
+
+/// A model of a file made by the test.
+pub(crate) fn model_of(file: Arc<GgufFile>, policy: Policy, threads: usize, snapshots: usize) -> Qwen35 {
     let device = CpuDevice::new(CpuOptions { threads: Some(threads), simd: None }).unwrap();
     let options = LoadOptions {
         executor: Options { policy, ..Options::default() },
@@ -37,7 +43,7 @@ pub(crate) fn model_with(case: &str, policy: Policy, threads: usize, snapshots: 
         sequences: 3,
         pages: 3 * PAGES,
     };
-    Qwen35::load(Arc::new(file(case)), Arc::new(device), None, options).unwrap()
+    Qwen35::load(file, Arc::new(device), None, options).unwrap()
 }
 
 pub(crate) fn model(case: &str) -> Qwen35 {
@@ -48,9 +54,41 @@ pub(crate) fn model(case: &str) -> Qwen35 {
 pub(crate) fn reference(case: &str) -> (Vec<u32>, Vec<f32>) {
     let file = GgufFile::open(root().join(case).join("logits.gguf")).unwrap();
     let tokens = file.get_u32_array("ref.tokens").unwrap().unwrap();
-    let logits = file.host_tensor(file.tensor("logits").unwrap()).unwrap().to_f32();
     assert_eq!(tokens.len(), TOKENS);
-    (tokens, logits)
+    (tokens, computed(case, "logits"))
+}
+
+/// Anything else that was computed of them.
+pub(crate) fn computed(case: &str, name: &str) -> Vec<f32> {
+    let file = GgufFile::open(root().join(case).join("logits.gguf")).unwrap();
+    file.host_tensor(file.tensor(name).unwrap()).unwrap().to_f32()
+}
+
+/// A file with the metadata of another, but for what is `set`, and these tensors.
+pub(crate) fn written(
+    from: &GgufFile,
+    set: &[(&str, Value)],
+    tensors: &[(String, HostTensor)],
+) -> Arc<GgufFile> {
+    let mut writer = GgufWriter::new();
+    for (key, value) in from.metadata().iter().filter(|(key, _)| !set.iter().any(|(s, _)| s == key)) {
+        writer.set(key, value.clone());
+    }
+    for (key, value) in set {
+        writer.set(*key, value.clone());
+    }
+    for (name, t) in tensors {
+        writer.tensor_bytes(name, t.dtype(), t.shape().dims(), t.data()).unwrap();
+    }
+    let mut bytes = Vec::new();
+    writer.write_to(&mut bytes).unwrap();
+    Arc::new(GgufFile::from_bytes(bytes).unwrap())
+}
+
+/// All tensors of a case.
+pub(crate) fn tensors(case: &str) -> Vec<(String, HostTensor)> {
+    let file = file(case);
+    file.tensors().iter().map(|t| (t.name.clone(), file.host_tensor(t).unwrap())).collect()
 }
 
 /// Pages of a row, none of them another row's, in no order.

@@ -55,14 +55,16 @@ fn a_cut_changes_no_bit() {
 
 #[test]
 fn thread_counts_change_no_byte() {
-    for policy in [Policy::exact(), Policy::default()] {
-        let (tokens, _) = reference("dense");
-        let of = |threads: usize| {
-            let mut model = model_with("dense", policy.clone(), threads, 1);
-            run(&mut model, 2, &tokens, &[64, 1, 85]).unwrap()
-        };
-        let alone = of(1);
-        assert!(of(2) == alone && of(3) == alone);
+    for case in ["dense", "experts", "next"] {
+        for policy in [Policy::exact(), Policy::default()] {
+            let (tokens, _) = reference(case);
+            let of = |threads: usize| {
+                let mut model = model_with(case, policy.clone(), threads, 1);
+                run(&mut model, 2, &tokens, &[64, 1, 85]).unwrap()
+            };
+            let alone = of(1);
+            assert!(of(2) == alone && of(3) == alone, "{case}");
+        }
     }
 }
 

@@ -178,6 +178,7 @@ fn graphs_have_the_states_that_are_said() {
         let graph = step_graph(&file, model.config(), layout, &dims).unwrap();
         let said: Vec<_> = state_decls(model.config(), layout).into_iter().map(|(decl, _)| decl).collect();
         assert_eq!(graph.states(), said);
-        assert_eq!(said.len(), 2 * (model.config().delta_layers() + model.config().attention_layers()));
+        let config = model.config();
+        assert_eq!(said.len(), 2 * (config.layers.len() + usize::from(config.drafts)), "{case}");
     }
 }

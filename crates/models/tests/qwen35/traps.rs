@@ -1,45 +1,26 @@
 //! What is easily misread in the files: each misreading must move the logits, or the references would prove nothing; and weights
 //! as quantisers store them.
 
-use crate::fixtures::{PAGE, PAGES, file, nmse, reference, run};
-use mynah_cpu::{CpuDevice, CpuOptions};
+use crate::fixtures::{file, model_of, nmse, reference, run, tensors, written};
 use mynah_device::Policy;
-use mynah_gguf::{GgufFile, GgufWriter};
-use mynah_models::qwen35::{LoadOptions, Qwen35, Qwen35Config, StateLayout};
-use mynah_plan::Options;
+use mynah_gguf::GgufFile;
+use mynah_models::qwen35::Qwen35Config;
 use mynah_tensor::{DType, HostTensor, Shape};
 use std::sync::Arc;
 
 /// A copy of a model in which each tensor is what `change` makes of its name, shape and elements.
 fn changed(case: &str, change: impl Fn(&str, Shape, Vec<f32>) -> HostTensor) -> Arc<GgufFile> {
-    let file = file(case);
-    let tensors: Vec<(String, HostTensor)> = file
-        .tensors()
-        .iter()
-        .map(|t| (t.name.clone(), change(&t.name, t.shape, file.host_tensor(t).unwrap().to_f32())))
-        .collect();
-    let mut writer = GgufWriter::new();
-    for (key, value) in file.metadata().iter() {
-        writer.set(key, value.clone());
-    }
-    for (name, t) in &tensors {
-        writer.tensor_bytes(name, t.dtype(), t.shape().dims(), t.data()).unwrap();
-    }
-    let mut bytes = Vec::new();
-    writer.write_to(&mut bytes).unwrap();
-    Arc::new(GgufFile::from_bytes(bytes).unwrap())
+    let change = |(name, t): (String, HostTensor)| {
+        let t = change(&name, t.shape(), t.to_f32());
+        (name, t)
+    };
+    let tensors: Vec<_> = tensors(case).into_iter().map(change).collect();
+    written(&file(case), &[], &tensors)
 }
 
 /// How far the logits of 64 tokens are from the reference.
 fn error_of(case: &str, file: Arc<GgufFile>, policy: Policy) -> f64 {
-    let device = CpuDevice::new(CpuOptions { threads: Some(2), simd: None }).unwrap();
-    let options = LoadOptions {
-        executor: Options { policy, ..Options::default() },
-        layout: StateLayout { page: PAGE, snapshots: 1 },
-        sequences: 1,
-        pages: 3 * PAGES,
-    };
-    let mut model = Qwen35::load(file, Arc::new(device), None, options).unwrap();
+    let mut model = model_of(file, policy, 2, 1);
     let (tokens, wanted) = reference(case);
     let found = run(&mut model, 0, &tokens, &[64]).unwrap();
     nmse(&found, &wanted[..found.len()])
@@ -106,13 +87,48 @@ const MISREADINGS: [Misreading; 14] = [
     }),
 ];
 
+/// The second half of each key head's rows first.
+fn turned(x: &mut [f32], row: usize, config: &Qwen35Config) {
+    let own = config.delta.heads / config.delta.key_heads;
+    reorder(x, own * row, |i| i ^ 1);
+}
+
+/// Value heads in tiles of key heads, where the file has the heads of one key head side by side.
+fn in_tiles(x: &mut [f32], head: usize, config: &Qwen35Config) {
+    let own = config.delta.heads / config.delta.key_heads;
+    reorder(x, head, |i| i % config.delta.key_heads * own + i / config.delta.key_heads);
+}
+
+/// The other expert's row in each place.
+fn shifted(x: &mut [f32], row: usize, _: &Qwen35Config) {
+    x.rotate_left(row);
+}
+
+const OF_EXPERTS: [Misreading; 6] = [
+    ("one gate lets the shared expert through", &["ffn_gate_inp_shexp.weight"], |x, _, _| x.fill(0.0)),
+    ("routers choose", &["ffn_gate_inp.weight"], shifted),
+    ("routers decide weights", &["ffn_gate_inp.weight"], |x, _, _| x.iter_mut().for_each(|x| *x *= 0.5)),
+    ("the shared expert is one more", &["ffn_down_shexp.weight"], |x, _, _| x.fill(0.0)),
+    ("gates are not ups", &["ffn_gate_exps.weight", "ffn_gate_shexp.weight"], |x, _, _| x.reverse()),
+    ("downs belong to their experts", &["ffn_down_exps.weight"], |x, row, _| x.rotate_left(48 * row)),
+];
+
+const OF_NEXT: [Misreading; 5] = [
+    ("b is before a in each key head", &["ssm_ba.weight"], turned),
+    ("rates are in the order of key heads", &["ssm_a"], |x, _, config| in_tiles(x, 1, config)),
+    ("step biases too", &["ssm_dt.bias"], |x, _, config| in_tiles(x, 1, config)),
+    ("z too", &["attn_gate.weight"], |x, row, config| in_tiles(x, config.delta.width * row, config)),
+    ("the gated norm's gain is whole", &["ssm_norm.weight"], plus_one),
+];
+
 #[test]
 fn misreadings_move_the_logits() {
     let same = |_: &str, shape: Shape, x: Vec<f32>| HostTensor::from_f32(shape, &x).unwrap();
-    for case in ["dense", "tied_odd"] {
+    let cases = [("dense", &MISREADINGS[..]), ("tied_odd", &MISREADINGS)];
+    for (case, misreadings) in cases.into_iter().chain([("experts", &OF_EXPERTS[..]), ("next", &OF_NEXT)]) {
         assert!(error_of(case, changed(case, same), Policy::exact()) < 1e-9);
         let config = Qwen35Config::read(&file(case)).unwrap();
-        for (what, names, misread) in MISREADINGS {
+        for &(what, names, misread) in misreadings {
             let wrong = changed(case, |name, shape, mut x| {
                 if names.iter().any(|n| name.ends_with(&format!(".{n}")) || name == *n) {
                     misread(&mut x, shape.last(), &config);
