@@ -82,6 +82,17 @@ fn attributes(op: &Op) -> String {
             format!("state{} snapshots={}{activation}", c.state.0, c.snapshots)
         }
         Op::CausalAttention(a) => format!("state{} state{} scale={}", a.keys.0, a.values.0, a.scale),
+        Op::ExpertChoice(c) => {
+            format!("{} used={}{}", c.score.name(), c.used, if c.bias { " +bias" } else { "" })
+        }
+        Op::ExpertWeights(w) => {
+            let least = w.normalise.map(|least| format!(" sum>={least}")).unwrap_or_default();
+            format!("{}{least} *{}", w.score.name(), w.scale)
+        }
+        Op::ExpertGateUp(g) => {
+            let limit = g.limit.map(|limit| format!(" limit={limit}")).unwrap_or_default();
+            format!("{}{limit}{}", g.activation.name(), if g.fused { " fused" } else { "" })
+        }
         Op::LstmStep { hidden, cell } => format!("state{} state{}", hidden.0, cell.0),
         Op::TransducerJoin(j) => format!("state{} state{} ahead={}", j.frames.0, j.cursors.0, j.ahead),
         Op::TransducerAdvance(a) => {

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used)] // helpers of tests, where a panic is a failure
 
 use mynah_graph::{
-    Activation, Conv2d, ElemType, Epilogue, GraphBuilder, Op, RelPosAttention, Start, WeightSpec,
+    Activation, Conv2d, ElemType, Epilogue, ExpertChoice, ExpertGateUp, ExpertWeights, GraphBuilder, Op,
+    RelPosAttention, RouterScore, Start, WeightSpec,
 };
 use mynah_tensor::{DType, Shape};
 
@@ -89,6 +90,38 @@ fn attributes_tell_ops_apart() {
         "rel_pos_attention#2 [1, 3, 4] = rel_pos_attention<heads=2 window=1,2>(x, x, x, p:F32, u:F32, u:F32, lengths)",
         "concat [1, 3, 8] = concat<axis=2>(x, x)",
         "slice [1, 2, 4] = slice<axis=1 1..+2>(x)",
+    ];
+    assert_eq!(lines, wanted);
+}
+
+#[test]
+fn experts_say_how_they_are_chosen_and_what_they_compute() {
+    let mut b = GraphBuilder::new("experts");
+    let x = b.input("x", ElemType::F32, [3, 8]);
+    let logits = b.input("logits", ElemType::F32, [3, 4]);
+    let bias = weight(&mut b, "bias", &[4], DType::F32);
+    let (softmax, roots) = (RouterScore::Softmax, RouterScore::SqrtSoftplus);
+    let ids = b.op(Op::ExpertChoice(ExpertChoice { used: 2, score: roots, bias: true }), &[logits, bias]);
+    b.op(Op::ExpertChoice(ExpertChoice { used: 2, score: softmax, bias: false }), &[logits]);
+    let plain = ExpertWeights { score: softmax, normalise: None, scale: 1.0 };
+    b.op(Op::ExpertWeights(plain), &[logits, ids]);
+    let w = ExpertWeights { score: roots, normalise: Some(0.25), scale: 1.5 };
+    let w = b.op(Op::ExpertWeights(w), &[logits, ids]);
+    let stack = weight(&mut b, "stack", &[4, 8, 8], DType::Q8_0);
+    let unit = ExpertGateUp { activation: Activation::Silu, limit: None, fused: false };
+    let h = b.op(Op::ExpertGateUp(unit), &[x, ids, stack, stack]);
+    b.op(Op::ExpertGateUp(ExpertGateUp { limit: Some(10.0), fused: true, ..unit }), &[x, ids, stack]);
+    b.op(Op::ExpertDown, &[h, ids, w, stack]);
+    let text = b.finish().unwrap().to_string();
+    let lines: Vec<&str> = text.lines().skip_while(|l| !l.contains(" = ")).map(str::trim).collect();
+    let wanted = [
+        "expert_choice [3, 2] = expert_choice<sqrt_softplus used=2 +bias>(logits, bias:F32)",
+        "expert_choice#2 [3, 2] = expert_choice<softmax used=2>(logits)",
+        "expert_weights [3, 2] = expert_weights<softmax *1>(logits, expert_choice)",
+        "expert_weights#2 [3, 2] = expert_weights<sqrt_softplus sum>=0.25 *1.5>(logits, expert_choice)",
+        "expert_gate_up [3, 2, 8] = expert_gate_up<silu>(x, expert_choice, stack:Q8_0, stack:Q8_0)",
+        "expert_gate_up#2 [3, 2, 4] = expert_gate_up<silu limit=10 fused>(x, expert_choice, stack:Q8_0)",
+        "expert_down [3, 8] = expert_down(expert_gate_up, expert_choice, expert_weights#2, stack:Q8_0)",
     ];
     assert_eq!(lines, wanted);
 }

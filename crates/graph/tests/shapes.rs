@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)] // helpers of tests, where a panic is a failure
 
 use mynah_graph::{
-    Activation, BinaryOp, Conv2d, ElemType, Epilogue, GraphBuilder, GraphError, Op, RelPosAttention, SlotId,
-    Start, StateId, ValueId,
+    Activation, BinaryOp, Conv2d, ElemType, Epilogue, ExpertChoice, ExpertGateUp, ExpertWeights,
+    GraphBuilder, GraphError, Op, RelPosAttention, RouterScore, SlotId, Start, StateId, ValueId,
 };
 use mynah_tensor::Shape;
 
@@ -232,4 +232,45 @@ fn unknown_ids_are_refused() {
     let mut b = GraphBuilder::new("test");
     b.op(Op::Glu, &[ValueId(5)]);
     assert_eq!(b.finish().unwrap_err().to_string(), "glu: there is no value 5");
+}
+
+#[test]
+fn routers() {
+    let choice = |used, bias| Op::ExpertChoice(ExpertChoice { used, score: RouterScore::Softmax, bias });
+    assert_eq!(infer(choice(3, false), &[f(&[2, 5, 8])]).unwrap(), (vec![2, 5, 3], ElemType::I32));
+    gives(choice(8, true), &[f(&[8]), f(&[8])], &[8]);
+    refuses(&choice(9, false), "9 of 8", &[&[f(&[2, 8])]]);
+    refuses(&choice(0, false), "0 of 8", &[&[f(&[2, 8])]]);
+    refuses(&choice(2, true), "bias", &[&[f(&[2, 8]), f(&[7])], &[f(&[2, 8]), f(&[2, 8])]]);
+    let weights =
+        |normalise, scale| Op::ExpertWeights(ExpertWeights { score: RouterScore::Sigmoid, normalise, scale });
+    gives(weights(Some(0.0), 2.5), &[f(&[2, 5, 8]), i(&[2, 5, 3])], &[2, 5, 3]);
+    let other: [&[Operand<'_>]; 3] =
+        [&[f(&[2, 5, 8]), i(&[5, 2, 3])], &[f(&[5, 8]), i(&[2, 5, 3])], &[f(&[5, 8]), i(&[5, 0])]];
+    refuses(&weights(None, 1.0), "same tokens", &other);
+    for bad in [weights(Some(-1.0), 1.0), weights(Some(f32::NAN), 1.0), weights(None, f32::INFINITY)] {
+        refuses(&bad, "scaled", &[&[f(&[5, 8]), i(&[5, 3])]]);
+    }
+    assert!(infer(weights(None, 1.0), &[f(&[5, 8]), f(&[5, 3])]).is_err(), "ids are whole numbers");
+}
+
+#[test]
+fn experts() {
+    let unit = |fused, limit| Op::ExpertGateUp(ExpertGateUp { activation: Activation::Silu, limit, fused });
+    let (x, ids, stack) = (f(&[2, 5, 16]), i(&[2, 5, 3]), f(&[8, 12, 16]));
+    gives(unit(false, None), &[x, ids, stack, stack], &[2, 5, 3, 12]);
+    gives(unit(true, Some(10.0)), &[x, ids, stack], &[2, 5, 3, 6]);
+    let other = [f(&[8, 12, 15]), f(&[12, 16]), f(&[8, 13, 16]), f(&[0, 12, 16])];
+    for bad in other {
+        refuses(&unit(false, None), "stacks", &[&[x, ids, stack, bad], &[x, ids, bad, stack]]);
+    }
+    refuses(&unit(true, None), "2F", &[&[x, ids, other[0]], &[x, ids, other[2]]]);
+    refuses(&unit(true, None), "same tokens", &[&[x, i(&[2, 4, 3]), stack], &[x, i(&[2, 5, 0]), stack]]);
+    refuses(&unit(true, Some(0.0)), "limit", &[&[x, ids, stack]]);
+    assert!(infer(unit(true, None), &[x, ids, stack, stack]).is_err(), "one stack is two too many");
+    let (h, weights) = (f(&[2, 5, 3, 16]), f(&[2, 5, 3]));
+    gives(Op::ExpertDown, &[h, ids, weights, stack], &[2, 5, 12]);
+    refuses(&Op::ExpertDown, "the stack", &[&[h, ids, weights, other[0]], &[h, ids, weights, other[1]]]);
+    let rows: [&[Operand<'_>]; 2] = [&[h, ids, f(&[2, 5, 2]), stack], &[x, ids, weights, stack]];
+    refuses(&Op::ExpertDown, "h must be", &rows);
 }

@@ -2,6 +2,10 @@
 //!
 //! Who has which row and which pages, what is sampled and when a step is made is the runtime's; this keeps the states and runs steps.
 
+mod draft;
+
+pub use draft::{Continuation, WithHidden};
+
 use super::config::Qwen35Config;
 use super::states::{StateKind, StateLayout, reset_graph, state_decls};
 use super::step::{StepDims, step_graph};
@@ -11,10 +15,6 @@ use mynah_device::{Data, Device};
 use mynah_gguf::GgufFile;
 use mynah_plan::{Executor, Options, PlanKey, StateId};
 use std::sync::Arc;
-
-mod draft;
-
-pub use draft::{Continuation, WithHidden};
 
 /// How a model is loaded.
 #[derive(Clone, Debug)]
