@@ -82,8 +82,6 @@ def converted(name: str, x: torch.Tensor, case: Case) -> list[tuple[str, torch.T
         return named(new, heads(x, 0, 1))
     if stem == "linear_attn.out_proj":
         return named(new, heads(x, 1, case.linear_dim))
-    if stem == "mlp.shared_expert_gate":
-        return named(new, x.squeeze(0))
     if stem.startswith("pre_fc_norm") or stem.endswith("norm") and stem != "linear_attn.norm":
         return named(new, x + 1)
     return named(new, x)
