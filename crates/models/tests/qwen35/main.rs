@@ -5,7 +5,7 @@
 mod drafts;
 mod files;
 mod fixtures;
-mod layouts;
 mod logits;
+mod merged;
 mod sequences;
 mod traps;
