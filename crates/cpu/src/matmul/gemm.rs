@@ -72,6 +72,8 @@ pub(super) struct Work<'a> {
     pub(super) n: usize,
     pub(super) k: usize,
     pub(super) abreast: usize,
+    /// The panel of the first column.
+    pub(super) first: usize,
 }
 
 impl Gemm {
@@ -214,6 +216,7 @@ impl Kernel for Gemm {
             n: self.n,
             k: self.k,
             abreast: self.abreast,
+            first: 0,
         };
         launch.pool().run(self.tiling.tasks(), &|task| {
             let private = launch.scratch().private(task.thread);
@@ -269,7 +272,7 @@ unsafe fn multiply_body<S: Tiles>(s: S, work: &Work<'_>, part: &Part, packed: &[
         }
         for panel in panels.clone() {
             let totals = &totals[(panel - first) * size..][..size];
-            let channel = panel * S::PANEL;
+            let channel = (panel - work.first) * S::PANEL;
             let len = S::PANEL.min(work.n - channel);
             for (i, tile) in part.tiles.clone().enumerate() {
                 for (r, row) in work.tiling.tile(tile).0.enumerate() {

@@ -56,7 +56,7 @@ impl GroupedProduct {
     ) -> Result<Self, DeviceError> {
         let (stack, isa) = (bind.stack(operand)?, bind.isa());
         let shape = TileShape::of(isa);
-        let fits = |panels: &Panels| (panels.n, panels.k, panels.width) == (n, k, shape.panel);
+        let fits = |panels: &Panels| (stack.n, stack.k, panels.width) == (n, k, shape.panel);
         let Some(sample) = stack.sample().filter(|panels| fits(panels)) else {
             return Err(bind.misplaced("the prepared experts have another shape"));
         };
@@ -195,8 +195,9 @@ impl GroupedProduct {
         scratch: &mut [f32],
         out: Output<'_, f32>,
     ) {
-        let (tiling, panels) = (self.tiling(group.rows), self.stack.matrix(group.expert, self.part));
-        let part = Part { tiles: 0..tiling.tiles(), panels: group.panels.clone() };
+        let (tiling, (panels, first)) = (self.tiling(group.rows), self.stack.matrix(group.expert, self.part));
+        let part =
+            Part { tiles: 0..tiling.tiles(), panels: first + group.panels.start..first + group.panels.end };
         let [words, scales, sums] = self.sizes(&tiling);
         let (isa, n, k, finish) = (self.isa, self.stack.n, self.stack.k, Finish::plain());
         match (self.path, panels.levels()) {
@@ -214,6 +215,7 @@ impl GroupedProduct {
                     finish,
                     n,
                     k,
+                    first,
                 };
                 // SAFETY: the isa was checked by the device; the rest is the caller's.
                 unsafe { integer::multiply(isa, &work, &part, scratch) };
@@ -221,7 +223,8 @@ impl GroupedProduct {
             _ => {
                 let paired = matches!(self.path, Path::Float(Some(_)));
                 let source = Source::Stored(panels);
-                let work = gemm::Work { isa, tiling: &tiling, source, out, finish, paired, n, k, abreast: 1 };
+                let work =
+                    gemm::Work { isa, tiling: &tiling, source, out, finish, paired, n, k, abreast: 1, first };
                 // SAFETY: as above.
                 unsafe { gemm::multiply(isa, &work, &part, &packed[..words], scratch) };
             }

@@ -56,6 +56,8 @@ pub(super) struct Work<'a> {
     pub(super) finish: Finish<'a>,
     pub(super) n: usize,
     pub(super) k: usize,
+    /// The panel of the first column.
+    pub(super) first: usize,
 }
 
 /// Tiles of which a task's `x` stays in the second-level cache.
@@ -183,6 +185,7 @@ impl Kernel for IntegerGemm {
             finish: self.epilogue.at(launch),
             n: self.n,
             k: self.k,
+            first: 0,
         };
         launch.pool().run(self.tiling.tasks(), &|task| {
             let private = launch.scratch().private(task.thread);
@@ -247,7 +250,7 @@ fn stretch<S: Simd>(
     let (count, group, block) =
         (terms.len() / format.group, terms.start / format.group, terms.start / X_BLOCK);
     let share = ahead.len().div_ceil(tiles.max(1)).next_multiple_of(64);
-    let first = panel * width;
+    let first = (panel - work.first) * width;
     let len = width.min(work.n - first);
     let mut i = 0;
     while i < tiles {

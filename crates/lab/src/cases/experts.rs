@@ -251,6 +251,21 @@ pub(super) fn cases() -> Cases {
             ExpertGateUp { activation: Activation::Relu, ..SILU },
             &[],
         )?,
+        // Matrices that are a whole number of panels, alone and in pairs.
+        Experts { tokens: [1, 5], rows: 64, ..layer }.gate_up("whole", SILU, &[])?,
+        Experts { tokens: [1, 5], rows: 64, dtype: q4, ..layer }.gate_up("whole", limited, &[])?,
+        Experts { tokens: [2, 9], rows: 64, dtype: DType::BF16, ..layer }.gate_up(
+            "whole",
+            ExpertGateUp { fused: true, ..SILU },
+            &[],
+        )?,
+        Experts { tokens: [2, 9], rows: 64, dtype: DType::Q8_0, ..layer }.gate_up(
+            "whole",
+            ExpertGateUp { fused: true, ..SILU },
+            &[],
+        )?,
+        Experts { tokens: [1, 5], rows: 96, dtype: DType::Q6K, ..layer }.down("whole", &[])?,
+        Experts { tokens: [3, 11], rows: 32, uneven: true, ..layer }.down("whole", &[])?,
         // Everybody wants everyone.
         Experts { tokens: [1, 11], experts: 3, used: 3, ..layer }.gate_up("all", SILU, &[])?,
         Experts { tokens: [1, 11], experts: 3, used: 3, dtype: q4, ..layer }.down("all", &[])?,
