@@ -229,7 +229,10 @@ fn experts(keys: &Keys<'_>) -> Result<ExpertsConfig, ModelError> {
         return Err(keys.bad("expert_used_count", used, format!("there are {count} experts")));
     }
     // As llama.cpp reads files that don't give the widths.
-    let whole = keys.usize("feed_forward_length")?.filter(|&n| n > 0);
+    let whole = match keys.usize("feed_forward_length")? {
+        None | Some(0) => None,
+        Some(_) => Some(keys.need("feed_forward_length")?),
+    };
     let width = |key: &str, otherwise: Option<usize>| match (keys.usize(key)?, otherwise) {
         (None | Some(0), Some(n)) => Ok(n),
         _ => keys.need(key),
@@ -263,6 +266,10 @@ fn delta(keys: &Keys<'_>, grouped: bool) -> Result<DeltaConfig, ModelError> {
     if delta.heads.checked_mul(delta.width) != Some(inner) {
         let reason = format!("{} heads of {} are wanted", delta.heads, delta.width);
         return Err(keys.bad("ssm.inner_size", inner, reason));
+    }
+    // A state is heads · width · width.
+    if inner.checked_mul(delta.width).is_none_or(|n| u32::try_from(n).is_err()) {
+        return Err(keys.bad("ssm.state_size", delta.width, "a state of that size can't be"));
     }
     if delta.taps < 2 {
         return Err(keys.bad("ssm.conv_kernel", delta.taps, "a convolution has two taps at least"));

@@ -4,6 +4,9 @@ use crate::error::ModelError;
 use mynah_gguf::{Array, GgufFile, Value};
 use std::fmt::Display;
 
+/// No extent of a model reaches this; so products of two can be formed without a thought.
+const LIMIT: usize = 1 << 24;
+
 /// Keys under `ARCHITECTURE.`.
 pub(super) struct Keys<'a> {
     pub(super) file: &'a GgufFile,
@@ -19,11 +22,12 @@ impl Keys<'_> {
         Ok(self.file.get_usize(&self.full(key))?)
     }
 
-    /// A number that must be there and not be zero.
+    /// A number that must be there, not be zero and not be absurd.
     pub(super) fn need(&self, key: &str) -> Result<usize, ModelError> {
         match self.usize(key)? {
             None => Err(ModelError::MissingKey { key: self.full(key) }),
             Some(0) => Err(self.bad(key, 0, "it can't be zero")),
+            Some(n) if n >= LIMIT => Err(self.bad(key, n, format!("it must be below {LIMIT}"))),
             Some(n) => Ok(n),
         }
     }

@@ -99,6 +99,25 @@ fn contradictions_are_named() {
         let error = refused("dense", &[], &[(&full, Value::U32(value))]);
         assert!(matches!(error, ModelError::BadKey { .. }), "{key} = {value}: {error}");
     }
+    for key in [
+        "embedding_length",
+        "attention.head_count",
+        "attention.key_length",
+        "ssm.group_count",
+        "ssm.conv_kernel",
+    ] {
+        let full = format!("qwen35.{key}");
+        let error = refused("dense", &[], &[(&full, Value::U64(u64::MAX))]);
+        assert!(matches!(error, ModelError::BadKey { .. } | ModelError::Gguf(_)), "{key}: {error}");
+    }
+    let (heads, width) = (1 << 7, 1 << 16);
+    let states = [
+        ("qwen35.ssm.time_step_rank", Value::U32(heads)),
+        ("qwen35.ssm.state_size", Value::U32(width)),
+        ("qwen35.ssm.inner_size", Value::U32(1 << 23)),
+    ];
+    let error = refused("dense", &[], &states);
+    assert!(error.to_string().contains("ssm.state_size"), "{error}");
     for bad in [0.0, -1.0, f32::NAN, f32::INFINITY] {
         for key in ["qwen35.rope.freq_base", "qwen35.attention.layer_norm_rms_epsilon"] {
             let error = refused("dense", &[], &[(key, Value::F32(bad))]);
@@ -152,7 +171,14 @@ fn experts_have_numbers_that_fit() {
         (config.feed_forward, config.predictors, config.drafts),
         (FeedForward::Routed(experts), 1, true)
     );
-    for (key, value) in [("expert_count", 0), ("expert_used_count", 0), ("expert_used_count", 7)] {
+    let wrong = [
+        ("expert_count", 0),
+        ("expert_used_count", 0),
+        ("expert_used_count", 7),
+        ("expert_feed_forward_length", u32::MAX),
+        ("expert_shared_feed_forward_length", u32::MAX),
+    ];
+    for (key, value) in wrong {
         let full = format!("qwen35moe.{key}");
         let error = refused("experts", &[], &[(&full, Value::U32(value))]);
         assert!(matches!(&error, ModelError::BadKey { key, .. } if *key == full), "{key} = {value}: {error}");
