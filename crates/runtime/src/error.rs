@@ -3,6 +3,7 @@
 use crate::choose::ChooseError;
 use crate::request::SequenceId;
 use mynah_models::ModelError;
+use std::sync::Arc;
 
 /// A failure of an engine.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,16 @@ pub enum EngineError {
         prompt: usize,
         /// Tokens that fit: by the model, by the options, and by the pages there may be.
         context: usize,
+    },
+    /// A sequence has all the memory there is to itself, and it isn't enough.
+    #[error("no memory for a sequence of {tokens} tokens: keys and values of {limit} fit{}", because(source.as_deref()))]
+    OutOfMemory {
+        /// Its tokens.
+        tokens: usize,
+        /// Tokens whose keys and values fit.
+        limit: usize,
+        /// What the device said when it was asked for more; `None` if the options allow no more.
+        source: Option<Arc<ModelError>>,
     },
     /// An option that makes no sense.
     #[error("{option} can't be {found}: {reason}")]
@@ -54,4 +65,8 @@ pub enum EngineError {
     /// The model failed, or the device has no memory left.
     #[error(transparent)]
     Model(#[from] ModelError),
+}
+
+fn because(refused: Option<&ModelError>) -> String {
+    refused.map_or_else(String::new, |error| format!(" ({error})"))
 }

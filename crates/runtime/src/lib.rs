@@ -15,9 +15,13 @@ mod choose;
 mod engine;
 mod error;
 mod event;
+mod memory;
 mod options;
+mod prefix;
 mod request;
 mod saved;
+mod sequence;
+mod slots;
 
 pub use choose::{Choice, Choose, ChooseError, Greedy, Logprob};
 pub use engine::{Engine, Usage};

@@ -1,22 +1,32 @@
 //! A sequence outside its engine: tokens and states, to go on later, elsewhere, or after the process died.
 
+mod file;
+
 use crate::error::EngineError;
-use std::path::Path;
+use mynah_models::language::LanguageModel;
+
+/// States of a sequence, copied out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct States {
+    /// Tokens that are in them.
+    pub(crate) past: usize,
+    /// What [`LanguageModel::read_row`] gave; nothing if no token is in.
+    pub(crate) row: Vec<f32>,
+    /// What [`LanguageModel::read_page`] gave, page by page.
+    pub(crate) pages: Vec<Vec<f32>>,
+}
 
 /// A sequence as [`crate::Engine::save`] found it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SavedSequence {
-    /// [`mynah_models::language::LanguageModel::identity`] of its model.
+    /// [`LanguageModel::identity`] of its model.
     pub(crate) identity: u64,
     /// Its tokens, the first `prompt` of them given.
     pub(crate) tokens: Vec<u32>,
     pub(crate) prompt: usize,
     pub(crate) max_tokens: Option<usize>,
     pub(crate) ends: Vec<u32>,
-    /// Tokens that are in the states.
-    pub(crate) past: usize,
-    pub(crate) row: Vec<f32>,
-    pub(crate) pages: Vec<Vec<f32>>,
+    pub(crate) states: States,
 }
 
 impl SavedSequence {
@@ -30,21 +40,37 @@ impl SavedSequence {
         self.prompt
     }
 
-    /// Writes it to a file, which others see whole or not at all.
-    ///
-    /// # Errors
-    /// [`EngineError::Io`].
-    pub fn write(&self, path: &Path) -> Result<(), EngineError> {
-        let _ = path;
-        Ok(())
-    }
-
-    /// Reads a file that [`SavedSequence::write`] made.
-    ///
-    /// # Errors
-    /// [`EngineError::Io`], or [`EngineError::Saved`] for a file that is something else, cut off or damaged.
-    pub fn read(path: &Path) -> Result<Self, EngineError> {
-        let reason = format!("{} can't be read yet", path.display());
-        Err(EngineError::Saved { reason })
+    /// Whether it is of this model, and whole.
+    pub(crate) fn check(&self, model: &dyn LanguageModel) -> Result<(), EngineError> {
+        let wrong = |reason: String| Err(EngineError::Saved { reason });
+        if self.identity != model.identity() {
+            let (found, wanted) = (self.identity, model.identity());
+            return wrong(format!("it is of another model ({found:016x}, this one is {wanted:016x})"));
+        }
+        let vocabulary = model.vocabulary();
+        for &token in self.tokens.iter().chain(&self.ends) {
+            if token as usize >= vocabulary {
+                return Err(EngineError::Token { token, vocabulary });
+            }
+        }
+        let states = &self.states;
+        if self.prompt == 0 || self.prompt > self.tokens.len() || states.past >= self.tokens.len() {
+            let (tokens, prompt, past) = (self.tokens.len(), self.prompt, states.past);
+            return wrong(format!("{tokens} tokens with a prompt of {prompt} and {past} in the states"));
+        }
+        let sizes = model.state_bytes();
+        let row = if states.past > 0 { sizes.row / 4 } else { 0 };
+        let pages = states.past.div_ceil(model.page().max(1));
+        if states.row.len() != row || states.pages.len() != pages {
+            return wrong(format!(
+                "it has states of {} elements and {} pages, {row} and {pages} are wanted",
+                states.row.len(),
+                states.pages.len()
+            ));
+        }
+        match states.pages.iter().find(|page| page.len() != sizes.page / 4) {
+            Some(page) => wrong(format!("a page has {} elements, not {}", page.len(), sizes.page / 4)),
+            None => Ok(()),
+        }
     }
 }
