@@ -129,8 +129,10 @@ pub trait LanguageModel: Send {
     /// the states of the pieces' rows may then hold a part of the step.
     fn step(&mut self, pieces: &[Piece<'_>]) -> Result<&[f32], ModelError>;
 
-    /// The executor, for profiles and dumps.
-    fn executor(&mut self) -> &mut Executor;
+    /// What runs its graphs, for profiles and dumps; a model without graphs has none.
+    fn executor(&mut self) -> Option<&mut Executor> {
+        None
+    }
 }
 
 /// What a step may be as large as, for [`estimate`].

@@ -42,6 +42,7 @@ pub struct Usage {
 pub struct Engine {
     model: Box<dyn LanguageModel>,
     options: EngineOptions,
+    context: usize,
     memory: Memory,
     sequences: BTreeMap<SequenceId, Sequence>,
     next: u64,
@@ -64,9 +65,12 @@ impl Engine {
             options.chunk -= options.chunk % page;
         }
         let memory = Memory::new(&options, model.as_ref());
+        let paged = memory.pages.limit().saturating_mul(page);
+        let context = options.context.unwrap_or(usize::MAX).min(model.context()).min(paged);
         Ok(Self {
             model,
             options,
+            context,
             memory,
             sequences: BTreeMap::new(),
             next: 0,
@@ -88,8 +92,7 @@ impl Engine {
 
     /// Tokens of the longest sequence: by the model, by the options, and by the pages there may be.
     pub fn context(&self) -> usize {
-        let paged = self.memory.pages.limit().saturating_mul(self.model.page());
-        self.options.context.unwrap_or(usize::MAX).min(self.model.context()).min(paged)
+        self.context
     }
 
     /// What it holds.

@@ -63,8 +63,7 @@ impl Memory {
             if let Some(row) = self.rows.take() {
                 return Ok(row);
             }
-            let more = (2 * self.rows.made()).max(1);
-            if !self.make(model, more, self.pages.made()) && !self.evict(keep) {
+            if !self.make_rows(model) && !self.evict(keep) {
                 return Err(Full);
             }
         }
@@ -80,8 +79,7 @@ impl Memory {
             if let Some(page) = self.pages.take() {
                 return Ok(page);
             }
-            let more = (self.pages.made() / 2 * 3).max(self.pages.made() + FIRST_PAGES);
-            if !self.make(model, self.rows.made(), more) && !self.evict(keep) {
+            if !self.make_pages(model) && !self.evict(keep) {
                 return Err(Full);
             }
         }
@@ -100,27 +98,19 @@ impl Memory {
         Ok(())
     }
 
-    /// Makes more rows or pages, as far as the limits go. False if there are none to make, or the device has no memory: then there
-    /// will be no more.
-    fn make(&mut self, model: &mut dyn LanguageModel, rows: usize, pages: usize) -> bool {
-        let (rows, pages) = (rows.min(self.rows.limit()), pages.min(self.pages.limit()));
-        if rows <= self.rows.made() && pages <= self.pages.made() {
-            return false;
-        }
-        match model.reserve(rows, pages) {
-            Ok(()) => {
-                self.rows.grow(rows);
-                self.pages.grow(pages);
-                true
-            }
-            Err(error) => {
-                tracing::warn!(%error, rows = self.rows.made(), pages = self.pages.made(), "states can't grow");
-                let slots = if rows > self.rows.made() { &mut self.rows } else { &mut self.pages };
-                slots.stop_growing();
-                self.refused = Some(Arc::new(error));
-                false
-            }
-        }
+    /// Makes more rows, as far as the limit goes. False if there are none to make.
+    fn make_rows(&mut self, model: &mut dyn LanguageModel) -> bool {
+        let (made, pages) = (self.rows.made(), self.pages.made());
+        // Many at a time, since each time those there are may be copied; one if that is too many.
+        let sizes = [2 * made, made + 1];
+        make(&mut self.rows, &mut self.refused, sizes, &mut |rows| model.reserve(rows, pages))
+    }
+
+    /// Makes more pages, as [`Memory::make_rows`] does rows.
+    fn make_pages(&mut self, model: &mut dyn LanguageModel) -> bool {
+        let (made, rows) = (self.pages.made(), self.rows.made());
+        let sizes = [(made / 2 * 3).max(made + FIRST_PAGES), made + 1];
+        make(&mut self.pages, &mut self.refused, sizes, &mut |pages| model.reserve(rows, pages))
     }
 
     /// Pages that a sequence could have if every checkpoint gave way, those that it would share with others that run included: `shared`
@@ -219,4 +209,30 @@ impl Memory {
         }
         Ok(Ok(()))
     }
+}
+
+/// Makes as many slots as the first of these `sizes` for which the device has memory. If it has none, there will be no more.
+fn make(
+    slots: &mut Slots,
+    refused: &mut Option<Arc<ModelError>>,
+    sizes: [usize; 2],
+    reserve: &mut dyn FnMut(usize) -> Result<(), ModelError>,
+) -> bool {
+    if slots.made() >= slots.limit() {
+        return false;
+    }
+    for size in sizes.map(|size| size.clamp(slots.made() + 1, slots.limit())) {
+        match reserve(size) {
+            Ok(()) => {
+                slots.grow(size);
+                return true;
+            }
+            Err(error) => *refused = Some(Arc::new(error)),
+        }
+    }
+    if let Some(error) = refused {
+        tracing::warn!(%error, made = slots.made(), "states can't grow");
+    }
+    slots.stop_growing();
+    false
 }

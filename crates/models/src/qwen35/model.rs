@@ -300,8 +300,8 @@ impl LanguageModel for Qwen35 {
         Self::step(self, pieces)
     }
 
-    fn executor(&mut self) -> &mut Executor {
-        &mut self.executor
+    fn executor(&mut self) -> Option<&mut Executor> {
+        Some(&mut self.executor)
     }
 }
 

@@ -102,12 +102,13 @@ impl SavedSequence {
         if version != VERSION || count as usize != WORDS {
             return Err(wrong(format!("it is of version {version}, this program knows {VERSION}")));
         }
-        let (body, sum) = bytes[HEADER..]
-            .split_at_checked(bytes.len() - HEADER - 8)
+        let (summed, sum) = bytes
+            .split_last_chunk::<8>()
+            .filter(|(summed, _)| summed.len() >= HEADER)
             .ok_or_else(|| wrong("it is cut off"))?;
         let mut checksum = Checksum::default();
-        checksum.add(&bytes[..bytes.len() - 8]);
-        if checksum.finish() != u64_of(sum) {
+        checksum.add(summed);
+        if checksum.finish() != u64::from_le_bytes(*sum) {
             return Err(wrong("it is damaged: its checksum is another"));
         }
         let mut words = words.chunks_exact(8).map(u64_of);
@@ -115,7 +116,7 @@ impl SavedSequence {
         let (identity, prompt, max_tokens) = (word(), word(), word());
         let size = |n: u64| usize::try_from(n).map_err(|_| wrong(format!("a size of {n}")));
         let past = size(word())?;
-        let mut body = Body { rest: body };
+        let mut body = Body { rest: &summed[HEADER..] };
         let (tokens, ends, row, page) = (size(word())?, size(word())?, size(word())?, size(word())?);
         let tokens = body.take(tokens)?.chunks_exact(4).map(u32_of).collect();
         let ends = body.take(ends)?.chunks_exact(4).map(u32_of).collect();
