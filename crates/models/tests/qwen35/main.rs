@@ -4,6 +4,7 @@
 
 mod files;
 mod fixtures;
+mod language;
 mod logits;
 mod sequences;
 mod traps;
