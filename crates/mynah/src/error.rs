@@ -54,10 +54,7 @@ pub enum Error {
     Template(#[from] ChatError),
     /// A request makes no sense or could not be carried out.
     #[error("can't generate")]
-    Engine(#[from] EngineError),
-    /// A step failed in which several sequences took part.
-    #[error("can't generate")]
-    Failed(#[source] Arc<EngineError>),
+    Engine(#[from] Arc<EngineError>),
     /// The model is larger than the memory left.
     #[error("the model needs {} MB of memory and the device has {} MB left", needed / 1_000_000, available / 1_000_000)]
     Memory {
@@ -74,6 +71,12 @@ pub enum Error {
 impl From<PlanError> for Error {
     fn from(e: PlanError) -> Self {
         Self::Model(e.into())
+    }
+}
+
+impl From<EngineError> for Error {
+    fn from(e: EngineError) -> Self {
+        Self::Engine(Arc::new(e))
     }
 }
 
@@ -100,7 +103,6 @@ impl Error {
                     .into(),
             ),
             Self::Engine(error) => engine_hint(error),
-            Self::Failed(error) => engine_hint(error),
             Self::Template(ChatError::NoTemplate) => {
                 Some("a model without a chat template can only continue text".into())
             }

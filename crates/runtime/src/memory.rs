@@ -174,18 +174,16 @@ impl Memory {
         }
         let Ok(row) = self.take_row(model, None) else { return Ok(()) };
         let mut copy = Holding { row, pages: Vec::new(), past: tokens.len() };
-        let done = self.copy(model, &mut copy, (holding.row, &holding.pages), None);
-        match done {
+        match self.copy(model, &mut copy, (holding.row, &holding.pages), None) {
             Ok(Ok(())) => {
-                self.checkpoints.add(Checkpoint { tokens: tokens.to_vec(), row, pages: copy.pages })
+                self.checkpoints.add(Checkpoint { tokens: tokens.to_vec(), row, pages: copy.pages });
+                Ok(())
             }
-            Ok(Err(Full)) => self.release(row, copy.pages),
-            Err(error) => {
+            other => {
                 self.release(row, copy.pages);
-                return Err(error);
+                other.map(drop)
             }
         }
-        Ok(())
     }
 
     /// Copies states into a holding that has a row and no pages: full pages are shared, what is begun of another is copied.

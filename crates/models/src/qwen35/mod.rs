@@ -12,6 +12,7 @@
 mod config;
 mod delta;
 mod keys;
+mod language;
 mod mixer;
 mod model;
 mod states;

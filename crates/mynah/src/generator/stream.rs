@@ -2,11 +2,10 @@
 
 use super::answer::{Generated, Output, StopReason};
 use crate::error::Error;
-use mynah_runtime::{Choice, EngineError, Event, Finish, SequenceId};
+use mynah_runtime::{Choice, Event, Finish, SequenceId};
 use mynah_text::bpe::Tokenizer;
 use mynah_text::stream::TextStream;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Who listens.
@@ -92,7 +91,7 @@ impl<'a> Stream<'a> {
                     Finish::Length => Ok(Some(StopReason::Length)),
                     Finish::Context => Ok(Some(StopReason::Context)),
                     Finish::Cancelled => Ok(Some(StopReason::Cancelled)),
-                    Finish::Failed(error) => Err(failed(error)),
+                    Finish::Failed(error) => Err(error.into()),
                 };
             }
             _ => {}
@@ -116,12 +115,5 @@ impl<'a> Stream<'a> {
             prompt_time: first.duration_since(self.begun),
             answer_time: if self.first.is_some() { self.last.duration_since(first) } else { Duration::ZERO },
         }
-    }
-}
-
-fn failed(error: Arc<EngineError>) -> Error {
-    match Arc::try_unwrap(error) {
-        Ok(error) => Error::Engine(error),
-        Err(shared) => Error::Failed(shared),
     }
 }

@@ -123,7 +123,7 @@ impl Told {
                     self.reused.insert(sequence, reused);
                 }
                 Event::Token { sequence, choice } => {
-                    self.tokens.entry(sequence).or_default().push(choice.token)
+                    self.tokens.entry(sequence).or_default().push(choice.token);
                 }
                 Event::Finished { sequence, reason } => {
                     assert!(self.finished.insert(sequence, reason).is_none());
