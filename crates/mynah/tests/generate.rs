@@ -3,8 +3,7 @@
 
 use mynah::{
     ChatRequest, Choice, Choose, ChooseError, DeviceChoice, EngineError, EngineOptions, Error,
-    GenerateOptions, Generated, Generator, Message, Options, Output, Part, Specials, StopReason,
-    open_devices,
+    GenerateOptions, Generator, Message, Options, Output, Part, Specials, StopReason, open_devices,
 };
 use mynah_gguf::{GgufFile, GgufWriter, Value};
 use mynah_tensor::HostTensor;
@@ -193,15 +192,18 @@ fn what_goes_wrong_is_said() {
         plain.chat(&ChatRequest::default(), GenerateOptions::default(), &mut |_| ControlFlow::Continue(()));
     let error = error.unwrap_err();
     assert!(matches!(error, Error::Template(_)) && error.hint().is_some());
-    let mut complete =
-        |text: &str| plain.complete(text, GenerateOptions::default(), &mut |_| ControlFlow::Continue(()));
-    let wrong = |found: Result<Generated, Error>| match found.unwrap_err() {
-        Error::Engine(error) => error,
-        other => panic!("{other:?}"),
+    let mut complete = |text: &str| {
+        let done = plain.complete(text, GenerateOptions::default(), &mut |_| ControlFlow::Continue(()));
+        match done {
+            Ok(done) => Ok(done.reason),
+            Err(Error::Engine(error)) => Err(error),
+            Err(other) => panic!("{other:?}"),
+        }
     };
-    assert!(matches!(*wrong(complete("")), EngineError::EmptyPrompt));
-    assert!(matches!(*wrong(complete(&"word ".repeat(30))), EngineError::Context { context: 16, .. }));
-    assert_eq!(complete("a b c").unwrap().reason, StopReason::Context);
+    assert!(matches!(*complete("").unwrap_err(), EngineError::EmptyPrompt));
+    let error = complete(&"word ".repeat(30)).unwrap_err();
+    assert!(matches!(*error, EngineError::Context { context: 16, .. }), "{error}");
+    assert_eq!(complete("a b c").unwrap(), StopReason::Context);
     let options = GenerateOptions { chooser: Box::new(Script(vec![])), ..GenerateOptions::default() };
     let error = plain.complete("a", options, &mut |_| ControlFlow::Continue(())).unwrap_err();
     assert!(matches!(&error, Error::Engine(e) if matches!(**e, EngineError::Choose(_))), "{error:?}");
