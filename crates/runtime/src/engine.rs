@@ -210,7 +210,7 @@ impl Engine {
                 states.past = holding.past;
                 states.row = self.model.read_row(holding.row as usize)?;
                 for &page in holding.pages.iter().take(self.memory.pages_of(holding.past)) {
-                    states.pages.push(self.model.read_page(page)?);
+                    states.pages.extend(self.model.read_page(page)?);
                 }
             }
             (None, Some(saved)) => states = saved.as_ref().clone(),

@@ -148,7 +148,7 @@ fn put_back(
     let mut pages = Vec::new();
     let mut put = || {
         model.write_row(row as usize, &states.row)?;
-        for contents in &states.pages {
+        for contents in states.pages.chunks((model.state_bytes().page / 4).max(1)) {
             let Ok(page) = memory.take_page(model, None) else { return Ok(Err(Full)) };
             pages.push(page);
             model.write_page(page, contents)?;

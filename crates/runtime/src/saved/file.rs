@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! "MYNAHSEQ"  version u32  words u32 = 8
-//! identity  prompt  max_tokens  past  tokens  ends  elements of the row  elements of a page     u64 each
+//! identity  prompt  max_tokens  past  tokens  ends  elements of the row  elements of the pages     u64 each
 //! tokens u32 …  ends u32 …  row f32 …  pages f32 …
 //! checksum u64 of all before
 //! ```
 //!
-//! All little-endian. `max_tokens` is 2⁶⁴ − 1 for none. The number of pages follows from the length. Nothing is believed that the
-//! length of the file doesn't bear out, so a hostile file costs no more memory than its size.
+//! All little-endian. `max_tokens` is 2⁶⁴ − 1 for none. Nothing is believed that the length of the file doesn't bear out, so a hostile
+//! file costs no more memory than twice its size.
 
 use super::{SavedSequence, States};
 use crate::error::EngineError;
@@ -71,7 +71,7 @@ impl SavedSequence {
             self.tokens.len() as u64,
             self.ends.len() as u64,
             states.row.len() as u64,
-            states.pages.first().map_or(0, Vec::len) as u64,
+            states.pages.len() as u64,
         ];
         for word in words {
             out.put(&word.to_le_bytes())?;
@@ -79,7 +79,7 @@ impl SavedSequence {
         for list in [&self.tokens, &self.ends] {
             list.iter().try_for_each(|token| out.put(&token.to_le_bytes()))?;
         }
-        for floats in std::iter::once(&states.row).chain(&states.pages) {
+        for floats in [&states.row, &states.pages] {
             floats.iter().try_for_each(|x| out.put(&x.to_le_bytes()))?;
         }
         let sum = out.sum.finish();
@@ -117,14 +117,11 @@ impl SavedSequence {
         let size = |n: u64| usize::try_from(n).map_err(|_| wrong(format!("a size of {n}")));
         let past = size(word())?;
         let mut body = Body { rest: &summed[HEADER..] };
-        let (tokens, ends, row, page) = (size(word())?, size(word())?, size(word())?, size(word())?);
+        let (tokens, ends, row, pages) = (size(word())?, size(word())?, size(word())?, size(word())?);
         let tokens = body.take(tokens)?.chunks_exact(4).map(u32_of).collect();
         let ends = body.take(ends)?.chunks_exact(4).map(u32_of).collect();
         let row = body.take(row)?.chunks_exact(4).map(f32_of).collect();
-        let mut pages = Vec::new();
-        while page > 0 && !body.rest.is_empty() {
-            pages.push(body.take(page)?.chunks_exact(4).map(f32_of).collect());
-        }
+        let pages = body.take(pages)?.chunks_exact(4).map(f32_of).collect();
         if !body.rest.is_empty() {
             return Err(wrong("it is longer than it says"));
         }
