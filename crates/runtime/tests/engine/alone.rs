@@ -1,6 +1,6 @@
 //! Many sequences at a time say what each says alone.
 
-use crate::fixtures::{CASES, Told, alone, engine, file, load, prompt, request, stored_as};
+use crate::fixtures::{Told, alone, cases, engine, file, load, prompt, request, stored_as};
 use mynah_device::Policy;
 use mynah_runtime::{Engine, EngineOptions, Finish, Request, SequenceId};
 use mynah_tensor::DType;
@@ -36,7 +36,7 @@ fn together(engine: &mut Engine) -> Vec<Vec<u32>> {
 fn ten_sequences_at_a_time_say_what_each_says_alone() {
     let options = EngineOptions { sequences: 10, chunk: 32, checkpoints: 0, ..EngineOptions::default() };
     for policy in [Policy::exact(), Policy::default()] {
-        for case in CASES {
+        for case in &cases() {
             let new = || Engine::new(load(file(case), policy.clone()), options).unwrap();
             let wanted = single(&mut new());
             let found = together(&mut new());

@@ -14,14 +14,24 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub(crate) const CASES: [&str; 3] = ["dense", "tied_odd", "equal_heads"];
+/// Every model there is: what holds for one kind must for all.
+pub(crate) fn cases() -> Vec<String> {
+    let folders = std::fs::read_dir(root()).unwrap().map(|entry| entry.unwrap());
+    let models = folders.filter(|entry| entry.path().join("model.gguf").exists());
+    let names: Vec<String> = models.map(|entry| entry.file_name().into_string().unwrap()).collect();
+    assert!(names.len() >= 3);
+    names
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/qwen35")
+}
 
 /// Small pages, so that sequences cross from one to the next.
 pub(crate) const PAGE: usize = 16;
 
 pub(crate) fn file(case: &str) -> GgufFile {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/qwen35");
-    GgufFile::open(root.join(case).join("model.gguf")).unwrap()
+    GgufFile::open(root().join(case).join("model.gguf")).unwrap()
 }
 
 /// A copy with its matrices in another type, where their rows allow it.
@@ -93,7 +103,7 @@ impl Choose for Dice {
 pub(crate) fn prompt(n: u32, length: usize) -> Vec<u32> {
     let common = length / 2 * usize::from(n.is_multiple_of(2));
     (0..length as u32)
-        .map(|i| if (i as usize) < common { i * 7 % 90 } else { (i * (n + 3) + n * 11) % 90 })
+        .map(|i| if (i as usize) < common { i * 7 % 80 } else { (i * (n + 3) + n * 11) % 80 })
         .collect()
 }
 

@@ -1,6 +1,6 @@
 //! Beginnings that are shared, forks, and that neither changes a token.
 
-use crate::fixtures::{CASES, Dice, PAGE, Told, alone, engine, prompt, request};
+use crate::fixtures::{Dice, PAGE, Told, alone, cases, engine, prompt, request};
 use mynah_runtime::{EngineError, EngineOptions, Finish, Greedy, SequenceId};
 
 const NONE: EngineOptions =
@@ -8,7 +8,7 @@ const NONE: EngineOptions =
 
 #[test]
 fn what_is_reused_changes_no_token() {
-    for case in CASES {
+    for case in &cases() {
         let options = EngineOptions { checkpoints: 4, ..NONE };
         let (mut plain, mut keeping) = (engine(case, NONE), engine(case, options));
         let mut told = Told::default();
@@ -74,7 +74,7 @@ fn checkpoints_are_few_and_share_their_pages() {
 #[test]
 fn forks_go_on_as_a_sequence_of_their_own_would() {
     for checkpoints in [0, 2] {
-        for case in CASES {
+        for case in &cases() {
             let mut plain = engine(case, NONE);
             let wanted = alone(&mut plain, request(prompt(3, 40), 30, None));
             let mut engine = engine(case, EngineOptions { checkpoints, ..NONE });

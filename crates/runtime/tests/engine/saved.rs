@@ -1,6 +1,6 @@
 //! Sequences that leave their engine and come back, and files that are none.
 
-use crate::fixtures::{CASES, Dice, Told, alone, engine, file, load, prompt, request, stored_as};
+use crate::fixtures::{Dice, Told, alone, cases, engine, file, load, prompt, request, stored_as};
 use mynah_device::Policy;
 use mynah_runtime::{Choose, Engine, EngineError, EngineOptions, Finish, Greedy, SavedSequence};
 use mynah_tensor::DType;
@@ -28,7 +28,7 @@ fn saved(case: &str, steps: usize) -> SavedSequence {
 fn a_saved_sequence_goes_on_in_another_process_as_if_nothing_had_been() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
-    for case in CASES {
+    for case in &cases() {
         for seed in [None, Some(5)] {
             let wanted = alone(&mut engine(case, OPTIONS), request(prompt(1, 50), 25, seed));
             // Before it runs, in its prompt, at its first token, later.
