@@ -29,6 +29,9 @@ use std::sync::Arc;
 use std::time::Instant;
 use stream::Stream;
 
+/// Plans kept: a step has one for each number of sequences, of tokens and, doubled, of pages.
+const PLANS: usize = 128;
+
 /// A language model.
 pub struct Generator {
     engine: Engine,
@@ -69,8 +72,7 @@ impl Generator {
         if let Some(available) = available.filter(|&available| needed > available) {
             return Err(Error::Memory { needed, available });
         }
-        let executor =
-            mynah_plan::Options { policy, strict: options.strict, ..mynah_plan::Options::default() };
+        let executor = mynah_plan::Options { policy, strict: options.strict, max_plans: PLANS };
         let model = language::open(Arc::new(file), device, fallback, executor)?;
         Ok(Self { engine: Engine::new(model, engine)?, tokenizer, template })
     }

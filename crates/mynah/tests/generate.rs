@@ -5,10 +5,14 @@ use mynah::{
     ChatRequest, Choice, Choose, ChooseError, DeviceChoice, EngineError, EngineOptions, Error,
     GenerateOptions, Generator, Message, Options, Output, Part, Specials, StopReason, open_devices,
 };
+use mynah::{Device, DeviceReport, Devices, Policy, Route};
+use mynah_device::{DeviceError, Session, Unsupported};
 use mynah_gguf::{GgufFile, GgufWriter, Value};
+use mynah_graph::{Graph, Node};
 use mynah_tensor::HostTensor;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 fn fixture(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(path)
@@ -216,11 +220,45 @@ fn what_goes_wrong_is_said() {
     assert!(matches!(error, Error::Tokenizer(_)), "{error:?}");
 }
 
+/// The CPU, with hardly any memory left.
+struct Small(Arc<dyn Device>);
+
+impl Device for Small {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn report(&self) -> DeviceReport {
+        DeviceReport { memory: Some(1_000_000), ..self.0.report() }
+    }
+
+    fn routes(&self) -> &[Route] {
+        self.0.routes()
+    }
+
+    fn supports(&self, graph: &Graph, node: &Node) -> Result<(), Unsupported> {
+        self.0.supports(graph, node)
+    }
+
+    fn in_place(&self, graph: &Graph, node: &Node) -> Option<usize> {
+        self.0.in_place(graph, node)
+    }
+
+    fn open(&self, policy: &Policy) -> Result<Box<dyn Session>, DeviceError> {
+        self.0.open(policy)
+    }
+}
+
 #[test]
 fn memory_is_asked_for_before_it_is_needed() {
     let devices = open_devices(DeviceChoice::Cpu, Some(1)).unwrap();
-    let estimate =
-        Generator::estimate(&file(None), devices.device.as_ref(), &EngineOptions::default()).unwrap();
-    assert!(estimate.weights > 0 && estimate.activations > 0 && estimate.sequence > 0 && estimate.token > 0);
+    let engine = EngineOptions::default();
+    let estimate = Generator::estimate(&file(None), devices.device.as_ref(), &engine).unwrap();
+    assert!(estimate.weights > 1_000_000 && estimate.activations > 0);
     assert!(estimate.total(8, 4096) > estimate.total(1, 1));
+    let small = Devices { device: Arc::new(Small(devices.device)), fallback: None };
+    let error = Generator::on(file(None), small, &Options::default(), engine).err().unwrap();
+    let Error::Memory { needed, available: 1_000_000 } = error else { panic!("{error:?}") };
+    assert_eq!(needed, estimate.total(1, 1));
+    assert!(error.hint().is_some() && error.to_string().ends_with("and the device has 1 MB left"), "{error}");
 }

@@ -34,7 +34,7 @@ pub(crate) struct Memory {
     page: usize,
 }
 
-/// Pages that are made at a time at first.
+/// Pages that are made at a time, as long as half as many again are fewer.
 const FIRST_PAGES: usize = 8;
 
 impl Memory {
@@ -101,15 +101,15 @@ impl Memory {
     /// Makes more rows, as far as the limit goes. False if there are none to make.
     fn make_rows(&mut self, model: &mut dyn LanguageModel) -> bool {
         let (made, pages) = (self.rows.made(), self.pages.made());
-        // Many at a time, since each time those there are may be copied; one if that is too many.
-        let sizes = [2 * made, made + 1];
+        // Some at a time, since each time those there are may be copied; one if that is too many.
+        let sizes = [made + made / 2, made + 1];
         make(&mut self.rows, &mut self.refused, sizes, &mut |rows| model.reserve(rows, pages))
     }
 
     /// Makes more pages, as [`Memory::make_rows`] does rows.
     fn make_pages(&mut self, model: &mut dyn LanguageModel) -> bool {
         let (made, rows) = (self.pages.made(), self.rows.made());
-        let sizes = [(made / 2 * 3).max(made + FIRST_PAGES), made + 1];
+        let sizes = [made + (made / 2).max(FIRST_PAGES), made + 1];
         make(&mut self.pages, &mut self.refused, sizes, &mut |pages| model.reserve(rows, pages))
     }
 

@@ -43,7 +43,9 @@ impl Sequence {
             sequence.chooser.observe(token)?;
             sequence.tokens.push(token);
         }
-        sequence.told = sequence.prompt;
+        if !chosen.is_empty() {
+            sequence.told = sequence.prompt;
+        }
         Ok(sequence)
     }
 

@@ -110,3 +110,11 @@ fn long_prompts_go_in_pieces_beside_those_who_answer() {
         assert_eq!(told.finished.contains_key(&second), step == 7);
     }
 }
+
+#[test]
+fn an_engine_can_work_on_a_thread_of_its_own() {
+    let mut engine = engine("dense", EngineOptions::default());
+    let wanted = alone(&mut engine, request(prompt(1, 20), 9, None));
+    let there = std::thread::spawn(move || alone(&mut engine, request(prompt(1, 20), 9, None)));
+    assert_eq!(there.join().unwrap(), wanted);
+}
