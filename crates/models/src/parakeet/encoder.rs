@@ -65,7 +65,8 @@ pub fn encoder_graph(
     Ok(g.finish()?)
 }
 
-/// Subsampling and encoder in one, for a device that takes whole clips: what is between them never leaves it. Inputs of
+/// Subsampling and encoder in one, for a device that takes whole clips: what is between them never leaves it. `together` clips go
+/// through the convolutions at a time, whose tensors are much the largest. Inputs of
 /// [`front_graph`](super::subsample::front_graph), then those of [`encoder_graph`] without `frames`; outputs of the latter.
 ///
 /// # Errors
@@ -74,10 +75,11 @@ pub fn listening_graph(
     file: &GgufFile,
     config: &ParakeetConfig,
     dims: &EncoderDims,
+    together: usize,
 ) -> Result<Graph, ModelError> {
     let params = Params::new(file);
     let mut g = GraphBuilder::new("listening");
-    let frames = front(&params, &mut g, config, dims.batch, SUBSAMPLING * dims.frames)?;
+    let frames = front(&params, &mut g, config, [dims.batch, together], SUBSAMPLING * dims.frames)?;
     encode(&params, &mut g, config, dims, frames)?;
     Ok(g.finish()?)
 }

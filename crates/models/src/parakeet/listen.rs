@@ -35,16 +35,19 @@ impl Parakeet {
         let lengths: Vec<usize> = clips.iter().map(|f| stage_lengths(f.valid)[3]).collect();
         let longest = lengths.iter().copied().max().unwrap_or(0);
         let Some(limit) = self.executor.device().whole_tensors() else { return Ok(None) };
-        let most = limit / self.front_bytes(longest).max(1);
-        if clips.is_empty() || most == 0 {
+        let together = limit / self.front_bytes(longest).max(1);
+        let most = limit / self.encoder_bytes(longest).max(1);
+        if clips.is_empty() || together == 0 || most == 0 {
             return Ok(None);
         }
         let runs = clips.len().div_ceil(most);
         let batch = clips.len().div_ceil(runs);
+        // As many clips in each part, too.
+        let together = batch.div_ceil(batch.div_ceil(together));
         let dims = self.dims(batch, longest, heads, Keep::Heads);
         let key = self.key("listening", &dims);
         let (file, config) = (&self.file, &self.config);
-        let plan = self.executor.plan(key, || listening_graph(file, config, &dims))?;
+        let plan = self.executor.plan(key, || listening_graph(file, config, &dims, together))?;
         let positions = self.position_table(&dims);
         let mut all = Encoded { frames: dims.frames, lengths, ..Encoded::default() };
         for part in clips.chunks(batch) {
@@ -68,6 +71,11 @@ impl Parakeet {
         }
         self.positions = Some(positions);
         Ok(Some(all))
+    }
+
+    /// Bytes of the largest tensor of a clip's encoder, by its frames: the inside of a feed-forward network.
+    fn encoder_bytes(&self, longest: usize) -> usize {
+        4 * longest.max(1).next_multiple_of(BUCKET) * self.config.feed_forward.max(2 * self.config.d_model)
     }
 
     /// The encoder's extents for clips of at most `longest` frames.

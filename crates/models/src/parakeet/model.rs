@@ -17,6 +17,7 @@ use mynah_device::{Data, Device};
 use mynah_gguf::GgufFile;
 use mynah_plan::{Executor, Options, PlanKey};
 use mynah_text::Vocabulary;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// How a model is loaded.
@@ -304,19 +305,24 @@ impl Parakeet {
         let t = self.transducer(Head::Tdt)?;
         let all = encoded.projected.as_ref().ok_or_else(|| self.no_head(Head::Tdt))?;
         let clips = clips.iter().zip(all.chunks_exact(encoded.frames * t.joint)).zip(&encoded.lengths);
-        for (((samples, rows), &length), tokens) in clips.zip(tokens) {
-            let gaps =
-                recover::dropped(tokens, || speech_activity(samples), length, self.config.frame_seconds());
-            let spans: Vec<Frames<'_>> = gaps
-                .iter()
-                .map(|g| Frames { projected: &rows[g.start * t.joint..g.end * t.joint], first: g.start })
-                .collect();
-            if spans.is_empty() {
-                continue;
-            }
-            let found: Vec<Decoded> = self.greedy(&t, &spans)?.into_iter().flatten().collect();
-            tracing::debug!(gaps = gaps.len(), found = found.len(), "decoded speech without tokens again");
-            recover::insert(tokens, found);
+        // The stretches of all clips are decoded together, and known by the clip they are of.
+        let (mut owners, mut spans) = (Vec::new(), Vec::new());
+        for (clip, ((samples, rows), &length)) in clips.enumerate() {
+            let seconds = self.config.frame_seconds();
+            let gaps = recover::dropped(&tokens[clip], || speech_activity(samples), length, seconds);
+            owners.extend(gaps.iter().map(|_| clip));
+            let span = |g: &Range<usize>| Frames {
+                projected: &rows[g.start * t.joint..g.end * t.joint],
+                first: g.start,
+            };
+            spans.extend(gaps.iter().map(span));
+        }
+        if spans.is_empty() {
+            return Ok(());
+        }
+        for (clip, found) in owners.into_iter().zip(self.greedy(&t, &spans)?) {
+            tracing::debug!(clip, found = found.len(), "decoded speech without tokens again");
+            recover::insert(&mut tokens[clip], found);
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::error::ModelError;
 use crate::parakeet::config::{ParakeetConfig, SUBSAMPLING, halve};
 use crate::params::Params;
 use mynah_gguf::GgufFile;
-use mynah_graph::{Conv2d, ElemType, Epilogue, Graph, GraphBuilder, ValueId};
+use mynah_graph::{Conv2d, ElemType, Epilogue, Graph, GraphBuilder, Op, ValueId};
 
 /// Output frames of a full tile: 1.3 s of audio, 4.5 MB for the largest tensor. A frame in sixteen is computed twice.
 const TILE: usize = 16;
@@ -75,7 +75,8 @@ pub fn tile_frames(valid: usize) -> usize {
 pub fn subsample_graph(file: &GgufFile, config: &ParakeetConfig, frames: usize) -> Result<Graph, ModelError> {
     let params = Params::new(file);
     let mut g = GraphBuilder::new("subsample");
-    let flat = convolutions(&params, &mut g, config, 1, frames)?;
+    let inputs = inputs(&mut g, config, 1, frames);
+    let flat = convolutions(&params, &mut g, config, inputs)?;
     let flat = g.reshape(flat, &[frames / SUBSAMPLING, config.flat_width()]);
     g.output("flat", flat);
     Ok(g.finish()?)
@@ -106,12 +107,12 @@ pub(crate) fn front_graph(
     frames: usize,
 ) -> Result<Graph, ModelError> {
     let mut g = GraphBuilder::new("front");
-    let out = front(&Params::new(file), &mut g, config, clips, frames)?;
+    let out = front(&Params::new(file), &mut g, config, [clips; 2], frames)?;
     g.output("frames", out);
     Ok(g.finish()?)
 }
 
-/// The nodes of [`front_graph`].
+/// The nodes of [`front_graph`] for a number of clips, of which so many go through the convolutions at a time.
 ///
 /// # Errors
 /// A tensor that is missing or has the wrong shape.
@@ -119,11 +120,28 @@ pub(crate) fn front(
     params: &Params<'_>,
     g: &mut GraphBuilder,
     config: &ParakeetConfig,
-    clips: usize,
+    [clips, together]: [usize; 2],
     frames: usize,
 ) -> Result<ValueId, ModelError> {
-    let flat = convolutions(params, g, config, clips, frames)?;
+    let inputs = inputs(g, config, clips, frames);
+    if together >= clips {
+        let flat = convolutions(params, g, config, inputs)?;
+        return linear(params, g, config, flat);
+    }
+    let mut parts = Vec::new();
+    for first in (0..clips).step_by(together.max(1)) {
+        let some = inputs.map(|x| g.slice(x, 0, first, together.max(1).min(clips - first)));
+        parts.push(convolutions(params, g, config, some)?);
+    }
+    let flat = g.op(Op::Concat { axis: 0 }, &parts);
     linear(params, g, config, flat)
+}
+
+/// `features [clips, frames, mels, 1]` and the three `lengths [clips]`.
+fn inputs(g: &mut GraphBuilder, config: &ParakeetConfig, clips: usize, frames: usize) -> [ValueId; 4] {
+    let features = g.input("features", ElemType::F32, [clips, frames, config.mel.n_mels, 1]);
+    let mut length = |i: usize| g.input(&format!("lengths.{i}"), ElemType::I32, [clips]);
+    [features, length(0), length(1), length(2)]
 }
 
 /// `[clips, frames/8, channels · bands]`.
@@ -131,14 +149,10 @@ fn convolutions(
     params: &Params<'_>,
     g: &mut GraphBuilder,
     config: &ParakeetConfig,
-    clips: usize,
-    frames: usize,
+    [features, lengths @ ..]: [ValueId; 4],
 ) -> Result<ValueId, ModelError> {
     let c = config.subsampling_channels;
-    let features = g.input("features", ElemType::F32, [clips, frames, config.mel.n_mels, 1]);
-    let lengths: Vec<ValueId> =
-        (0..3).map(|i| g.input(&format!("lengths.{i}"), ElemType::I32, [clips])).collect();
-
+    let [clips, frames] = [0, 1].map(|axis| g.shape(features).dims()[axis]);
     let name = |i: usize| format!("encoder.pre_encode.conv.{i}");
     let x = g.mask_rows(features, lengths[0]);
     let x = strided(params, g, &name(0), x, [c, 1])?;

@@ -7,3 +7,4 @@
 mod fixtures;
 mod stages;
 mod tokens;
+mod whole;

@@ -15,8 +15,12 @@ use mynah_device::DeviceError;
 const OCT: usize = 8;
 /// Threads of the kernels of one element or eight.
 const THREADS: usize = 256;
-/// Workgroups of which a large GPU runs that many side by side.
-const WANTED: usize = 128;
+/// Multiprocessors of a large GPU. A smaller one takes more rounds of any tiles, and large ones lose least by that.
+const MULTIPROCESSORS: usize = 132;
+/// Workgroups of no more bytes than this run two to a multiprocessor.
+const HALF_OF_ONE: usize = 25 << 10;
+/// What adding up split sums costs, in hundredths of microseconds: a dispatch, and one more for so many sums.
+const SUM: [usize; 2] = [400, 7500];
 /// Rows and columns from which it pays to write `x` down in f16 first: its tiles are read once for each tile of columns, and in half
 /// the bytes then.
 const PACK_X: [usize; 2] = [65, 512];
@@ -35,16 +39,34 @@ struct Geometry {
     deep: usize,
     /// Workgroups that share the elements of a sum.
     splits: usize,
+    /// What a step and the rest of a workgroup's work cost, in hundredths of microseconds.
+    costs: [usize; 2],
 }
 
-// Measured on an H200, whose driver gives the workgroups of a multiprocessor some 50 KiB together, so that two of more than 25 KiB
-// never run side by side; what a step costs is mostly the wait for its tiles, so tiles are deep. TFLOP/s at 4096³: LARGE 262,
-// the same 32 deep with two tiles each in turn 142, MIDDLE 156.
-const LARGE: Geometry = Geometry { tile: [128, 128], parts: [4, 2], deep: 64, splits: 1 };
-const MIDDLE: Geometry = Geometry { tile: [64, 64], parts: [2, 2], deep: 64, splits: 1 };
-// Few workgroups: one to a multiprocessor, in half the steps.
-const FEW: Geometry = Geometry { tile: [64, 64], parts: [4, 2], deep: 128, splits: 1 };
-const SMALL: Geometry = Geometry { tile: [32, 64], parts: [2, 4], deep: 128, splits: 1 };
+impl Geometry {
+    fn groups(self, m: usize, n: usize) -> usize {
+        m.div_ceil(self.tile[0]) * n.div_ceil(self.tile[1]) * self.splits
+    }
+}
+
+const fn geometry(tile: [usize; 2], parts: [usize; 2], deep: usize, costs: [usize; 2]) -> Geometry {
+    Geometry { tile, parts, deep, splits: 1, costs }
+}
+
+/// What there is to choose from. Costs were measured on an H200, whose driver gives the workgroups of a multiprocessor some 50 KiB
+/// together, so that two of more than 25 KiB never run side by side. What a step costs is mostly the wait for its tiles, so tiles are
+/// deep, and which are best is a matter of how many rounds of workgroups there are: with 138 rows 48 x 96 tiles of 4096 columns are
+/// just one.
+const GEOMETRIES: [Geometry; 6] = [
+    geometry([128, 128], [4, 2], 64, [100, 600]),
+    geometry([128, 128], [2, 2], 32, [105, 500]),
+    geometry([64, 64], [2, 2], 64, [90, 150]),
+    geometry([48, 96], [3, 2], 128, [130, 240]),
+    geometry([32, 32], [2, 2], 128, [75, 90]),
+    geometry([32, 64], [2, 4], 128, [85, 120]),
+];
+/// Sums of a lane where units are small; larger parts were not tried there.
+const SUMS_OF_SMALL: usize = 64;
 
 /// The matrix units of an adapter: their side and the lanes of a subgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,26 +106,32 @@ impl Units {
     /// Whether a workgroup of this geometry fits the adapter.
     fn fits(self, g: Geometry, caps: &Capabilities) -> bool {
         let threads = self.threads(g);
+        let sums = g.tile[0] * g.tile[1] / threads;
         self.bytes(g) <= caps.workgroup_bytes as usize
             && threads <= caps.workgroup_threads as usize
             && g.tile.iter().all(|rows| (rows * g.deep / OCT).is_multiple_of(threads))
+            && (self.wide() || sums <= SUMS_OF_SMALL)
     }
 
-    /// The largest tiles of which there are enough; sums are split where there are too few of any.
+    /// What a product costs, in hundredths of microseconds: rounds of workgroups, steps of a round.
+    fn cost(self, g: Geometry, [m, n, k]: [usize; 3]) -> usize {
+        let groups = g.groups(m, n);
+        let beside = MULTIPROCESSORS * if self.bytes(g) <= HALF_OF_ONE { 2 } else { 1 };
+        let steps = k.div_ceil(g.deep).div_ceil(g.splits);
+        let sum = if g.splits > 1 { SUM[0] + m * n * g.splits / SUM[1] } else { 0 };
+        groups.div_ceil(beside) * (steps * g.costs[0] + g.costs[1]) + sum
+    }
+
+    /// The cheapest tiles. Sums are split, down to two steps each, where there are too few workgroups otherwise.
     fn geometry(self, m: usize, n: usize, k: usize, caps: &Capabilities) -> Option<Geometry> {
-        let groups = |g: &Geometry| m.div_ceil(g.tile[0]) * n.div_ceil(g.tile[1]);
-        let small = m <= SMALL.tile[0];
-        let suits = |g: &Geometry| match *g {
-            LARGE | MIDDLE => !small && groups(g) >= WANTED,
-            FEW => !small,
-            _ => true,
+        let splits = |g: Geometry| {
+            let split = [2, 4, 8].into_iter().map(move |splits| Geometry { splits, ..g });
+            let most = k / (2 * g.deep);
+            let pays = move |g: &Geometry| g.splits <= most && g.groups(m, n) <= 2 * MULTIPROCESSORS;
+            std::iter::once(g).chain(split.filter(pays))
         };
-        let fitting = || [LARGE, MIDDLE, FEW, SMALL].into_iter().filter(|g| self.fits(*g, caps));
-        let mut g = fitting().find(suits).or_else(|| fitting().next_back())?;
-        while 2 * groups(&g) * g.splits <= WANTED && k / g.deep >= 16 * g.splits {
-            g.splits *= 2;
-        }
-        Some(g)
+        let fitting = GEOMETRIES.into_iter().filter(|g| self.fits(*g, caps));
+        fitting.flat_map(splits).min_by_key(|g| self.cost(*g, [m, n, k]))
     }
 }
 
@@ -198,7 +226,7 @@ fn tiles(
             k.bind("low", "vec4<u32>", w16).param("low_stride", product.k / OCT);
         }
         (None, Factor::Weight(matrix)) if matrix.stored == MatrixType::F16 => {
-            k.bind("low", "vec4<u32>", &matrix.low()).param("low_stride", matrix.strides.low / 4);
+            k.bind_tiles("low", "vec4<u32>", &matrix.low()).param("low_stride", matrix.strides.low / 4);
         }
         _ => product.factor.declare(&mut k, Loads::Quads),
     }

@@ -33,6 +33,10 @@ pub(crate) struct Asr {
     #[arg(long, value_name = "N", default_value_t = 60.0, value_parser = crate::flags::positive)]
     seconds: f64,
 
+    /// As many clips like it
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10000))]
+    copies: u16,
+
     /// How often everything is recognised, after a run that is not counted
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     reps: u16,
@@ -65,7 +69,8 @@ impl Asr {
     /// # Errors
     /// A recording or model that can't be used.
     pub(crate) fn run(&self) -> anyhow::Result<Exit> {
-        let pieces = self.pieces()?;
+        let clip = self.pieces()?;
+        let pieces: Vec<Vec<f32>> = (0..self.copies).flat_map(|_| clip.iter().cloned()).collect();
         let threads: Vec<Option<u16>> = match self.threads_list.as_slice() {
             [] => vec![self.model.threads],
             list => list.iter().copied().map(Some).collect(),

@@ -93,15 +93,15 @@ fn small_products_are_split_and_large_ones_packed() {
     let caps = adapter(16, 32, 48 << 10);
     let names = |m, n, k, dtype| translate(&graph(m, n, k, dtype, Epilogue::default()), &caps);
     let large = names(4096, 4096, 4096, DType::Q8_0);
-    assert_eq!(large, ["pack x", "pack q8_0", "matmul q8_0 units16 128x128x64/1"]);
-    assert_eq!(names(4096, 4096, 4096, DType::F16), ["pack x", "matmul f16 units16 128x128x64/1"]);
-    assert_eq!(names(138, 4096, 1024, DType::F16), ["pack x", "matmul f16 units16 64x64x64/1"]);
-    assert_eq!(names(138, 1024, 1024, DType::F16), ["pack x", "matmul f16 units16 64x64x128/1"]);
+    assert_eq!(large, ["pack x", "pack q8_0", "matmul q8_0 units16 128x128x32/1"]);
+    assert_eq!(names(9216, 1024, 4096, DType::F16), ["pack x", "matmul f16 units16 128x128x64/1"]);
+    assert_eq!(names(138, 4096, 1024, DType::F16), ["pack x", "matmul f16 units16 48x96x128/1"]);
+    assert_eq!(names(138, 1024, 1024, DType::F16), ["pack x", "matmul f16 units16 32x32x128/1"]);
     assert_eq!(
         names(138, 1024, 4096, DType::F16),
-        ["pack x", "matmul f16 units16 64x64x128/2", "matmul sum"]
+        ["pack x", "matmul f16 units16 48x96x128/4", "matmul sum"]
     );
-    assert_eq!(names(20, 1024, 4096, DType::F16), ["matmul f16 units16 32x64x128/4", "matmul sum"]);
+    assert_eq!(names(20, 1024, 4096, DType::F16), ["matmul f16 units16 32x32x128/8", "matmul sum"]);
 }
 
 #[test]
