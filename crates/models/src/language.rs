@@ -149,7 +149,7 @@ pub struct Workload {
 /// Memory a language model will need, in bytes, known before anything is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryEstimate {
-    /// The weights as the file has them, which is about what a device keeps.
+    /// The weights as the file has them, an embedding that is also the head twice: about what a device keeps.
     pub weights: u64,
     /// Recurrent states of each sequence.
     pub sequence: u64,

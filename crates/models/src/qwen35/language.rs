@@ -7,7 +7,7 @@ use super::step::{StepDims, step_graph};
 use crate::error::ModelError;
 use crate::language::{LanguageModel, MemoryEstimate, StateBytes, Workload};
 use mynah_device::{Data, Device};
-use mynah_gguf::GgufFile;
+use mynah_gguf::{GgufFile, TensorInfo};
 use mynah_graph::{Graph, StateDecl};
 use mynah_plan::{Executor, PlanId, PlanKey, StateId, plan_memory};
 
@@ -30,9 +30,14 @@ impl Qwen35 {
         };
         let prompt = arena(1, bucket(workload.chunk.min(workload.context).max(1)))?;
         let answers = arena(workload.sequences.max(1), 1)?;
+        // A table that is also the head is laid out for each of the two.
+        let held = |t: &TensorInfo| {
+            let both = config.tied && t.name == "token_embd.weight";
+            t.nbytes as u64 * (1 + u64::from(both))
+        };
         let of = |kind| (4 * elements(&config, layout, kind)) as u64;
         Ok(MemoryEstimate {
-            weights: file.tensors().iter().map(|t| t.nbytes as u64).sum(),
+            weights: file.tensors().iter().map(&held).sum(),
             sequence: of(StateKind::Sequence),
             token: of(StateKind::Page).div_ceil(layout.page.max(1) as u64),
             page: layout.page,
