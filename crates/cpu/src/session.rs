@@ -155,6 +155,18 @@ impl Session for CpuSession {
         Ok(StateHandle(id))
     }
 
+    fn grow_state(&mut self, state: StateHandle, rows: usize) -> Result<(), DeviceError> {
+        let state = self.state(state)?;
+        if rows <= state.rows {
+            return Ok(());
+        }
+        let mut data = Buffer::zeroed_f32(rows.saturating_mul(state.row), "a state that grows")?;
+        let kept = state.rows * state.row;
+        data.as_f32_mut()[..kept].copy_from_slice(&state.data.as_f32()[..kept]);
+        (state.data, state.rows) = (data, rows);
+        Ok(())
+    }
+
     fn drop_state(&mut self, state: StateHandle) {
         self.states.remove(&state.0);
     }

@@ -218,8 +218,15 @@ fn states_are_copied_counted_and_dropped() {
     session.restore(state, &contents).unwrap();
     assert_eq!(session.snapshot(state).unwrap(), contents);
     assert!(session.restore(state, &contents[1..]).is_err());
+    session.grow_state(state, 7).unwrap();
+    let grown = session.snapshot(state).unwrap();
+    assert_eq!((&grown[..24], &grown[24..]), (&contents[..], &[0.0; 18][..]));
+    let error = session.grow_state(state, usize::MAX / 8).unwrap_err();
+    assert!(matches!(error, DeviceError::OutOfMemory { .. }), "{error}");
+    session.grow_state(state, 2).unwrap();
+    assert_eq!(session.snapshot(state).unwrap(), grown);
     session.drop_state(state);
-    assert!(session.snapshot(state).is_err());
+    assert!(session.snapshot(state).is_err() && session.grow_state(state, 8).is_err());
     assert_eq!(session.memory(), before);
     let error = session.create_state(&decl, usize::MAX / 8).unwrap_err();
     assert!(matches!(error, DeviceError::OutOfMemory { .. }), "{error}");

@@ -171,6 +171,12 @@ pub trait Session: Send {
     /// [`DeviceError::OutOfMemory`].
     fn create_state(&mut self, decl: &StateDecl, rows: usize) -> Result<StateHandle, DeviceError>;
 
+    /// Makes a state tensor `rows` rows long, the new ones zero and the others kept; one that is as long already stays.
+    ///
+    /// # Errors
+    /// [`DeviceError::OutOfMemory`], the tensor being as it was; [`DeviceError::Arguments`] for an unknown handle.
+    fn grow_state(&mut self, state: StateHandle, rows: usize) -> Result<(), DeviceError>;
+
     /// Gives a state tensor's memory back.
     fn drop_state(&mut self, state: StateHandle);
 

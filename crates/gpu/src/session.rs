@@ -145,6 +145,14 @@ impl<B: Backend> Session for GpuSession<B> {
         Ok(StateHandle(id))
     }
 
+    fn grow_state(&mut self, state: StateHandle, rows: usize) -> Result<(), DeviceError> {
+        if self.states.grow(self.backend.as_ref(), state, rows)? {
+            // What is bound for it is the old buffer.
+            self.programs.values_mut().for_each(|p| p.forget_state(state.0));
+        }
+        Ok(())
+    }
+
     fn drop_state(&mut self, state: StateHandle) {
         self.programs.values_mut().for_each(|p| p.forget_state(state.0));
         self.states.remove(state);

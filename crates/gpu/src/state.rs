@@ -39,18 +39,31 @@ impl<B: Backend> States<B> {
         row: usize,
         name: &str,
     ) -> Result<(), DeviceError> {
-        let what = format!("state '{name}'");
-        let bytes =
-            rows.checked_mul(row).and_then(|n| n.checked_mul(4)).filter(|&n| n as u64 <= u64::MAX / 2);
-        let bytes = bytes.ok_or_else(|| DeviceError::OutOfMemory {
-            device: backend.name().to_owned(),
-            what: what.clone(),
-            wanted: usize::MAX,
-        })?;
-        let buffer = backend.buffer(bytes as u64, Usage::Storage, &what)?;
-        backend.clear(&buffer, bytes as u64)?;
+        let buffer = zeros(backend, rows, row, &format!("state '{name}'"))?;
         self.all.insert(id, State { buffer, rows, row });
         Ok(())
+    }
+
+    /// Makes one longer, if it isn't as long; says whether it has another buffer now.
+    pub(crate) fn grow(
+        &mut self,
+        backend: &B,
+        handle: StateHandle,
+        rows: usize,
+    ) -> Result<bool, DeviceError> {
+        let state = self.known(handle)?;
+        let (row, bytes) = (state.row, state.bytes());
+        if rows <= state.rows {
+            return Ok(false);
+        }
+        let buffer = zeros(backend, rows, row, "a state that grows")?;
+        if bytes > 0 {
+            let copy =
+                Command::Copy { from: &state.buffer, from_offset: 0, to: &buffer, to_offset: 0, bytes };
+            backend.submit(&[copy])?;
+        }
+        self.all.insert(handle.0, State { buffer, rows, row });
+        Ok(true)
     }
 
     pub(crate) fn get(&self, handle: StateHandle) -> Option<&State<B>> {
@@ -101,4 +114,17 @@ impl<B: Backend> States<B> {
     pub(crate) fn bytes(&self) -> u64 {
         self.all.values().map(State::bytes).sum()
     }
+}
+
+/// A buffer of so many rows of zeros.
+fn zeros<B: Backend>(backend: &B, rows: usize, row: usize, what: &str) -> Result<B::Buffer, DeviceError> {
+    let bytes = rows.checked_mul(row).and_then(|n| n.checked_mul(4)).filter(|&n| n as u64 <= u64::MAX / 2);
+    let bytes = bytes.ok_or_else(|| DeviceError::OutOfMemory {
+        device: backend.name().to_owned(),
+        what: what.to_owned(),
+        wanted: usize::MAX,
+    })?;
+    let buffer = backend.buffer(bytes as u64, Usage::Storage, what)?;
+    backend.clear(&buffer, bytes as u64)?;
+    Ok(buffer)
 }

@@ -183,6 +183,10 @@ impl Session for FaultySession {
         self.inner.create_state(decl, rows)
     }
 
+    fn grow_state(&mut self, state: StateHandle, rows: usize) -> Result<(), DeviceError> {
+        self.inner.grow_state(state, rows)
+    }
+
     fn drop_state(&mut self, state: StateHandle) {
         self.inner.drop_state(state);
     }

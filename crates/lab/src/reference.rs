@@ -151,15 +151,20 @@ impl Session for ReferenceSession {
         let mut dims = vec![rows];
         dims.extend_from_slice(decl.row.dims());
         let shape = Shape::new(&dims).map_err(|e| arguments(&decl.name, e.to_string()))?;
-        let mut data = Vec::new();
-        data.try_reserve_exact(shape.numel()).map_err(|_| DeviceError::OutOfMemory {
-            device: "reference".into(),
-            what: format!("state '{}'", decl.name),
-            wanted: shape.numel().saturating_mul(8),
-        })?;
-        data.resize(shape.numel(), 0.0);
-        self.states.push(Some(Tensor64 { shape, data }));
+        let mut tensor = Tensor64 { shape, data: Vec::new() };
+        lengthen(&mut tensor, shape, &decl.name)?;
+        self.states.push(Some(tensor));
         Ok(StateHandle(self.states.len() as u32 - 1))
+    }
+
+    fn grow_state(&mut self, state: StateHandle, rows: usize) -> Result<(), DeviceError> {
+        let tensor = self.state(state)?;
+        let mut dims = tensor.shape.dims().to_vec();
+        if let Some(n) = dims.first_mut() {
+            *n = rows.max(*n);
+        }
+        let shape = Shape::new(&dims).map_err(|e| arguments("grow", e.to_string()))?;
+        lengthen(tensor, shape, "to grow")
     }
 
     fn drop_state(&mut self, state: StateHandle) {
@@ -361,4 +366,17 @@ fn run_error(node: &str, error: GraphError) -> DeviceError {
         }
         other => arguments(node, other.to_string()),
     }
+}
+
+/// Gives a tensor more rows of zeros.
+fn lengthen(tensor: &mut Tensor64, shape: Shape, name: &str) -> Result<(), DeviceError> {
+    let more = shape.numel().saturating_sub(tensor.data.len());
+    tensor.data.try_reserve_exact(more).map_err(|_| DeviceError::OutOfMemory {
+        device: "reference".into(),
+        what: format!("state '{name}'"),
+        wanted: shape.numel().saturating_mul(8),
+    })?;
+    tensor.data.resize(shape.numel(), 0.0);
+    tensor.shape = shape;
+    Ok(())
 }

@@ -3,6 +3,7 @@
 //! One folder per family. Nothing here names a device: graphs go to a `mynah_plan::Executor`, which runs them.
 
 mod error;
+pub mod language;
 pub mod parakeet;
 mod params;
 pub mod qwen35;

@@ -5,8 +5,12 @@ use mynah_gguf::GgufError;
 use mynah_gpu::GpuError;
 use mynah_models::ModelError;
 use mynah_plan::PlanError;
+use mynah_runtime::EngineError;
+use mynah_text::bpe::BpeError;
+use mynah_text::chat::ChatError;
+use std::sync::Arc;
 
-/// A failure of loading or transcribing.
+/// A failure of loading or running a model.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The model file can't be read.
@@ -42,6 +46,23 @@ pub enum Error {
         /// What is wrong with its value.
         reason: String,
     },
+    /// The file's tokenizer can't be used.
+    #[error("can't read the model's tokenizer")]
+    Tokenizer(#[from] BpeError),
+    /// There is no chat template, or it failed.
+    #[error("can't lay out the chat")]
+    Template(#[from] ChatError),
+    /// A request makes no sense or could not be carried out.
+    #[error("can't generate")]
+    Engine(#[from] Arc<EngineError>),
+    /// The model is larger than the memory left.
+    #[error("the model needs {} MB of memory and the device has {} MB left", needed / 1_000_000, available / 1_000_000)]
+    Memory {
+        /// Bytes for its weights, one step and one short sequence.
+        needed: u64,
+        /// Bytes the device can give.
+        available: u64,
+    },
     /// No model was named and none is built in.
     #[error("no model was given")]
     NoModel,
@@ -50,6 +71,12 @@ pub enum Error {
 impl From<PlanError> for Error {
     fn from(e: PlanError) -> Self {
         Self::Model(e.into())
+    }
+}
+
+impl From<EngineError> for Error {
+    fn from(e: EngineError) -> Self {
+        Self::Engine(Arc::new(e))
     }
 }
 
@@ -75,8 +102,21 @@ impl Error {
                 "the file may be cut off or made for another program; `mynah inspect FILE` lists what it has"
                     .into(),
             ),
+            Self::Engine(error) => engine_hint(error),
+            Self::Template(ChatError::NoTemplate) => {
+                Some("a model without a chat template can only continue text".into())
+            }
+            Self::Memory { .. } => Some("a file with fewer bits to a weight may fit".into()),
             _ => None,
         }
+    }
+}
+
+fn engine_hint(error: &EngineError) -> Option<String> {
+    match error {
+        EngineError::Context { .. } => Some("shorten the prompt, or allow a longer context with -c".into()),
+        EngineError::OutOfMemory { .. } => Some("allow a shorter context with -c".into()),
+        _ => None,
     }
 }
 

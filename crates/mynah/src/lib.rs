@@ -1,4 +1,4 @@
-//! Mynah as a library: load a model, hear audio, get words with times.
+//! Mynah as a library: load a model; hear audio and get words with times, or read text and write more of it.
 //!
 //! ```no_run
 //! use mynah::{AudioStream, Options, TranscribeOptions, Transcriber};
@@ -10,12 +10,25 @@
 //! # Ok::<(), mynah::Error>(())
 //! ```
 //!
+//! ```no_run
+//! use mynah::{ChatRequest, EngineOptions, GenerateOptions, Generator, Message, Options};
+//! use std::ops::ControlFlow;
+//!
+//! let mut mind = Generator::open("qwen3.5-0.8b-q8_0.gguf", &Options::default(), EngineOptions::default())?;
+//! let messages = [Message::new("user", "Name three birds.")];
+//! let request = ChatRequest { messages: &messages, add_generation_prompt: true, ..ChatRequest::default() };
+//! let said = mind.chat(&request, GenerateOptions::default(), &mut |_| ControlFlow::Continue(()))?;
+//! println!("{}", said.answer.text);
+//! # Ok::<(), mynah::Error>(())
+//! ```
+//!
 //! This crate is the only one with a semver promise; the crates below it may change with any release.
 
 mod batch;
 mod builtin;
 mod device;
 mod error;
+mod generator;
 mod pipeline;
 mod share;
 mod transcriber;
@@ -24,12 +37,21 @@ pub use batch::{Batch, Finished};
 pub use builtin::{BUILTIN_NAME, builtin_bytes, builtin_file, has_builtin};
 pub use device::{DeviceChoice, Devices, open_device, open_devices};
 pub use error::Error;
+pub use generator::{ChatAnswer, GenerateOptions, Generated, Generator, Output, StopReason};
 pub use transcriber::{Options, TranscribeOptions, Transcriber};
 
 pub use mynah_audio::{AudioError, AudioStream, PieceConfig, StreamStats};
 pub use mynah_device::{Device, DeviceReport, Policy, Precision, Route};
 pub use mynah_gpu::{Api, GpuChoice, GpuError, GpuInfo, list as list_gpus};
+pub use mynah_models::language::MemoryEstimate;
 pub use mynah_models::parakeet::{Head, ParakeetConfig};
+pub use mynah_runtime::{
+    Choice, Choose, ChooseError, Engine, EngineError, EngineOptions, Event, Finish, Greedy, Logprob, Request,
+    SavedSequence, SequenceId, Usage,
+};
+pub use mynah_text::answer::{Answer, Part};
+pub use mynah_text::bpe::{Specials, Tokenizer};
+pub use mynah_text::chat::{ChatRequest, ChatTemplate, Message, ToolCall};
 pub use mynah_text::{Segment, Token, Transcript, Word};
 
 /// How far a transcription is.

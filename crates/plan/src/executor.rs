@@ -321,6 +321,14 @@ impl Executor {
         self.states.create(&mut self.sessions, decl, rows)
     }
 
+    /// Makes a state tensor `rows` rows long, the new ones zero and the others kept; one that is as long already stays.
+    ///
+    /// # Errors
+    /// When a device has no memory for it, the tensor being as it was where it is used; for an unknown state.
+    pub fn grow_state(&mut self, state: StateId, rows: usize) -> Result<(), PlanError> {
+        self.states.grow(&mut self.sessions, state, rows)
+    }
+
     /// Gives a state tensor's memory back.
     pub fn drop_state(&mut self, state: StateId) {
         self.states.remove(&mut self.sessions, state);

@@ -266,6 +266,9 @@ fn slots_and_states_change_between_replays_of_one_plan() {
     assert_eq!(saved, [1.0, 2.0, 5.0, 6.0, 3.0, 4.0]);
     executor.restore(line, &[0.0; 6]).unwrap();
     assert_eq!(executor.snapshot(line).unwrap(), [0.0; 6]);
+    executor.grow_state(line, 4).unwrap();
+    executor.run(plan, &[Data::F32(&[5.0, 6.0]), Data::I32(&[3])], &[3], &[line]).unwrap();
+    assert_eq!(executor.snapshot(line).unwrap(), [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 5.0, 6.0]);
 }
 
 #[test]

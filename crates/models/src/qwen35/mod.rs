@@ -14,6 +14,7 @@ mod delta;
 mod draft;
 mod feed;
 mod keys;
+mod language;
 mod mixer;
 mod model;
 mod states;

@@ -10,11 +10,14 @@ use super::config::Qwen35Config;
 use super::states::{StateKind, StateLayout, reset_graph, state_decls};
 use super::step::{StepDims, step_graph};
 use crate::error::ModelError;
+use crate::language::fingerprint;
 use crate::weights::GgufWeights;
 use mynah_device::{Data, Device};
 use mynah_gguf::GgufFile;
 use mynah_plan::{Executor, Options, PlanKey, StateId};
 use std::sync::Arc;
+
+pub use crate::language::{Piece, Wanted};
 
 /// How a model is loaded.
 #[derive(Clone, Debug)]
@@ -23,47 +26,20 @@ pub struct LoadOptions {
     pub executor: Options,
     /// Pages and snapshots.
     pub layout: StateLayout,
-    /// Sequences that can be alive at a time.
+    /// Sequences for which there is room from the beginning.
     pub sequences: usize,
-    /// Pages for all of them.
+    /// Pages for all of them; [`reserve`](crate::language::LanguageModel::reserve) makes more of both.
     pub pages: usize,
-}
-
-/// Whose logits a piece wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// Nobody's: more of the prompt follows.
-    None,
-    /// The last token's.
-    Last,
-    /// Every token's.
-    All,
-}
-
-/// Some tokens of one sequence.
-#[derive(Clone, Copy, Debug)]
-pub struct Piece<'a> {
-    /// The sequence's row of the recurrent states, [`Qwen35::reset`] before its first piece.
-    pub row: usize,
-    /// Its pages in order, enough for `past` and the new tokens.
-    pub pages: &'a [u32],
-    /// Tokens it has already.
-    pub past: usize,
-    /// The snapshot it goes on from: how many of the tokens it had are taken back, which `past` doesn't count.
-    pub snapshot: usize,
-    /// What follows.
-    pub tokens: &'a [u32],
-    /// Which logits are wanted.
-    pub wanted: Wanted,
 }
 
 /// A Qwen3.5 ready to run.
 pub struct Qwen35 {
     file: Arc<GgufFile>,
-    config: Qwen35Config,
-    layout: StateLayout,
-    executor: Executor,
-    states: Vec<(StateId, StateKind)>,
+    pub(super) config: Qwen35Config,
+    pub(super) layout: StateLayout,
+    pub(super) executor: Executor,
+    pub(super) states: Vec<(StateId, StateKind)>,
+    pub(super) identity: u64,
 }
 
 impl Qwen35 {
@@ -88,7 +64,8 @@ impl Qwen35 {
             };
             states.push((executor.create_state(&decl, rows)?, kind));
         }
-        Ok(Self { file, config, layout: options.layout, executor, states })
+        let identity = fingerprint(&file, &[options.layout.page, options.layout.snapshots]);
+        Ok(Self { file, config, layout: options.layout, executor, states, identity })
     }
 
     /// The model's dimensions.
@@ -195,12 +172,12 @@ impl Inputs {
 }
 
 /// A number for a device; one too large for it is out of every range, and refused as such.
-fn number(n: usize) -> i32 {
+pub(super) fn number(n: usize) -> i32 {
     i32::try_from(n).unwrap_or(i32::MAX)
 }
 
 /// Token counts are rounded up, so that few plans serve all prompts.
-fn bucket(tokens: usize) -> usize {
+pub(super) fn bucket(tokens: usize) -> usize {
     let step = match tokens {
         0..=8 => 1,
         9..=64 => 8,

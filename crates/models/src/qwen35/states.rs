@@ -3,6 +3,7 @@
 use super::config::{Mixer, Qwen35Config};
 use crate::error::ModelError;
 use mynah_graph::{ElemType, Graph, GraphBuilder, Op, StateDecl, StateId};
+use mynah_tensor::Shape;
 
 /// How states are laid out; all graphs of one model must use the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +85,76 @@ pub fn reset_graph(
     for (&[first, second], _) in states.iter().zip(&config.layers).filter(|(_, m)| **m == Mixer::Delta) {
         g.op(Op::StateScatter(first), &[rows, conv]);
         g.op(Op::StateScatter(second), &[rows, delta]);
+    }
+    Ok(g.finish()?)
+}
+
+/// The state tensors of one kind in a graph, with what they are.
+fn of_kind(
+    g: &mut GraphBuilder,
+    config: &Qwen35Config,
+    layout: StateLayout,
+    wanted: StateKind,
+) -> Vec<(StateId, StateDecl)> {
+    let states = declare(g, config, layout);
+    let all = states.into_iter().flatten().zip(state_decls(config, layout));
+    all.filter(|(_, (_, kind))| *kind == wanted).map(|(id, (decl, _))| (id, decl)).collect()
+}
+
+/// Copies a row of every state of a kind: i32 `from [1]`, `to [1]`.
+///
+/// # Errors
+/// When sizes overflow.
+pub(super) fn copy_graph(
+    config: &Qwen35Config,
+    layout: StateLayout,
+    kind: StateKind,
+) -> Result<Graph, ModelError> {
+    let mut g = GraphBuilder::new("copy");
+    let [from, to] = ["from", "to"].map(|name| g.input(name, ElemType::I32, [1]));
+    for (state, _) in of_kind(&mut g, config, layout, kind) {
+        let row = g.op(Op::StateGather(state), &[from]);
+        g.op(Op::StateScatter(state), &[to, row]);
+    }
+    Ok(g.finish()?)
+}
+
+/// Reads a row of every state of a kind: i32 `row [1]` → an output for each, called like the state.
+///
+/// # Errors
+/// When sizes overflow.
+pub(super) fn read_graph(
+    config: &Qwen35Config,
+    layout: StateLayout,
+    kind: StateKind,
+) -> Result<Graph, ModelError> {
+    let mut g = GraphBuilder::new("read");
+    let row = g.input("row", ElemType::I32, [1]);
+    for (state, decl) in of_kind(&mut g, config, layout, kind) {
+        let contents = g.op(Op::StateGather(state), &[row]);
+        g.output(&decl.name, contents);
+    }
+    Ok(g.finish()?)
+}
+
+/// Writes a row of every state of a kind: i32 `row [1]`, then its contents, an input for each state.
+///
+/// # Errors
+/// When sizes overflow.
+pub(super) fn write_graph(
+    config: &Qwen35Config,
+    layout: StateLayout,
+    kind: StateKind,
+) -> Result<Graph, ModelError> {
+    let mut g = GraphBuilder::new("write");
+    let row = g.input("row", ElemType::I32, [1]);
+    for (state, decl) in of_kind(&mut g, config, layout, kind) {
+        let dims: Vec<usize> = [1].iter().chain(decl.row.dims()).copied().collect();
+        let shape = Shape::new(&dims).map_err(|e| ModelError::Unsupported {
+            what: format!("a state '{}' of this size ({e})", decl.name),
+        })?;
+        let contents = g.input(&decl.name, ElemType::F32, shape);
+        g.op(Op::StateScatter(state), &[row, contents]);
     }
     Ok(g.finish()?)
 }

@@ -5,6 +5,7 @@
 mod drafts;
 mod files;
 mod fixtures;
+mod language;
 mod logits;
 mod merged;
 mod sequences;

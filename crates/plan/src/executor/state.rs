@@ -32,6 +32,26 @@ impl States {
         Ok(StateId(at as u32))
     }
 
+    pub(super) fn grow(
+        &self,
+        sessions: &mut [Box<dyn Session>],
+        state: StateId,
+        rows: usize,
+    ) -> Result<(), PlanError> {
+        for (i, session) in sessions.iter_mut().enumerate() {
+            // A session opened later has none of the states made before it.
+            if i == 0 || self.has(state, i) {
+                session.grow_state(self.handle(state, i, "grow")?, rows)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn has(&self, state: StateId, session: usize) -> bool {
+        let handles = self.tensors.get(state.0 as usize).and_then(Option::as_ref);
+        handles.is_some_and(|h| session < h.len())
+    }
+
     pub(super) fn remove(&mut self, sessions: &mut [Box<dyn Session>], state: StateId) {
         let handles = self.tensors.get_mut(state.0 as usize).and_then(Option::take).unwrap_or_default();
         for (session, handle) in sessions.iter_mut().zip(handles) {

@@ -170,6 +170,15 @@ impl Session for ArenaSession {
         Ok(StateHandle(self.states.len() as u32 - 1))
     }
 
+    fn grow_state(&mut self, state: StateHandle, rows: usize) -> Result<(), DeviceError> {
+        let tensor = self.states[state.0 as usize].as_mut().unwrap();
+        let mut dims = tensor.shape.dims().to_vec();
+        dims[0] = dims[0].max(rows);
+        tensor.shape = mynah_tensor::Shape::new(&dims).unwrap();
+        tensor.data.resize(tensor.shape.numel(), 0.0);
+        Ok(())
+    }
+
     fn drop_state(&mut self, state: StateHandle) {
         self.states[state.0 as usize] = None;
     }

@@ -1,0 +1,225 @@
+//! What the runtime needs of a language model, whatever its family: states by row and page, a step, and numbers to plan with.
+//!
+//! A family implements [`LanguageModel`]; `mynah-runtime` decides who has which row and which pages, when a step is made and which
+//! token follows. A new family is made known to [`open`] and [`estimate`].
+
+use crate::error::ModelError;
+use crate::qwen35;
+use mynah_device::Device;
+use mynah_gguf::GgufFile;
+use mynah_plan::{Executor, Options};
+use std::sync::Arc;
+
+/// Whose logits a piece wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Nobody's: more of the prompt follows.
+    None,
+    /// The last token's.
+    Last,
+    /// Every token's.
+    All,
+}
+
+/// Some tokens of one sequence.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'a> {
+    /// The sequence's row of the recurrent states, [`LanguageModel::reset`] before its first piece.
+    pub row: usize,
+    /// Its pages in order, enough for `past` and the new tokens.
+    pub pages: &'a [u32],
+    /// Tokens it has already.
+    pub past: usize,
+    /// The snapshot it goes on from: how many of the tokens it had are taken back, which `past` doesn't count.
+    pub snapshot: usize,
+    /// What follows.
+    pub tokens: &'a [u32],
+    /// Which logits are wanted.
+    pub wanted: Wanted,
+}
+
+/// What sequences cost, in bytes of the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateBytes {
+    /// A row: all recurrent states of one sequence, whatever its length. A checkpoint costs the same.
+    pub row: usize,
+    /// A page: keys and values of [`LanguageModel::page`] tokens.
+    pub page: usize,
+}
+
+/// A language model on a device, with the states of its sequences.
+///
+/// Rows and pages are numbered from 0 and exist once [`LanguageModel::reserve`] has made them. What a sequence computes may depend
+/// neither on the others in a step nor on how its tokens are cut into pieces.
+pub trait LanguageModel: Send {
+    /// What the file calls it.
+    fn name(&self) -> &str;
+
+    /// Tokens of the vocabulary; logits are as many.
+    fn vocabulary(&self) -> usize;
+
+    /// Tokens of the longest sequence it was made for.
+    fn context(&self) -> usize;
+
+    /// Tokens of a page.
+    fn page(&self) -> usize;
+
+    /// What rows and pages cost.
+    fn state_bytes(&self) -> StateBytes;
+
+    /// Tells this model from others: states saved under another number must not be restored.
+    fn identity(&self) -> u64;
+
+    /// Bytes held on the device: weights, arenas and states.
+    fn memory(&self) -> usize;
+
+    /// Makes room for so many rows and pages, keeping the contents of those there are. Never gives room back.
+    ///
+    /// # Errors
+    /// When the device has no memory for it; everything is then as it was.
+    fn reserve(&mut self, rows: usize, pages: usize) -> Result<(), ModelError>;
+
+    /// Empties the states of a row for a sequence that begins.
+    ///
+    /// # Errors
+    /// A row that isn't there, or what running the graph reports.
+    fn reset(&mut self, row: usize) -> Result<(), ModelError>;
+
+    /// Copies the states of a row to another, on the device.
+    ///
+    /// # Errors
+    /// As [`LanguageModel::reset`].
+    fn copy_row(&mut self, from: usize, to: usize) -> Result<(), ModelError>;
+
+    /// Copies the keys and values of a page to another, on the device.
+    ///
+    /// # Errors
+    /// A page that isn't there, or what running the graph reports.
+    fn copy_page(&mut self, from: u32, to: u32) -> Result<(), ModelError>;
+
+    /// The states of a row, `row` bytes of [`StateBytes`] as f32.
+    ///
+    /// # Errors
+    /// As [`LanguageModel::reset`].
+    fn read_row(&mut self, row: usize) -> Result<Vec<f32>, ModelError>;
+
+    /// Puts states back that [`LanguageModel::read_row`] gave.
+    ///
+    /// # Errors
+    /// A row that isn't there, another number of elements, or what running the graph reports.
+    fn write_row(&mut self, row: usize, contents: &[f32]) -> Result<(), ModelError>;
+
+    /// The keys and values of a page, `page` bytes of [`StateBytes`] as f32.
+    ///
+    /// # Errors
+    /// As [`LanguageModel::copy_page`].
+    fn read_page(&mut self, page: u32) -> Result<Vec<f32>, ModelError>;
+
+    /// Puts keys and values back that [`LanguageModel::read_page`] gave.
+    ///
+    /// # Errors
+    /// A page that isn't there, another number of elements, or what running the graph reports.
+    fn write_page(&mut self, page: u32, contents: &[f32]) -> Result<(), ModelError>;
+
+    /// Takes a step and gives the logits wanted, `[n, vocabulary]`, those of the first piece first. Pieces are padded to the longest,
+    /// so a long prompt and single tokens are better two steps.
+    ///
+    /// # Errors
+    /// A token, row or page that isn't there, a page that two sequences write, too few pages, or what running the graph reports;
+    /// the states of the pieces' rows may then hold a part of the step.
+    fn step(&mut self, pieces: &[Piece<'_>]) -> Result<&[f32], ModelError>;
+
+    /// What runs its graphs, for profiles and dumps; a model without graphs has none.
+    fn executor(&mut self) -> Option<&mut Executor> {
+        None
+    }
+}
+
+/// What a step may be as large as, for [`estimate`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// Sequences that run at a time.
+    pub sequences: usize,
+    /// Tokens of a prompt that a step takes.
+    pub chunk: usize,
+    /// Tokens of the longest sequence.
+    pub context: usize,
+}
+
+/// Memory a language model will need, in bytes, known before anything is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryEstimate {
+    /// The weights as the file has them, an embedding that is also the head twice: about what a device keeps.
+    pub weights: u64,
+    /// Recurrent states of each sequence.
+    pub sequence: u64,
+    /// Keys and values of each token.
+    pub token: u64,
+    /// Tokens of a page, by which keys and values grow.
+    pub page: usize,
+    /// Values of the largest step on their way, logits among them.
+    pub activations: u64,
+}
+
+impl MemoryEstimate {
+    /// Everything for so many sequences, their tokens together rounded up to pages for each.
+    pub fn total(&self, sequences: usize, tokens_each: usize) -> u64 {
+        let tokens = (tokens_each.next_multiple_of(self.page.max(1)) as u64).saturating_mul(self.token);
+        let each = self.sequence.saturating_add(tokens);
+        let all = (sequences as u64).saturating_mul(each);
+        self.weights.saturating_add(self.activations).saturating_add(all)
+    }
+}
+
+/// Opens a language model of any family that is known.
+///
+/// # Errors
+/// [`ModelError::Family`] for another one; else what is wrong with the file or the device.
+pub fn open(
+    file: Arc<GgufFile>,
+    device: Arc<dyn Device>,
+    fallback: Option<Arc<dyn Device>>,
+    options: Options,
+) -> Result<Box<dyn LanguageModel>, ModelError> {
+    let layout = qwen35::StateLayout::default();
+    let options = qwen35::LoadOptions { executor: options, layout, sequences: 0, pages: 0 };
+    Ok(Box::new(qwen35::Qwen35::load(file, device, fallback, options)?))
+}
+
+/// The memory a file's model will need on a device.
+///
+/// # Errors
+/// [`ModelError::Family`] for a file of no known family; a tensor that is missing or has the wrong shape.
+pub fn estimate(
+    file: &GgufFile,
+    device: &dyn Device,
+    workload: &Workload,
+) -> Result<MemoryEstimate, ModelError> {
+    qwen35::Qwen35::estimate(file, device, qwen35::StateLayout::default(), workload)
+}
+
+/// A number that tells a file's model, laid out by these `sizes`, from others: of its architecture and every tensor's name, shape, type
+/// and beginning. FNV-1a, since the standard library's hash may change with its version.
+pub(crate) fn fingerprint(file: &GgufFile, sizes: &[usize]) -> u64 {
+    const BEGINNING: usize = 256;
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    let mut add = |bytes: &[u8]| {
+        for &byte in bytes.iter().chain(&[0xff]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+        }
+    };
+    add(file.get_str("general.architecture").ok().flatten().unwrap_or_default().as_bytes());
+    let mut numbers = |numbers: &[usize]| numbers.iter().for_each(|&n| add(&(n as u64).to_le_bytes()));
+    numbers(sizes);
+    for tensor in file.tensors() {
+        numbers(tensor.shape.dims());
+        numbers(&[tensor.name.len(), tensor.nbytes]);
+    }
+    for tensor in file.tensors() {
+        add(tensor.name.as_bytes());
+        // A tensor that can't be read is refused when the model is loaded.
+        let data = file.data(tensor).unwrap_or_default();
+        add(&data[..data.len().min(BEGINNING)]);
+    }
+    hash
+}

@@ -1,0 +1,173 @@
+//! What the runtime asks of a model: room that grows, rows and pages that are copied, read and put back, and what tells models apart.
+
+use crate::fixtures::{CASES, PAGE, file, model, reference};
+use mynah_cpu::{CpuDevice, CpuOptions};
+use mynah_device::Policy;
+use mynah_gguf::{GgufFile, GgufWriter};
+use mynah_models::ModelError;
+use mynah_models::language::{LanguageModel, Piece, Wanted, Workload, estimate, open};
+use mynah_models::qwen35::{LoadOptions, Qwen35, StateLayout};
+use mynah_plan::Options;
+use std::sync::Arc;
+
+/// A model without room for anything.
+fn empty(file: GgufFile, page: usize) -> Qwen35 {
+    let device = CpuDevice::new(CpuOptions { threads: Some(1), simd: None }).unwrap();
+    let executor = Options { policy: Policy::exact(), ..Options::default() };
+    let layout = StateLayout { page, snapshots: 1 };
+    let options = LoadOptions { executor, layout, sequences: 0, pages: 0 };
+    Qwen35::load(Arc::new(file), Arc::new(device), None, options).unwrap()
+}
+
+/// Runs tokens behind those that a row has; the last one's logits.
+fn go_on(
+    model: &mut dyn LanguageModel,
+    row: usize,
+    pages: &[u32],
+    past: usize,
+    tokens: &[u32],
+) -> Result<Vec<f32>, ModelError> {
+    let piece = Piece { row, pages, past, snapshot: 0, tokens, wanted: Wanted::Last };
+    model.step(&[piece]).map(<[f32]>::to_vec)
+}
+
+#[test]
+fn room_is_made_and_keeps_what_there_is() {
+    for case in CASES {
+        let (tokens, _) = reference(case);
+        let mut model = empty(file(case), PAGE);
+        assert!(model.reset(0).is_err(), "there is no row yet");
+        model.reserve(1, 1).unwrap();
+        let before = LanguageModel::memory(&model);
+        model.reset(0).unwrap();
+        assert!(go_on(&mut model, 0, &[0, 1], 0, &tokens[..PAGE + 1]).is_err(), "there is one page");
+        model.reset(0).unwrap();
+        go_on(&mut model, 0, &[0], 0, &tokens[..PAGE]).unwrap();
+        model.reserve(2, 4).unwrap();
+        assert!(LanguageModel::memory(&model) > before);
+        // Pages in any order, and a row beside it.
+        let found = go_on(&mut model, 0, &[0, 3, 2], PAGE, &tokens[PAGE..40]).unwrap();
+        model.reset(1).unwrap();
+        model.reserve(1, 1).unwrap();
+        let mut whole = empty(file(case), PAGE);
+        whole.reserve(1, 3).unwrap();
+        whole.reset(0).unwrap();
+        assert!(go_on(&mut whole, 0, &[0, 1, 2], 0, &tokens[..40]).unwrap() == found, "{case}");
+    }
+}
+
+#[test]
+fn rows_and_pages_are_copied_and_brought_to_another_model() {
+    for case in CASES {
+        let (tokens, _) = reference(case);
+        let mut first = empty(file(case), PAGE);
+        first.reserve(3, 6).unwrap();
+        first.reset(2).unwrap();
+        go_on(&mut first, 2, &[4, 1], 0, &tokens[..24]).unwrap();
+        // A copy shares the full page and has the begun one for itself.
+        first.copy_row(2, 0).unwrap();
+        first.copy_page(1, 5).unwrap();
+        let row = first.read_row(0).unwrap();
+        let pages = [4, 5].map(|page| first.read_page(page).unwrap());
+        let bytes = first.state_bytes();
+        assert_eq!((bytes.row, bytes.page), (4 * row.len(), 4 * pages[0].len()));
+        let wanted = go_on(&mut first, 2, &[4, 1], 24, &tokens[24..30]).unwrap();
+        assert!(go_on(&mut first, 0, &[4, 5], 24, &tokens[24..30]).unwrap() == wanted, "{case}");
+        assert!(first.read_row(0).unwrap() == first.read_row(2).unwrap());
+
+        let mut second = empty(file(case), PAGE);
+        second.reserve(1, 2).unwrap();
+        second.write_row(0, &row).unwrap();
+        for (page, contents) in (0..).zip(&pages) {
+            second.write_page(page, contents).unwrap();
+        }
+        assert!(go_on(&mut second, 0, &[0, 1], 24, &tokens[24..30]).unwrap() == wanted, "{case}");
+        assert_eq!(second.identity(), first.identity());
+
+        assert!(second.write_row(0, &row[1..]).is_err() && second.write_page(0, &row).is_err());
+        assert!(second.write_row(1, &row).is_err() && second.write_page(2, &pages[0]).is_err());
+        assert!(second.copy_row(0, 1).is_err() && second.copy_page(2, 0).is_err());
+        assert!(second.read_row(1).is_err() && second.read_page(u32::MAX).is_err());
+    }
+}
+
+/// A copy of a model in which a byte of a tensor is another.
+fn touched(name: &str) -> GgufFile {
+    let file = file("dense");
+    let mut data = file.data(file.tensor(name).unwrap()).unwrap().to_vec();
+    data[5] ^= 1;
+    let mut writer = GgufWriter::new();
+    for (key, value) in file.metadata().iter() {
+        writer.set(key, value.clone());
+    }
+    for t in file.tensors() {
+        let bytes = if t.name == name { &data } else { file.data(t).unwrap() };
+        writer.tensor_bytes(&t.name, t.dtype().unwrap(), t.shape.dims(), bytes).unwrap();
+    }
+    let mut bytes = Vec::new();
+    writer.write_to(&mut bytes).unwrap();
+    GgufFile::from_bytes(bytes).unwrap()
+}
+
+#[test]
+fn models_are_told_apart_by_their_weights_and_their_states_by_their_layout() {
+    let of = |file: GgufFile, page: usize| empty(file, page).identity();
+    let dense = of(file("dense"), PAGE);
+    assert_eq!(dense, of(file("dense"), PAGE));
+    let others = [
+        of(file("dense"), 2 * PAGE),
+        of(file("tied_odd"), PAGE),
+        of(file("equal_heads"), PAGE),
+        of(touched("blk.2.ssm_a"), PAGE),
+        of(touched("token_embd.weight"), PAGE),
+    ];
+    assert!(others.iter().all(|&other| other != dense));
+}
+
+#[test]
+fn what_a_model_needs_is_known_before() {
+    let device = CpuDevice::new(CpuOptions { threads: Some(1), simd: None }).unwrap();
+    for case in CASES {
+        let (tokens, _) = reference(case);
+        let file = Arc::new(file(case));
+        let of = |chunk, context, sequences| {
+            estimate(&file, &device, &Workload { sequences, chunk, context }).unwrap()
+        };
+        let estimated = of(64, 128, 2);
+        let options = Options { policy: Policy::exact(), ..Options::default() };
+        let device = CpuDevice::new(CpuOptions { threads: Some(1), simd: None }).unwrap();
+        let mut model = open(Arc::clone(&file), Arc::new(device), None, options).unwrap();
+        model.reserve(1, 2).unwrap();
+        let states = LanguageModel::memory(model.as_ref());
+        assert_eq!(estimated.sequence, model.state_bytes().row as u64);
+        assert_eq!(
+            (estimated.token * estimated.page as u64, estimated.page),
+            (model.state_bytes().page as u64, model.page())
+        );
+        model.reset(0).unwrap();
+        go_on(model.as_mut(), 0, &[0, 1], 0, &tokens[..64]).unwrap();
+        // Weights in f32 are laid out in panels, rounded up; kernels have some scratch memory besides.
+        let taken = (LanguageModel::memory(model.as_ref()) - states) as u64;
+        let foreseen = estimated.weights + estimated.activations;
+        assert!(taken > foreseen / 2 && taken < 2 * foreseen + 500_000, "{case}: {taken} for {foreseen}");
+        let table = if case == "tied_odd" { file.tensor("token_embd.weight").unwrap().nbytes } else { 0 };
+        let stored: usize = file.tensors().iter().map(|t| t.nbytes).sum();
+        assert!(estimated.weights as usize >= stored + table, "{case}");
+        assert!(of(128, 128, 2).activations > estimated.activations);
+        assert!(of(1, 128, 64).activations > of(1, 128, 1).activations);
+    }
+}
+
+#[test]
+fn files_of_no_known_family_are_refused() {
+    let root =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/parakeet/tdt/model.gguf");
+    let file = GgufFile::open(root).unwrap();
+    let device = || CpuDevice::new(CpuOptions { threads: Some(1), simd: None }).unwrap();
+    let workload = Workload { sequences: 1, chunk: 64, context: 128 };
+    assert!(matches!(estimate(&file, &device(), &workload), Err(ModelError::Family { .. })));
+    let opened = open(Arc::new(file), Arc::new(device()), None, Options::default());
+    assert!(matches!(opened.err(), Some(ModelError::Family { .. })));
+    // A model that was opened with room of its own can be asked for less.
+    assert!(model("dense").reserve(1, 1).is_ok());
+}
