@@ -67,7 +67,7 @@ pub fn encoder_graph(
 
 /// Subsampling and encoder in one, for a device that takes whole clips: what is between them never leaves it. `together` clips go
 /// through the convolutions at a time, whose tensors are much the largest. Inputs of
-/// [`front_graph`](super::subsample::front_graph), then those of [`encoder_graph`] without `frames`; outputs of the latter.
+/// `front_graph`, then those of [`encoder_graph`] without `frames`; outputs of the latter.
 ///
 /// # Errors
 /// A tensor that is missing or has the wrong shape.

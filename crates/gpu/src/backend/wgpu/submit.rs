@@ -5,14 +5,25 @@ use crate::backend::{Backend, Command};
 use mynah_device::DeviceError;
 use std::time::Duration;
 
+/// Commands of a run's first submission. The device begins while the rest is recorded, which takes about as long as running it: 6.6 ms
+/// instead of 8.1 for 800 dispatches on an H200.
+const FIRST: usize = 16;
+/// Commands of each submission after it.
+const EACH: usize = 64;
 /// Dispatches timed in one submission: two queries each, of the 4096 that a set may hold.
 const TIMED: usize = 2048;
 
 impl WgpuBackend {
     pub(super) fn record(&self, commands: &[Command<'_, Self>]) -> Result<(), DeviceError> {
-        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        record(&mut encoder, commands, None);
-        self.queue.submit([encoder.finish()]);
+        let mut rest = commands;
+        let mut most = FIRST;
+        while !rest.is_empty() {
+            let (part, later) = rest.split_at(rest.len().min(most));
+            let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            record(&mut encoder, part, None);
+            self.queue.submit([encoder.finish()]);
+            (rest, most) = (later, EACH);
+        }
         self.sound()
     }
 
