@@ -39,6 +39,9 @@ pub fn keys(config: &Config, vocabulary: &Vocabulary, file_type: Option<u32>) ->
         keys.count("expert_feed_forward_length", experts.feed_forward);
         keys.count("expert_shared_feed_forward_length", experts.shared);
     }
+    if config.predicting > 0 {
+        keys.count("nextn_predict_layers", config.predicting);
+    }
     keys.count("ssm.conv_kernel", config.kernel);
     keys.count("ssm.state_size", config.state);
     keys.count("ssm.group_count", config.key_heads);
@@ -50,9 +53,6 @@ pub fn keys(config: &Config, vocabulary: &Vocabulary, file_type: Option<u32>) ->
     }
     keys.count("full_attention_interval", config.interval);
     keys.count("rope.dimension_count", config.rotary);
-    if config.predicting > 0 {
-        keys.count("nextn_predict_layers", config.predicting);
-    }
     keys.general("quantization_version", 2u32);
     keys.list.extend(vocabulary.keys());
     keys.list

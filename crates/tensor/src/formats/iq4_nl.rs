@@ -89,6 +89,6 @@ fn refit(values: &[f32; 32], d: f32) -> f32 {
 /// The index of the nearest level, the lower of two as near.
 fn nearest(x: f32) -> u8 {
     // How many of the midpoints between neighbours lie below; counting them all needs no branch.
-    let below = |pair: &[i8; 2]| u8::from(x > (f32::from(pair[0]) + f32::from(pair[1])) * 0.5);
-    LEVELS.array_windows().map(below).sum()
+    let below = |pair: &[i8]| u8::from(x > (f32::from(pair[0]) + f32::from(pair[1])) * 0.5);
+    LEVELS.windows(2).map(below).sum()
 }
