@@ -111,9 +111,13 @@ pub fn convert(
             speech(read, "NeMo archive", output, options, progress)?
         }
         InputKind::HfFolder => {
-            let read = hf::read(input);
-            let read = read.map_err(|source| ConvertError::Hf { path, source: source.into() })?;
-            speech(read, HF_FOLDER, output, options, progress)?
+            let wrap = |source: hf::HfError| ConvertError::Hf { path: path.clone(), source: source.into() };
+            if hf::language::is_language(input).map_err(wrap)? {
+                let read = hf::language::read(input).map_err(wrap)?;
+                language(read, HF_FOLDER, output, options, progress)?
+            } else {
+                speech(hf::read(input).map_err(wrap)?, HF_FOLDER, output, options, progress)?
+            }
         }
         InputKind::Gguf => {
             let report = quantize(input, output, options, progress)?;
