@@ -9,6 +9,7 @@ use mynah_convert::hf::{HfError, TensorsError, TokensError, WeightsError, langua
 use mynah_convert::{ConfigError, ConvertError, Options, Rules, convert};
 use mynah_gguf::{GgufFile, Value};
 use mynah_tensor::DType;
+use proptest::prelude::*;
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 use serde_json::json;
@@ -245,4 +246,29 @@ fn tokenizers_that_do_not_fit_are_named() {
     assert_eq!(language::read(folder.path()).unwrap().vocabulary.template, None);
     edit(folder.path(), "tokenizer_config.json", |settings| settings["chat_template"] = json!("{{ x }}"));
     assert_eq!(language::read(folder.path()).unwrap().vocabulary.template.as_deref(), Some("{{ x }}"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Whatever is changed in a folder, reading ends in a model or an error, and so does reading its tensors.
+    #[test]
+    fn damaged_folders(changes in prop::collection::vec((0usize..4, any::<usize>(), any::<u8>()), 1..4)) {
+        let folder = copy("next");
+        for (file, at, value) in changes {
+            let file = ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"][file];
+            let path = folder.path().join(file);
+            let mut bytes = fs::read(&path).unwrap();
+            // Of the weights it is the header that decides.
+            let at = at % bytes.len().min(12_000);
+            bytes[at] = value;
+            fs::write(&path, bytes).unwrap();
+        }
+        if let Ok(model) = language::read(folder.path()) {
+            for tensor in &model.tensors {
+                let mut values = vec![0.0; tensor.shape.numel()];
+                let _ = tensor.source.read(0, &mut values);
+            }
+        }
+    }
 }

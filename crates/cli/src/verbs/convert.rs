@@ -14,6 +14,7 @@ Examples:
   mynah convert parakeet-tdt-0.6b-v3.nemo parakeet.gguf --type q8_0
   mynah convert parakeet-ctc-1.1b/ parakeet-ctc.gguf           a Hugging Face folder
   mynah convert --random parakeet-tdt-0.6b-v3 random.gguf      to measure speed without a download
+  mynah convert Qwen3.5-0.8B/ qwen.gguf --type q4_k_m          as llama.cpp would convert and quantise it
   mynah convert --random list                                  the shapes there are";
 
 /// Flags of `mynah convert`.
@@ -23,7 +24,7 @@ pub(crate) struct Convert {
     #[arg(value_name = "IN OUT", num_args = 0..=2)]
     paths: Vec<PathBuf>,
 
-    /// Random weights of a released shape instead of IN; `list` prints the shapes
+    /// Random weights of a released shape instead of IN; `list` prints the shapes, +mtp adds a predicting layer
     #[arg(long, value_name = "SHAPE")]
     random: Option<String>,
 

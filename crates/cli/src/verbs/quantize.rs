@@ -10,8 +10,9 @@ use mynah_convert::{Glob, Layout, Options, Rules, Target};
 use std::path::PathBuf;
 
 pub(crate) const EXAMPLES: &str = "\
-The large matrices of the encoder take the type. What decides over tokens (prediction network, joint, CTC head) goes
-no lower than F16; norms, biases and small convolutions stay as they are. The report says what became of what.
+Of a Parakeet the large matrices of the encoder take the type. What decides over tokens (prediction network, joint, CTC
+head) goes no lower than F16; norms, biases and small convolutions stay as they are. A language model takes the mixture
+that llama.cpp has under the name. The report says what became of what.
 
 Examples:
   mynah quantize parakeet-f32.gguf parakeet-q8_0.gguf q8_0

@@ -207,7 +207,11 @@ fn letter_of(byte: u8) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::qwen35::keys;
     use crate::random::qwen35::SIZES;
+    use mynah_gguf::{GgufFile, GgufWriter};
+    use mynah_text::bpe::{Specials, Tokenizer};
+    use mynah_text::chat::{ChatRequest, ChatTemplate, Message};
 
     #[test]
     fn sizes_and_ids_are_the_family_s() {
@@ -229,6 +233,46 @@ mod tests {
             assert_eq!(vocabulary.tokens.iter().collect::<HashSet<_>>().len(), vocabulary.tokens.len());
             assert_eq!(vocabulary.types.len(), vocabulary.tokens.len());
             assert!(vocabulary.tokens.iter().any(|token| token == "Ġth"));
+        }
+    }
+
+    /// The tokenizer and template of a file with this vocabulary.
+    fn loaded(name: &str) -> (Tokenizer, ChatTemplate) {
+        let size = SIZES.iter().find(|size| size.name == name).unwrap();
+        let config = size.config(false);
+        let mut writer = GgufWriter::new();
+        for (key, value) in keys(&config, &vocabulary(&config), None) {
+            writer.set(key, value);
+        }
+        let mut bytes = Vec::new();
+        writer.write_to(&mut bytes).unwrap();
+        let file = GgufFile::from_bytes(bytes).unwrap();
+        let tokenizer = Tokenizer::from_metadata(file.metadata()).unwrap();
+        let template = ChatTemplate::from_metadata(file.metadata(), &tokenizer).unwrap();
+        (tokenizer, template)
+    }
+
+    #[test]
+    fn text_goes_through_the_tokenizer_and_back() {
+        const TEXT: &str = "There is some text, which the tokenizer takes apart into a few tokens, and puts together again.\n\n\
+                            Zażółć gęślą jaźń; 我能吞下玻璃 👍 x = 3.14159";
+        for name in ["qwen3.5-0.8b", "qwen3-next-80b-a3b", "qwen3.5-tiny"] {
+            let (tokenizer, template) = loaded(name);
+            let ids = tokenizer.encode(TEXT, Specials::All);
+            assert_eq!(tokenizer.decode(&ids).unwrap(), TEXT, "{name}");
+            let english = TEXT.split('\n').next().unwrap();
+            let each = english.len() as f64 / tokenizer.encode(english, Specials::All).len() as f64;
+            let wanted = if name.ends_with("tiny") { 1.8..3.0 } else { 2.5..4.5 };
+            assert!(wanted.contains(&each), "{name}: {each} characters a token");
+            let messages = [Message::new("user", "Hello")];
+            let request =
+                ChatRequest { messages: &messages, add_generation_prompt: true, ..ChatRequest::default() };
+            let prompt = template.render(&request, tokenizer.specials()).unwrap();
+            assert!(
+                prompt.opens_thought() && prompt.text.starts_with("<|im_start|>user\nHello"),
+                "{prompt:?}"
+            );
+            assert!(tokenizer.is_end(tokenizer.eos().unwrap()));
         }
     }
 
