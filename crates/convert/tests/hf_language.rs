@@ -215,6 +215,20 @@ fn configurations_that_do_not_fit_are_named() {
         let error = refused(folder.path()).to_string();
         assert!(error.contains(word), "{pointer}: {error}");
     }
+    // As Qwen3-Next's first configurations have it.
+    let folder = copy("next");
+    let before = language::read(folder.path()).unwrap().config;
+    edit(folder.path(), "config.json", |config| {
+        config.as_object_mut().unwrap().remove("rope_parameters").unwrap();
+        (config["rope_theta"], config["partial_rotary_factor"]) = (json!(1e7), json!(0.25));
+        config["rope_scaling"] = serde_json::Value::Null;
+    });
+    let after = language::read(folder.path()).unwrap().config;
+    assert_eq!((after.theta, after.rotary), (before.theta, before.rotary));
+    edit(folder.path(), "config.json", |config| {
+        config["rope_scaling"] = json!({"type": "yarn", "factor": 4.0});
+    });
+    assert!(refused(folder.path()).to_string().contains("rope_scaling.type"));
     let folder = copy("moe");
     edit(folder.path(), "config.json", |config| {
         config["quantization_config"] = json!({"quant_method": "fp8"});

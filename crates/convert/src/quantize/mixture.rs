@@ -55,8 +55,10 @@ enum Part {
 impl Mixture {
     /// The mixture of a file with tensors of these names.
     pub fn new<'a>(target: Target, facts: Facts, names: impl IntoIterator<Item = &'a str>) -> Mixture {
-        let (mut tied, mut values) = (true, Vec::new());
+        let (mut tied, mut values, mut blocks) = (true, Vec::new(), facts.blocks);
         for name in names {
+            // A file whose keys say too little is no reason to give every layer more bits.
+            blocks = blocks.max(layer(name).map_or(0, |index| index.saturating_add(1)));
             match part(name) {
                 Part::Head => tied = false,
                 Part::Values => values.extend(layer(name)),
@@ -67,7 +69,7 @@ impl Mixture {
         Mixture {
             target,
             tied,
-            blocks: facts.blocks,
+            blocks,
             shared_keys: facts.heads.checked_div(facts.kv_heads).unwrap_or(0),
             experts: facts.experts,
             values,
@@ -137,7 +139,7 @@ impl Mixture {
 /// The first and last eighth, and every third between.
 fn takes_more(index: usize, count: usize) -> bool {
     let eighth = count / 8;
-    index < eighth || index >= 7 * count / 8 || (index - eighth) % 3 == 2
+    index < eighth || index >= count.saturating_mul(7) / 8 || (index - eighth) % 3 == 2
 }
 
 fn part(name: &str) -> Part {

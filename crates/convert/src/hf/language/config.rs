@@ -50,9 +50,16 @@ impl Text<'_> {
         self.0.number(&self.key(name))
     }
 
+    /// A rotary setting's name in the section for it, which older configurations call otherwise.
+    fn in_rotary(&self, name: &str) -> String {
+        let section =
+            if self.0.has(&self.key("rope_parameters")) { "rope_parameters" } else { "rope_scaling" };
+        format!("{section}.{name}")
+    }
+
     /// A rotary setting, which older configurations have at the top.
     fn rotary(&self, name: &str) -> Result<Option<f64>, ConfigError> {
-        match self.number(&format!("rope_parameters.{name}"))? {
+        match self.number(&self.in_rotary(name))? {
             Some(number) => Ok(Some(number)),
             None => self.number(name),
         }
@@ -137,10 +144,13 @@ pub(super) fn read(
 /// Refuses what would come out as another model.
 fn refuse(text: &Text<'_>) -> Result<(), ConfigError> {
     let says = |name: &str| text.0.text(&text.key(name));
-    if let Some(kind) = says("rope_parameters.rope_type")?
-        && kind != "default"
-    {
-        return text.unsupported("rope_parameters.rope_type", kind, "positions must not be scaled");
+    for name in ["rope_type", "type"] {
+        let name = text.in_rotary(name);
+        if let Some(kind) = says(&name)?
+            && kind != "default"
+        {
+            return text.unsupported(&name, kind, "positions must not be scaled");
+        }
     }
     if let Some(activation) = says("hidden_act")?
         && activation != "silu"
@@ -165,7 +175,7 @@ fn refuse(text: &Text<'_>) -> Result<(), ConfigError> {
 }
 
 fn sections(text: &Text<'_>, architecture: Architecture) -> Result<Option<[i32; 4]>, ConfigError> {
-    let key = text.key("rope_parameters.mrope_section");
+    let key = text.key(&text.in_rotary("mrope_section"));
     match text.0.integers(&key, 0..=1 << 16)? {
         Some(found) => {
             let mut sections = [0; 4];
