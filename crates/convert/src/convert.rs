@@ -7,16 +7,21 @@ use mynah_gguf::GgufError;
 use mynah_tensor::DType;
 
 use crate::emit::{Job, Payload, Progress, emit};
-use crate::parakeet::{Checkpoint, Ignored, keys};
-use crate::quantize::{Family, Report, Rules, quantize};
+use crate::parakeet::{self, Checkpoint, Ignored};
+use crate::quantize::{Facts, Family, Mixture, Report, Rules, Target, quantize};
+use crate::qwen35::{self, LanguageModel};
 use crate::sniff::{InputKind, sniff};
+use crate::source::Tensor;
 use crate::{ConvertError, hf, nemo, random};
+
+const HF_FOLDER: &str = "Hugging Face folder";
+const RANDOM: &str = "random weights";
 
 /// What to write and how.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Type of the large matrices.
-    pub dtype: DType,
+    /// Type of the large matrices, or a mixture.
+    pub target: Target,
     /// Exceptions.
     pub rules: Rules,
     /// `general.name` of the file; by default the name of the input.
@@ -27,22 +32,20 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { dtype: DType::F32, rules: Rules::default(), name: None, threads: None }
+        Options { target: DType::F32.into(), rules: Rules::default(), name: None, threads: None }
     }
 }
 
 impl Options {
     /// Everything at one type by the default rules.
-    pub fn to(dtype: DType) -> Options {
-        Options { dtype, ..Options::default() }
+    pub fn to(target: impl Into<Target>) -> Options {
+        Options { target: target.into(), ..Options::default() }
     }
 
-    pub(crate) fn target(&self) -> Result<DType, ConvertError> {
-        if self.dtype.can_encode() {
-            Ok(self.dtype)
-        } else {
-            Err(ConvertError::Encoder { dtype: self.dtype })
-        }
+    /// The type of most matrices, if it can be written.
+    pub(crate) fn dtype(&self) -> Result<DType, ConvertError> {
+        let dtype = self.target.dtype();
+        if dtype.can_encode() { Ok(dtype) } else { Err(ConvertError::Encoder { dtype }) }
     }
 
     /// Runs work on as many threads as asked for.
@@ -61,7 +64,7 @@ impl Options {
 pub struct ConvertReport {
     /// What the input was.
     pub input: &'static str,
-    /// `parakeet.arch` of the new file; not known if the input was a GGUF.
+    /// `parakeet.arch` of the new file, or the architecture of a language model; not known if the input was a GGUF.
     pub arch: Option<&'static str>,
     /// What the model is, in words.
     pub model: String,
@@ -88,8 +91,8 @@ impl fmt::Display for ConvertReport {
     }
 }
 
-/// Converts a `.nemo` archive or a Hugging Face folder to GGUF in parakeet.cpp's layout. A GGUF as input is the same as
-/// [`quantize`].
+/// Converts a `.nemo` archive or a Hugging Face folder to GGUF, in the layout of parakeet.cpp or llama.cpp. A GGUF as
+/// input is the same as [`quantize`].
 ///
 /// # Errors
 /// [`ConvertError`]; nothing is left at `output` on failure.
@@ -99,17 +102,23 @@ pub fn convert(
     options: &Options,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<ConvertReport, ConvertError> {
-    options.target()?;
+    options.dtype()?;
     let path = input.to_owned();
-    let (checkpoint, kind) = match sniff(input)? {
-        InputKind::Nemo => (
-            nemo::read(input).map_err(|source| ConvertError::Nemo { path, source: source.into() })?,
-            "NeMo archive",
-        ),
-        InputKind::HfFolder => (
-            hf::read(input).map_err(|source| ConvertError::Hf { path, source: source.into() })?,
-            "Hugging Face folder",
-        ),
+    let mut report = match sniff(input)? {
+        InputKind::Nemo => {
+            let read = nemo::read(input);
+            let read = read.map_err(|source| ConvertError::Nemo { path, source: source.into() })?;
+            speech(read, "NeMo archive", output, options, progress)?
+        }
+        InputKind::HfFolder => {
+            let wrap = |source: hf::HfError| ConvertError::Hf { path: path.clone(), source: source.into() };
+            if hf::language::is_language(input).map_err(wrap)? {
+                let read = hf::language::read(input).map_err(wrap)?;
+                language(read, HF_FOLDER, output, options, progress)?
+            } else {
+                speech(hf::read(input).map_err(wrap)?, HF_FOLDER, output, options, progress)?
+            }
+        }
         InputKind::Gguf => {
             let report = quantize(input, output, options, progress)?;
             let model = "model unchanged".to_owned();
@@ -117,14 +126,13 @@ pub fn convert(
             return Ok(ConvertReport { input: "GGUF file", arch: None, model, report, ignored, unknown });
         }
     };
-    let mut report = write(checkpoint, kind, output, options, progress)?;
     // A folder's weights are in files of its own; only an archive has one size to compare with.
     report.report.bytes_in =
         input.metadata().map_or(0, |found| if found.is_file() { found.len() } else { 0 });
     Ok(report)
 }
 
-/// Writes a model of one of the released shapes ([`random::SHAPES`]) with random weights: for measuring speed and
+/// Writes a model of one of the released shapes ([`random::names`]) with random weights: for measuring speed and
 /// memory, and for tests that need a whole model. The same seed gives the same file everywhere.
 ///
 /// # Errors
@@ -136,12 +144,15 @@ pub fn random_model(
     options: &Options,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<ConvertReport, ConvertError> {
-    options.target()?;
-    let checkpoint = random::checkpoint(random::shape(shape)?, seed);
-    write(checkpoint, "random weights", output, options, progress)
+    options.dtype()?;
+    match random::language_model(shape, seed) {
+        Some(model) => language(model, RANDOM, output, options, progress),
+        None => speech(random::checkpoint(random::shape(shape)?, seed), RANDOM, output, options, progress),
+    }
 }
 
-fn write(
+/// Writes a Parakeet.
+fn speech(
     mut checkpoint: Checkpoint,
     input: &'static str,
     output: &Path,
@@ -152,21 +163,9 @@ fn write(
         checkpoint.config.name.clone_from(name);
     }
     let config = &checkpoint.config;
-    let mut jobs = Vec::with_capacity(checkpoint.tensors.len());
-    for tensor in &checkpoint.tensors {
-        // The layout is one of F32; what the checkpoint stores in fewer bits is widened, then narrowed by the rules.
-        let choice =
-            options.rules.choose(Family::Parakeet, &tensor.name, tensor.shape, DType::F32, options.dtype);
-        jobs.push(Job {
-            name: &tensor.name,
-            shape: choice.shape,
-            from: tensor.stored,
-            to: choice.dtype,
-            reason: choice.reason,
-            data: Payload::Encode(&*tensor.source),
-        });
-    }
-    let mut report = options.run(|| emit(output, keys(config), jobs, options.dtype, progress))?;
+    let jobs = jobs(&checkpoint.tensors, &Family::Parakeet, options);
+    let dtype = options.dtype()?;
+    let mut report = options.run(|| emit(output, parakeet::keys(config), jobs, dtype, progress))?;
     report.warnings.extend(checkpoint.warnings);
     let encoder = &config.encoder;
     let (arch, pieces) = (config.arch(), config.pieces.len());
@@ -179,4 +178,57 @@ fn write(
         ignored: checkpoint.ignored,
         unknown: checkpoint.unknown,
     })
+}
+
+/// Writes a language model.
+fn language(
+    mut model: LanguageModel,
+    input: &'static str,
+    output: &Path,
+    options: &Options,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<ConvertReport, ConvertError> {
+    if let Some(name) = &options.name {
+        model.config.name.clone_from(name);
+    }
+    let config = &model.config;
+    let facts = Facts {
+        blocks: config.blocks(),
+        heads: config.heads,
+        kv_heads: config.kv_heads,
+        experts: config.experts.map_or(0, |experts| experts.count),
+    };
+    let names = model.tensors.iter().map(|tensor| tensor.name.as_str());
+    let family = Family::Language(Mixture::new(options.target, facts, names));
+    let jobs = jobs(&model.tensors, &family, options);
+    let keys = qwen35::keys(config, &model.vocabulary, options.target.file_type());
+    let dtype = options.dtype()?;
+    let mut report = options.run(|| emit(output, keys, jobs, dtype, progress))?;
+    report.warnings.extend(model.warnings);
+    let (arch, tokens) = (config.architecture.name(), model.vocabulary.tokens.len());
+    let parameters: usize = model.tensors.iter().map(|tensor| tensor.shape.numel()).sum();
+    let layers = config.blocks();
+    let millions = parameters as f64 / 1e6;
+    let words =
+        format!("{arch}, {layers} layers of {}, {tokens} tokens, {millions:.2} M parameters", config.hidden);
+    let unknown = Vec::new();
+    Ok(ConvertReport { input, arch: Some(arch), model: words, report, ignored: model.ignored, unknown })
+}
+
+/// Every tensor with the type the rules choose.
+fn jobs<'a>(tensors: &'a [Tensor], family: &Family, options: &Options) -> Vec<Job<'a>> {
+    let job = |tensor: &'a Tensor| {
+        // The layouts are of F32; what the checkpoint stores in fewer bits is widened, then narrowed by the rules.
+        let target = options.target.dtype();
+        let choice = options.rules.choose(family, &tensor.name, tensor.shape, DType::F32, target);
+        Job {
+            name: &tensor.name,
+            shape: choice.shape,
+            from: tensor.stored,
+            to: choice.dtype,
+            reason: choice.reason,
+            data: Payload::Encode(&*tensor.source),
+        }
+    };
+    tensors.iter().map(job).collect()
 }

@@ -8,6 +8,7 @@ use mynah_tensor::DType;
 
 use crate::hf::HfError;
 use crate::nemo::NemoError;
+use crate::quantize::Target;
 use crate::random::UnknownShape;
 
 /// Why a conversion failed.
@@ -52,7 +53,7 @@ pub enum ConvertError {
     #[error(transparent)]
     Shape(#[from] UnknownShape),
     /// A target type that can only be read.
-    #[error("tensors can be read as {dtype} but not written; F32 F16 BF16 Q8_0 Q4_0 Q5_0 Q4_K Q5_K Q6_K can")]
+    #[error("tensors can be read as {dtype} but not written; {} can", Target::NAMES)]
     Encoder {
         /// The type asked for.
         dtype: DType,

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! .nemo archive ────┐
-//! Hugging Face folder├─► Checkpoint ─► rules choose types ─► GGUF in parakeet.cpp's layout
-//! random shape ─────┘                        ▲
-//! GGUF ──────────────────────────────────────┘
+//! Hugging Face folder├─► Checkpoint, LanguageModel ─► rules choose types ─► GGUF in the layout of
+//! random shape ─────┘                                      ▲                parakeet.cpp or llama.cpp
+//! GGUF ────────────────────────────────────────────────────┘
 //! ```
 //!
 //! [`convert`] finds out what its input is ([`sniff`]); [`quantize`] changes the types of a GGUF; [`random_model`] makes
@@ -19,6 +19,7 @@ pub mod hf;
 pub mod nemo;
 pub mod parakeet;
 pub mod quantize;
+pub mod qwen35;
 pub mod random;
 mod sentencepiece;
 mod settings;
@@ -29,7 +30,7 @@ mod yaml;
 pub use convert::{ConvertReport, Options, convert, random_model};
 pub use emit::Progress;
 pub use error::ConvertError;
-pub use quantize::{Glob, Layout, Reason, Report, Rules, TensorReport, quantize};
+pub use quantize::{Glob, Layout, Reason, Report, Rules, Target, TensorReport, UnknownTarget, quantize};
 pub use sentencepiece::SentencePieceError;
 pub use settings::ConfigError;
 pub use sniff::{InputKind, sniff};

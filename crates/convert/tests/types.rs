@@ -191,7 +191,7 @@ fn any_family_can_be_quantised() {
     Rng::new(1).fill_normal(&mut values, 1.0);
     let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
     let mut writer = GgufWriter::new();
-    writer.set("general.architecture", "qwen35").set("general.file_type", 0u32);
+    writer.set("general.architecture", "llama").set("general.file_type", 0u32);
     writer.tensor_bytes("token_embd.weight", DType::F32, &[512, 256], &bytes).unwrap();
     writer.tensor_bytes("blk.0.ffn_up.weight", DType::F32, &[512, 256], &bytes).unwrap();
     writer.tensor_bytes("blk.0.attn_norm.weight", DType::F32, &[256], &bytes[..1024]).unwrap();

@@ -97,8 +97,8 @@ impl DType {
             DType::Q5K => facts("Q5_K", 13, 256, 176, true),
             DType::Q6K => facts("Q6_K", 14, 256, 210, true),
             DType::Iq2Xxs => facts("IQ2_XXS", 16, 256, 66, false),
-            DType::Iq4Nl => facts("IQ4_NL", 20, 32, 18, false),
-            DType::Mxfp4 => facts("MXFP4", 39, 32, 17, false),
+            DType::Iq4Nl => facts("IQ4_NL", 20, 32, 18, true),
+            DType::Mxfp4 => facts("MXFP4", 39, 32, 17, true),
         }
     }
 

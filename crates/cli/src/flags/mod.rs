@@ -11,4 +11,4 @@ pub(crate) use hearing::HearingFlags;
 pub(crate) use model::ModelFlags;
 pub(crate) use render::RenderFlags;
 pub(crate) use talk::{ProgressKind, TalkFlags};
-pub(crate) use values::{element_type, positive, precision};
+pub(crate) use values::{element_type, positive, precision, target};

@@ -1,6 +1,7 @@
 //! Values of flags that need more than a number: each parser says what would have been right.
 
 use mynah::{Head, Precision};
+use mynah_convert::Target;
 use mynah_tensor::DType;
 use mynah_text::Format;
 use std::str::FromStr;
@@ -60,6 +61,11 @@ pub(crate) fn element_type(text: &str) -> Result<DType, String> {
     text.parse().map_err(|_| "the types are F32, F16, BF16, Q8_0, Q4_0, Q5_0, Q4_K, Q5_K and Q6_K".into())
 }
 
+/// A tensor type or mixture by its name, in any case.
+pub(crate) fn target(text: &str) -> Result<Target, String> {
+    text.parse().map_err(|_| format!("the types are {}", Target::NAMES))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,7 +91,13 @@ mod tests {
     #[test]
     fn names_are_known_in_any_case() {
         assert_eq!(element_type("q8_0"), Ok(DType::Q8_0));
+        assert_eq!(target("q8_0"), Ok(DType::Q8_0.into()));
         assert_eq!(head("TDT"), Ok(Head::Tdt));
-        assert!(element_type("q9").is_err() && head("aed").is_err() && precision("slow").is_err());
+        assert!(
+            element_type("q9").is_err()
+                && target("q9").is_err()
+                && head("aed").is_err()
+                && precision("slow").is_err()
+        );
     }
 }

@@ -1,13 +1,12 @@
 //! `mynah convert`: checkpoints of other programs to GGUF, and random models of the released shapes.
 
 use crate::exit::{Exit, Usage};
-use crate::flags::{TalkFlags, element_type};
+use crate::flags::{TalkFlags, target};
 use crate::progress::bytes::ByteMeter;
 use crate::{interrupt, notes, out};
 use clap::Args;
-use mynah_convert::random::SHAPES;
-use mynah_convert::{ConvertError, ConvertReport, Options};
-use mynah_tensor::DType;
+use mynah_convert::random;
+use mynah_convert::{ConvertError, ConvertReport, Options, Target};
 use std::path::PathBuf;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -15,6 +14,7 @@ Examples:
   mynah convert parakeet-tdt-0.6b-v3.nemo parakeet.gguf --type q8_0
   mynah convert parakeet-ctc-1.1b/ parakeet-ctc.gguf           a Hugging Face folder
   mynah convert --random parakeet-tdt-0.6b-v3 random.gguf      to measure speed without a download
+  mynah convert Qwen3.5-0.8B/ qwen.gguf --type q4_k_m          as llama.cpp would convert and quantise it
   mynah convert --random list                                  the shapes there are";
 
 /// Flags of `mynah convert`.
@@ -24,7 +24,7 @@ pub(crate) struct Convert {
     #[arg(value_name = "IN OUT", num_args = 0..=2)]
     paths: Vec<PathBuf>,
 
-    /// Random weights of a released shape instead of IN; `list` prints the shapes
+    /// Random weights of a released shape instead of IN; `list` prints the shapes, +mtp adds a predicting layer
     #[arg(long, value_name = "SHAPE")]
     random: Option<String>,
 
@@ -32,9 +32,9 @@ pub(crate) struct Convert {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 
-    /// Type of the large matrices: F32, F16, BF16, Q8_0, Q4_0, Q5_0, Q4_K, Q5_K, Q6_K
-    #[arg(long = "type", value_name = "TYPE", default_value = "F32", value_parser = element_type)]
-    dtype: DType,
+    /// Type of the large matrices: F32, F16, BF16, Q8_0, Q4_0, Q5_0, Q4_K_M, Q5_K_M, Q6_K, IQ4_NL, MXFP4
+    #[arg(long = "type", value_name = "TYPE", default_value = "F32", value_parser = target)]
+    dtype: Target,
 
     /// The model's name in the file; by default the name of IN
     #[arg(long, value_name = "NAME")]
@@ -55,7 +55,7 @@ impl Convert {
     /// [`Usage`] for too few or too many names, and what reading or writing reports.
     pub(crate) fn run(&self) -> anyhow::Result<Exit> {
         if self.random.as_deref() == Some("list") {
-            let names: String = SHAPES.iter().map(|shape| format!("{}\n", shape.name)).collect();
+            let names: String = random::names().map(|name| format!("{name}\n")).collect();
             out::write(&names)?;
             return Ok(Exit::Success);
         }

@@ -1,18 +1,18 @@
 //! `mynah quantize`: a GGUF in, the same model with smaller tensors out.
 
 use crate::exit::Exit;
-use crate::flags::{TalkFlags, element_type};
+use crate::flags::{TalkFlags, target};
 use crate::notes::Volume;
 use crate::progress::bytes::ByteMeter;
 use crate::{interrupt, out};
 use clap::Args;
-use mynah_convert::{Glob, Layout, Options, Rules};
-use mynah_tensor::DType;
+use mynah_convert::{Glob, Layout, Options, Rules, Target};
 use std::path::PathBuf;
 
 pub(crate) const EXAMPLES: &str = "\
-The large matrices of the encoder take the type. What decides over tokens (prediction network, joint, CTC head) goes
-no lower than F16; norms, biases and small convolutions stay as they are. The report says what became of what.
+Of a Parakeet the large matrices of the encoder take the type. What decides over tokens (prediction network, joint, CTC
+head) goes no lower than F16; norms, biases and small convolutions stay as they are. A language model takes the mixture
+that llama.cpp has under the name. The report says what became of what.
 
 Examples:
   mynah quantize parakeet-f32.gguf parakeet-q8_0.gguf q8_0
@@ -30,9 +30,9 @@ pub(crate) struct Quantize {
     #[arg(value_name = "OUT")]
     output: PathBuf,
 
-    /// F32, F16, BF16, Q8_0, Q4_0, Q5_0, Q4_K, Q5_K or Q6_K
-    #[arg(value_name = "TYPE", value_parser = element_type)]
-    dtype: DType,
+    /// F32, F16, BF16, Q8_0, Q4_0, Q5_0, Q4_K_M, Q5_K_M, Q6_K, IQ4_NL or MXFP4
+    #[arg(value_name = "TYPE", value_parser = target)]
+    dtype: Target,
 
     /// Convert only tensors whose names match; * is any run of characters. May be given often
     #[arg(long, value_name = "GLOB")]

@@ -1,9 +1,10 @@
-//! Reading a Hugging Face folder of transformers' Parakeet classes (`ParakeetForCTC`, `ParakeetForRNNT`,
-//! `ParakeetForTDT`): `config.json`, one or several safetensors files, a tokenizer. Names go back to those of NeMo's
-//! state dict; window and mel filters, which transformers computes at run time, are computed here. The result is a
-//! [`Checkpoint`].
+//! Reading Hugging Face folders. Language models are read by [`language`]; [`read`] takes transformers' Parakeet classes
+//! (`ParakeetForCTC`, `ParakeetForRNNT`, `ParakeetForTDT`): `config.json`, one or several safetensors files, a
+//! tokenizer. Names go back to those of NeMo's state dict; window and mel filters, which transformers computes at run
+//! time, are computed here. The result is a [`Checkpoint`].
 
 mod config;
+pub mod language;
 mod names;
 mod tokenizer;
 mod weights;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use mynah_tensor::Shape;
 
+pub use language::{TensorsError, TokensError};
 pub use tokenizer::TokenizerError;
 pub use weights::WeightsError;
 
@@ -47,6 +49,12 @@ pub enum HfError {
     /// Configuration and weights do not fit.
     #[error(transparent)]
     Check(#[from] CheckError),
+    /// The same of a language model.
+    #[error(transparent)]
+    Tensors(#[from] TensorsError),
+    /// The tokenizer of a language model is broken or of another kind.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
 }
 
 /// Reads a folder; its name becomes the model's.

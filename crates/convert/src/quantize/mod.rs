@@ -2,24 +2,30 @@
 //! tensor by tensor; keys are copied. The rules are in [`rules`], and serve conversion from other formats as well.
 
 mod glob;
+mod mixture;
 mod report;
 mod rules;
+mod target;
 
 use std::path::Path;
 
-use mynah_gguf::{GgufFile, TensorInfo, Value};
+use mynah_gguf::{GgufError, GgufFile, TensorInfo, Value};
 use mynah_tensor::{DType, TensorError, decode_row};
 
 pub use glob::Glob;
+pub use mixture::{Facts, Mixture};
 pub use report::{Report, TensorReport};
 pub use rules::{Family, Layout, Reason, Rules};
+pub use target::{Target, UnknownTarget};
 
 use crate::emit::{Job, Payload, Progress, emit};
+use crate::qwen35::Architecture;
 use crate::source::Source;
 use crate::{ConvertError, Options};
 
 /// Written for the target, or not valid once types change.
-const STALE: [&str; 2] = ["general.file_type", "general.quantization_version"];
+const STALE: [&str; 2] = [FILE_TYPE, "general.quantization_version"];
+const FILE_TYPE: &str = "general.file_type";
 
 /// Writes a copy of `input` with types chosen by `options`. The output is the same bytes for any number of threads.
 /// `output` may be `input`: the new file replaces it when it is complete.
@@ -33,9 +39,9 @@ pub fn quantize(
     options: &Options,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Report, ConvertError> {
-    let target = options.target()?;
+    let target = options.dtype()?;
     let file = GgufFile::open(input)?;
-    let family = Family::of(file.get_str("general.architecture")?.unwrap_or_default());
+    let family = family(&file, options.target)?;
     let mut sources = Vec::with_capacity(file.tensors().len());
     for info in file.tensors() {
         sources.push(Stored { file: &file, info, dtype: info.dtype()?, bytes: file.data(info)? });
@@ -44,7 +50,7 @@ pub fn quantize(
     let mut jobs = Vec::with_capacity(sources.len());
     for source in &sources {
         let (name, from) = (source.info.name.as_str(), source.dtype);
-        let choice = options.rules.choose(family, name, source.info.shape, from, target);
+        let choice = options.rules.choose(&family, name, source.info.shape, from, target);
         let data = if choice.dtype == from && choice.shape == source.info.shape {
             Payload::Copy(source.bytes, source)
         } else {
@@ -55,7 +61,10 @@ pub fn quantize(
         jobs.push(Job { name, shape, from, to, reason, data });
     }
     let keys = file.metadata().iter().filter(|(key, _)| !STALE.contains(key));
-    let keys: Vec<(String, Value)> = keys.map(|(key, value)| (key.to_owned(), value.clone())).collect();
+    let mut keys: Vec<(String, Value)> = keys.map(|(key, value)| (key.to_owned(), value.clone())).collect();
+    if let (Family::Language(_), Some(number)) = (&family, options.target.file_type()) {
+        keys.push((FILE_TYPE.to_owned(), number.into()));
+    }
     let mut report = options.run(|| emit(output, keys, jobs, target, progress))?;
     report.bytes_in = file.file_bytes();
     if again > 0 {
@@ -67,6 +76,26 @@ pub fn quantize(
         report.warnings.push("no tensor changed its type".to_owned());
     }
     Ok(report)
+}
+
+/// Whose rules the file follows.
+fn family(file: &GgufFile, target: Target) -> Result<Family, GgufError> {
+    let name = file.get_str("general.architecture")?.unwrap_or_default();
+    if name == "parakeet" {
+        return Ok(Family::Parakeet);
+    }
+    if !Architecture::ALL.iter().any(|architecture| architecture.name() == name) {
+        return Ok(Family::Other);
+    }
+    let count = |key: &str| Ok::<_, GgufError>(file.get_usize(&format!("{name}.{key}"))?.unwrap_or(0));
+    let facts = Facts {
+        blocks: count("block_count")?,
+        heads: count("attention.head_count")?,
+        kv_heads: count("attention.head_count_kv")?,
+        experts: count("expert_count")?,
+    };
+    let names = file.tensors().iter().map(|tensor| tensor.name.as_str());
+    Ok(Family::Language(Mixture::new(target, facts, names)))
 }
 
 /// A tensor of the input file.

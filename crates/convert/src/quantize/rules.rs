@@ -3,11 +3,12 @@
 //! Parakeet: the large matrices of the encoder take the target type. What decides over tokens (prediction network,
 //! joint, CTC head) stays at F16, since it is small and a wrong token costs more than its bytes. Norms, biases,
 //! depthwise and subsampling convolutions, statistics and the front end stay as they are: together they are under one
-//! per cent of a model.
+//! per cent of a model. Language models follow [`super::mixture`].
 
 use mynah_tensor::{DType, Shape};
 
 use super::glob::Glob;
+use super::mixture::Mixture;
 
 /// How to choose types.
 #[derive(Debug, Clone, Default)]
@@ -33,19 +34,14 @@ pub enum Layout {
 }
 
 /// The families whose tensors have defaults of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Family {
     /// `general.architecture` is `parakeet`.
     Parakeet,
+    /// A language model, with what llama.cpp would choose.
+    Language(Mixture),
     /// Any other.
     Other,
-}
-
-impl Family {
-    /// The family of a value of `general.architecture`.
-    pub fn of(architecture: &str) -> Family {
-        if architecture == "parakeet" { Family::Parakeet } else { Family::Other }
-    }
 }
 
 /// Matrices of Parakeet that take the target type.
@@ -100,6 +96,8 @@ pub enum Reason {
     Integers,
     /// Not among what parakeet.cpp reads in quantised form.
     ParakeetCpp,
+    /// The mixture has another type for it.
+    Mixture,
 }
 
 impl Reason {
@@ -113,6 +111,7 @@ impl Reason {
             Reason::RowLength => "row length does not suit the blocks",
             Reason::Integers => "whole numbers",
             Reason::ParakeetCpp => "parakeet.cpp reads it unquantised",
+            Reason::Mixture => "as in llama.cpp's mixture",
         }
     }
 }
@@ -136,7 +135,7 @@ impl Rules {
     /// Chooses type and shape of a tensor that is now `from`.
     pub(crate) fn choose(
         &self,
-        family: Family,
+        family: &Family,
         name: &str,
         shape: Shape,
         from: DType,
@@ -152,6 +151,15 @@ impl Rules {
         let named = fits(&self.only, name);
         if !self.only.is_empty() && !named {
             return stay(Reason::NotOnly);
+        }
+        if let Family::Language(mixture) = family {
+            return match mixture.choose(name, shape) {
+                None => stay(Reason::Small),
+                Some(_) if named && shape.last().is_multiple_of(target.block_len()) => {
+                    Choice { dtype: target, shape, reason: None }
+                }
+                Some(dtype) => Choice { dtype, shape, reason: (dtype != target).then_some(Reason::Mixture) },
+            };
         }
         let (dtype, reason) = match self.class(family, name, shape) {
             // A file may come with more quantised than parakeet.cpp reads.
@@ -179,7 +187,7 @@ impl Rules {
         Choice { dtype: fitted, shape, reason }
     }
 
-    fn class(&self, family: Family, name: &str, shape: Shape) -> Class {
+    fn class(&self, family: &Family, name: &str, shape: Shape) -> Class {
         let one_of = |patterns: &[&str]| patterns.iter().any(|&pattern| Glob::from(pattern).matches(name));
         match (family, self.layout) {
             (Family::Parakeet, Layout::ParakeetCpp) => {
@@ -195,7 +203,7 @@ impl Rules {
                     Class::Other
                 }
             }
-            (Family::Other, _) => {
+            (Family::Other | Family::Language(_), _) => {
                 let rows = shape.rows();
                 if shape.rank() < 2 || shape.last() < MIN_DIM || rows < MIN_DIM || name.contains("norm") {
                     Class::Other
@@ -242,10 +250,10 @@ fn rows(shape: Shape) -> Shape {
 }
 
 /// The reverse: a pointwise convolution that was a matrix for the sake of its blocks gets its one back.
-fn kernel(family: Family, name: &str, shape: Shape) -> Shape {
+fn kernel(family: &Family, name: &str, shape: Shape) -> Shape {
     match *shape.dims() {
         [n, k]
-            if family == Family::Parakeet && KERNELS.iter().any(|&glob| Glob::from(glob).matches(name)) =>
+            if *family == Family::Parakeet && KERNELS.iter().any(|&glob| Glob::from(glob).matches(name)) =>
         {
             Shape::from([n, k, 1])
         }
@@ -267,7 +275,7 @@ mod tests {
     use super::*;
 
     fn choose(rules: &Rules, name: &str, dims: &[usize], from: DType, target: DType) -> Choice {
-        rules.choose(Family::Parakeet, name, Shape::new(dims).unwrap(), from, target)
+        rules.choose(&Family::Parakeet, name, Shape::new(dims).unwrap(), from, target)
     }
 
     #[test]
@@ -354,7 +362,7 @@ mod tests {
     fn other_families() {
         let rules = Rules::default();
         let of = |name: &str, dims: &[usize]| {
-            rules.choose(Family::Other, name, Shape::new(dims).unwrap(), DType::BF16, DType::Q4K).dtype
+            rules.choose(&Family::Other, name, Shape::new(dims).unwrap(), DType::BF16, DType::Q4K).dtype
         };
         assert_eq!(of("blk.0.ffn_up.weight", &[4096, 1024]), DType::Q4K);
         assert_eq!(of("blk.0.ffn_up_exps.weight", &[8, 4096, 1024]), DType::Q4K);

@@ -1,6 +1,7 @@
 //! Random models of the released shapes: exact tensor names, shapes and counts, values that keep activations sane and
 //! make decoders emit at a realistic rate. For measuring without any download, and for tests of whole models.
 
+mod qwen35;
 mod shapes;
 mod subsampling;
 mod values;
@@ -8,9 +9,13 @@ mod vocabulary;
 
 pub use shapes::{SHAPES, Shape, UnknownShape, shape};
 
+/// Behind the name of a language model: with the layer that predicts a token further ahead.
+const WITH_PREDICTING: &str = "+mtp";
+
 use mynah_tensor::DType;
 
 use crate::parakeet::{self, Checkpoint, Role};
+use crate::qwen35::LanguageModel;
 use crate::source::{Source, Tensor, Values};
 
 /// A checkpoint whose values are made when they are read.
@@ -29,4 +34,16 @@ pub(crate) fn checkpoint(shape: &Shape, seed: u64) -> Checkpoint {
     });
     let tensors = tensors.collect();
     Checkpoint { config, tensors, ignored: Vec::new(), unknown: Vec::new(), warnings: Vec::new() }
+}
+
+/// Names of all models there are, those of [`SHAPES`] first.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    SHAPES.iter().map(|shape| shape.name).chain(qwen35::SIZES.iter().map(|size| size.name))
+}
+
+/// A language model by its name, `None` if no language model has it.
+pub(crate) fn language_model(name: &str, seed: u64) -> Option<LanguageModel> {
+    let (plain, predicting) = name.strip_suffix(WITH_PREDICTING).map_or((name, false), |plain| (plain, true));
+    let size = qwen35::SIZES.iter().find(|size| size.name == plain)?;
+    Some(qwen35::model(size, predicting, seed))
 }

@@ -109,9 +109,9 @@ pub const SHAPES: [Shape; 10] = [
     },
 ];
 
-/// A name that is none of [`SHAPES`].
+/// A name that is none of [`super::names`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no model shape is called {name:?}; there are {}", SHAPES.map(|shape| shape.name).join(", "))]
+#[error("no model shape is called {name:?}; there are {}", super::names().collect::<Vec<_>>().join(", "))]
 pub struct UnknownShape {
     /// The name asked for.
     pub name: String,

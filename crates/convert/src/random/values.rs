@@ -33,15 +33,16 @@ const BRANCH_GAIN: f32 = 0.6;
 const FOLDED_VARIANCE: f32 = 0.363_38;
 
 /// Values of a tensor that is made up on demand.
-struct Random {
+pub(super) struct Random {
     seed: u64,
     rows: usize,
     row: usize,
     kind: Kind,
 }
 
+/// How the values of a row are drawn.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     /// Normal values.
     Normal {
         mean: f32,
@@ -78,7 +79,7 @@ pub(super) fn source(config: &Config, expected: &Expected, seed: u64) -> Box<dyn
         return Box::new(crate::source::Values(head_bias(config, expected)));
     }
     let kind = kind(config, expected, row);
-    Box::new(Random { seed: seed_of(seed, &expected.name), rows, row, kind })
+    Box::new(Random::new(seed_of(seed, &expected.name), rows, row, kind))
 }
 
 fn kind(config: &Config, expected: &Expected, row: usize) -> Kind {
@@ -152,6 +153,11 @@ pub(super) fn seed_of(seed: u64, name: &str) -> u64 {
 }
 
 impl Random {
+    /// `rows` of `row` values each.
+    pub(super) fn new(seed: u64, rows: usize, row: usize, kind: Kind) -> Random {
+        Random { seed, rows, row, kind }
+    }
+
     fn row(&self, index: usize, out: &mut [f32]) {
         let rng = |index: usize| {
             Rng::new(self.seed.wrapping_add((index as u64).wrapping_mul(0xd6e8_feb8_6659_fd93)))

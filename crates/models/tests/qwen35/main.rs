@@ -6,6 +6,7 @@ mod drafts;
 mod files;
 mod fixtures;
 mod language;
+mod llamacpp;
 mod logits;
 mod merged;
 mod sequences;

@@ -7,7 +7,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{BlockFormat, nibbles};
+use super::{BlockEncode, BlockFormat, nibbles, pack_nibbles};
 use crate::DType;
 
 /// Twice the E2M1 values, so that they are integers.
@@ -39,4 +39,44 @@ impl BlockFormat for Block {
             *x = scale * f32::from(DOUBLED[usize::from(q)]);
         }
     }
+}
+
+impl BlockEncode for Block {
+    /// The largest magnitude lies in the last octave of E2M1, which reaches from 4 to 6 (ggml's choice), or, where that
+    /// errs less, an octave below the end: 7 would be cut to 6.
+    fn encode(values: &[f32; 32]) -> Block {
+        let largest = values.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
+        // The exponent with its bias, 0 for subnormal numbers; 2 less, because 4 is the last octave's beginning.
+        let octave = (largest.to_bits() >> 23) as u8;
+        let lower = Block::at(values, octave.saturating_sub(2));
+        let higher = Block::at(values, octave.saturating_sub(1));
+        if higher.error(values) < lower.error(values) { higher } else { lower }
+    }
+}
+
+impl Block {
+    /// The nearest levels at a scale.
+    fn at(values: &[f32; 32], e: u8) -> Block {
+        let scale = half_scale(e);
+        Block { e, qs: pack_nibbles(&values.map(|x| nearest(x, scale))) }
+    }
+
+    fn error(&self, values: &[f32; 32]) -> f32 {
+        let mut decoded = [0.0; 32];
+        self.decode(&mut decoded);
+        values.iter().zip(decoded).map(|(x, y)| (x - y) * (x - y)).sum()
+    }
+}
+
+/// The nearest of the 16 floats, the smaller magnitude of two as near.
+fn nearest(x: f32, scale: f32) -> u8 {
+    let size = x.abs();
+    // How many of the midpoints between neighbours lie below; the scale is a power of two, so these are exact.
+    let below = |at: usize| {
+        let middle = f32::from(DOUBLED[at]) + f32::from(DOUBLED[at + 1]);
+        u8::from(size > middle * 0.5 * scale)
+    };
+    let index: u8 = (0..7).map(below).sum();
+    // Zero has no sign.
+    if x < 0.0 && index > 0 { index + 8 } else { index }
 }

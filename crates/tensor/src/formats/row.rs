@@ -63,6 +63,8 @@ pub fn encode_row(dtype: DType, src: &[f32], out: &mut [u8]) -> Result<(), Tenso
         DType::Q4K => encode_blocks::<q4_k::Block>(src, out),
         DType::Q5K => encode_blocks::<q5_k::Block>(src, out),
         DType::Q6K => encode_blocks::<q6_k::Block>(src, out),
+        DType::Iq4Nl => encode_blocks::<iq4_nl::Block>(src, out),
+        DType::Mxfp4 => encode_blocks::<mxfp4::Block>(src, out),
         _ => return Err(TensorError::NoEncoder { dtype }),
     }
     Ok(())
