@@ -12,7 +12,7 @@ use mynah_gpu::{Backend, GpuDevice, Usage, WgpuBackend, list, open};
 use mynah_lab::{OpCase, Status, cases, run_case};
 
 /// An op, a part of its kernel and what stands there instead.
-const MISTAKES: [(&str, Edit); 19] = [
+const MISTAKES: [(&str, Edit); 25] = [
     ("argmax", ["value > best.top", "value >= best.top"]),
     ("mask_rows", ["i32(row) < lengths", "i32(row) <= lengths"]),
     ("lstm_cell", ["tanh_safe(new_cell)", "new_cell"]),
@@ -22,6 +22,14 @@ const MISTAKES: [(&str, Edit); 19] = [
     ("gather", ["clamp(ids[row], 0,", "clamp(ids[row], 1,"]),
     ("state_scatter", ["row < p.count", "row + 1u < p.count"]),
     ("gated_delta_net", ["exp(g[gate_at])", "1.0"]),
+    // A snapshot that is not gone back to, inputs that stay, a window that starts too early.
+    ("causal_conv1d", ["- i32(left_out)", ""]),
+    ("causal_conv1d", ["if first == 0u && length > 0u", "if first == 1u"]),
+    ("causal_conv1d", ["first < length", "first < p.time"]),
+    // A key of the future, a part that counts for too much, values that don't reach the cache.
+    ("causal_attention", ["min(end, seen0)", "end"]),
+    ("causal_attention", ["factors[part] *", ""]),
+    ("causal_attention", ["values[at + c] = x", "values[at] = x"]),
     ("state_numbers", ["+ p.column", ""]),
     ("lstm_step", ["live[n / h] != 0", "true"]),
     ("transducer_join", ["frame < u32(end)", "frame <= u32(end)"]),

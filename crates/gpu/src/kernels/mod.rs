@@ -1,6 +1,7 @@
 //! The kernels, one folder per op family: host code that declares operands and sizes, the shader beside it.
 
 mod attention;
+mod causal;
 mod common;
 mod conv;
 mod delta;
@@ -72,12 +73,9 @@ pub(crate) fn compile(bind: &Bind<'_>) -> Result<Compiled, DeviceError> {
         Op::Gated(act) => elementwise::compile_gated(bind, *act),
         Op::L2Norm { eps } => norm::compile_l2(bind, *eps),
         Op::Rope(rope) => rotary::compile(bind, rope),
-        op @ (Op::CausalConv1d(_)
-        | Op::CausalAttention(_)
-        | Op::ExpertChoice(_)
-        | Op::ExpertWeights(_)
-        | Op::ExpertGateUp(_)
-        | Op::ExpertDown) => {
+        Op::CausalConv1d(c) => causal::compile_conv(bind, c),
+        Op::CausalAttention(a) => causal::compile_attention(bind, a),
+        op @ (Op::ExpertChoice(_) | Op::ExpertWeights(_) | Op::ExpertGateUp(_) | Op::ExpertDown) => {
             let reason = "there is no kernel yet".to_owned();
             Err(DeviceError::Unsupported(Unsupported { op: op.name(), reason }))
         }
