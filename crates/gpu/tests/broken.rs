@@ -22,10 +22,10 @@ const MISTAKES: [(&str, Edit); 25] = [
     ("gather", ["clamp(ids[row], 0,", "clamp(ids[row], 1,"]),
     ("state_scatter", ["row < p.count", "row + 1u < p.count"]),
     ("gated_delta_net", ["exp(g[gate_at])", "1.0"]),
-    // A snapshot that is not gone back to, inputs that stay, a window that starts too early.
+    // A snapshot that is not gone back to, inputs that stay, a token that is left as it was.
     ("causal_conv1d", ["- i32(left_out)", ""]),
     ("causal_conv1d", ["if first == 0u && length > 0u", "if first == 1u"]),
-    ("causal_conv1d", ["first < length", "first < p.time"]),
+    ("causal_conv1d", ["max(first, length)", "max(first, length + 1u)"]),
     // A key of the future, a part that counts for too much, values that don't reach the cache.
     ("causal_attention", ["min(end, seen0)", "end"]),
     ("causal_attention", ["factors[part] *", ""]),
