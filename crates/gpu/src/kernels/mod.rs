@@ -17,7 +17,7 @@ mod transducer;
 
 use crate::program::{Bind, Compiled};
 use mynah_device::{DeviceError, Route, Unsupported};
-use mynah_graph::Op;
+use mynah_graph::{Heads, Op};
 
 /// The fast routes of the device.
 pub const ROUTES: &[Route] = &[matmul::F16_MATRIX];
@@ -75,6 +75,8 @@ pub(crate) fn compile(bind: &Bind<'_>) -> Result<Compiled, DeviceError> {
         Op::Rope(rope) => rotary::compile(bind, rope),
         Op::CausalConv1d(c) => causal::compile_conv(bind, c),
         Op::CausalAttention(a) => causal::compile_attention(bind, a),
+        Op::Heads(Heads::Delta(h)) => delta::compile_heads(bind, h),
+        Op::Heads(Heads::Attention(h)) => causal::compile_heads(bind, h),
         op @ (Op::ExpertChoice(_) | Op::ExpertWeights(_) | Op::ExpertGateUp(_) | Op::ExpertDown) => {
             let reason = "there is no kernel yet".to_owned();
             Err(DeviceError::Unsupported(Unsupported { op: op.name(), reason }))

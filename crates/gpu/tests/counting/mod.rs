@@ -115,7 +115,7 @@ fn adapter(subgroup: [u32; 2], matrix: &[u32], workgroup_bytes: u32) -> Capabili
         workgroup_bytes,
         workgroup_threads: 1024,
         max_groups: 65535,
-        max_bindings: 8,
+        max_bindings: 16,
     }
 }
 

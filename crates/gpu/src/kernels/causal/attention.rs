@@ -7,11 +7,12 @@
 
 use super::{few, tiled};
 use crate::kernels::attention::unroll::{Symbol, unroll};
-use crate::kernels::common::GRID;
+use crate::kernels::common::{GRID, function, include_activations};
+use crate::kernels::elementwise::each;
 use crate::pages::PageCheck;
 use crate::program::{Bind, Compiled, Dispatch, Kernel, Operand, Place};
 use mynah_device::{DeviceError, Plan};
-use mynah_graph::CausalAttention;
+use mynah_graph::{AttentionHeads, CausalAttention};
 
 /// Parts are whole numbers of so many keys.
 const STEP: usize = 64;
@@ -23,7 +24,9 @@ const COLUMNS: usize = 16;
 /// Sizes, and where operands are.
 pub(super) struct Causal<'b, 'a> {
     pub(super) bind: &'b Bind<'a>,
-    op: &'b CausalAttention,
+    op: CausalAttention,
+    /// What is done before and after, where it is done at once.
+    pub(super) heads_op: Option<AttentionHeads>,
     pub(super) batch: usize,
     pub(super) time: usize,
     pub(super) heads: usize,
@@ -32,6 +35,8 @@ pub(super) struct Causal<'b, 'a> {
     /// Tokens of a page, pages listed of a sequence.
     places: usize,
     listed: usize,
+    /// The operand with the sequences; the pages are the next.
+    sequences: usize,
 }
 
 /// How the keys of a sequence are shared out.
@@ -44,29 +49,61 @@ pub(super) struct Parts {
 
 /// `q [B, T, H, D]`, `k`, `v` `[B, T, Hk, D]`, `sequences [B, 2]`, `pages [B, N]` → `[B, T, H, D]`.
 pub(in crate::kernels) fn compile(bind: &Bind<'_>, op: &CausalAttention) -> Result<Compiled, DeviceError> {
-    let shapes = [bind.shape(0), bind.shape(1), bind.shape(4)];
-    let (&[batch, time, heads, width], &[_, _, key_heads, _], &[_, listed]) =
-        (shapes[0].dims(), shapes[1].dims(), shapes[2].dims())
-    else {
-        return Err(bind.unsupported("operands of other ranks".into()));
-    };
-    let places = bind.state_row(op.keys.0).checked_div(key_heads * width).unwrap_or(0);
-    let causal = Causal { bind, op, batch, time, heads, key_heads, width, places, listed };
-    let (Some(sequences), Some(pages)) = (bind.input_index(3)?, bind.input_index(4)?) else {
-        return Err(bind.unsupported("sequences or pages that are not inputs of the graph".into()));
-    };
-    let node = bind.name();
-    let states = [op.keys.0, op.values.0];
-    let check = PageCheck { node, sequences, pages, states, time, places, listed };
+    let (causal, check) = Causal::of(bind, *op, None, 3)?;
     let mut compiled = if few::suits(&causal) { few::compile(&causal)? } else { tiled::compile(&causal)? };
     compiled.pages.push(check);
     Ok(compiled)
+}
+
+/// The same from queries beside their gates, and keys, that have no norm and no positions yet (see [`AttentionHeads`]).
+pub(in crate::kernels) fn compile_heads(
+    bind: &Bind<'_>,
+    op: &AttentionHeads,
+) -> Result<Compiled, DeviceError> {
+    let (causal, check) = Causal::of(bind, op.attention, Some(*op), 6)?;
+    if !few::suits(&causal) {
+        return Err(bind.unsupported("more tokens than one dispatch is best for".into()));
+    }
+    let mut compiled = few::compile(&causal)?;
+    compiled.pages.push(check);
+    Ok(compiled)
+}
+
+impl<'b, 'a> Causal<'b, 'a> {
+    fn of(
+        bind: &'b Bind<'a>,
+        op: CausalAttention,
+        heads_op: Option<AttentionHeads>,
+        sequences: usize,
+    ) -> Result<(Self, PageCheck), DeviceError> {
+        let shapes = [bind.shape(0), bind.shape(1), bind.shape(sequences + 1)];
+        let (&[batch, time, heads, _], &[_, _, key_heads, width], &[_, listed]) =
+            (shapes[0].dims(), shapes[1].dims(), shapes[2].dims())
+        else {
+            return Err(bind.unsupported("operands of other ranks".into()));
+        };
+        let places = bind.state_row(op.keys.0).checked_div(key_heads * width).unwrap_or(0);
+        let causal =
+            Self { bind, op, heads_op, batch, time, heads, key_heads, width, places, listed, sequences };
+        let inputs = (bind.input_index(sequences)?, bind.input_index(sequences + 1)?);
+        let (Some(sequences), Some(pages)) = inputs else {
+            return Err(bind.unsupported("sequences or pages that are not inputs of the graph".into()));
+        };
+        let states = [op.keys.0, op.values.0];
+        let check = PageCheck { node: bind.name(), sequences, pages, states, time, places, listed };
+        Ok((causal, check))
+    }
 }
 
 impl Causal<'_, '_> {
     /// Query heads of a key head.
     pub(super) fn group(&self) -> usize {
         self.heads / self.key_heads
+    }
+
+    /// Elements of a head's row.
+    pub(super) fn width(&self) -> usize {
+        self.width
     }
 
     /// Vectors of a head's row, the last perhaps not whole.
@@ -108,7 +145,8 @@ impl Causal<'_, '_> {
         for (operand, name) in ["q", "k", "v"].into_iter().enumerate() {
             k.bind(name, element, &self.bind.operand(operand)?);
         }
-        k.bind("sequences", "i32", &self.bind.operand(3)?).bind("pages", "i32", &self.bind.operand(4)?);
+        k.bind("sequences", "i32", &self.bind.operand(self.sequences)?);
+        k.bind("pages", "i32", &self.bind.operand(self.sequences + 1)?);
         for (name, state) in [("keys", self.op.keys), ("values", self.op.values)] {
             k.bind(name, element, &Operand { place: Place::State(state.0), bytes: 0 });
         }
@@ -141,7 +179,10 @@ impl Causal<'_, '_> {
     pub(super) fn code(text: &str, parts: Parts, symbols: &[Symbol<'_>]) -> String {
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
         let written = if parts.count > 1 { &["keys", "values"][..] } else { &["keys", "values", "y"] };
-        let mut all = vec![("X", names(&["q", "k", "v", "keys", "values"])), ("W", names(written))];
+        let mut all = vec![("W", names(written))];
+        if !symbols.iter().any(|(name, _)| *name == "X") {
+            all.push(("X", names(&["q", "k", "v", "keys", "values"])));
+        }
         all.extend_from_slice(symbols);
         unroll(&format!("{}{text}", include_str!("paged.wgsl")), &all)
     }
@@ -162,7 +203,14 @@ impl Causal<'_, '_> {
         let element = if vectors { "vec4<f32>" } else { "f32" };
         let mut k = self.bind.kernel();
         k.bind("parts", "vec4<f32>", &self.scratch(parts.count));
-        k.bind("sequences", "i32", &self.bind.operand(3)?).bind("y", element, &self.bind.target()?);
+        k.bind("sequences", "i32", &self.bind.operand(self.sequences)?);
+        k.bind("y", element, &self.bind.target()?);
+        if let Some(op) = &self.heads_op {
+            k.bind("both", element, &self.bind.operand(0)?);
+            include_activations(&mut k, self.bind);
+            k.source().define("GATE", each(function(op.gate), 4));
+        }
+        k.source().flag("GATED", self.heads_op.is_some());
         k.param("time", self.time).param("count", parts.count).param("part_keys", parts.keys);
         k.param("capacity", self.capacity()).param("rows", self.batch * self.time * self.heads);
         let source = k.source();

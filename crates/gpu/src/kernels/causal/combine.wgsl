@@ -55,6 +55,11 @@ fn main(
         for (var n = 1u; n < LINES; n++) {
             sum += lines[n * COLUMNS + lane];
         }
+//#if GATED
+        // A query's gate lies beside it.
+        let v = both[(2u * row + 1u) * HEAD + column];
+        sum *= $GATE;
+//#endif
 //#if VECTORS
         y[row * HEAD + column] = sum;
 //#else

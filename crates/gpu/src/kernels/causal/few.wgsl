@@ -24,6 +24,49 @@ fn sum_of_lanes(x: f32, thread: u32) -> f32 {
 }
 //#endif
 
+//#if HEADS_AT_ONCE
+
+// Of each new token, what its key is multiplied by to be of length one.
+var<workgroup> key_units: array<f32, WG_X / PER_ROW>;
+var<workgroup> key_squares: array<f32, WG_X>;
+
+// Cosine and sine of each new token's pairs of channels, four to a vector: all that a row needs of its position.
+var<workgroup> directions: array<vec2<f32>, NEW * 4u * TURNED>;
+
+// Vector c of a row whose first 2 TURNED vectors turn, the partner of each of the first TURNED being so many further on.
+fn partner(c: u32) -> u32 {
+    return select(c - TURNED, c + TURNED, c < TURNED);
+}
+
+fn turned(c: u32, x: vec4<f32>, other: vec4<f32>, token: u32) -> vec4<f32> {
+    let at = 4u * (token * TURNED + select(c - TURNED, c, c < TURNED));
+    let d0 = directions[at];
+    let d1 = directions[at + 1u];
+    let d2 = directions[at + 2u];
+    let d3 = directions[at + 3u];
+    let sine = vec4(d0.y, d1.y, d2.y, d3.y);
+    return x * vec4(d0.x, d1.x, d2.x, d3.x) + other * select(sine, -sine, c < TURNED);
+}
+
+fn query(at: u32, c: u32, unit: f32, token: u32) -> vec4<f32> {
+    let x = load_q(at, c) * unit * load_q_gain(0u, c);
+    if c >= 2u * TURNED {
+        return x;
+    }
+    let other = partner(c);
+    return turned(c, x, load_q(at, other) * unit * load_q_gain(0u, other), token);
+}
+
+fn new_key(at: u32, c: u32, unit: f32, token: u32) -> vec4<f32> {
+    let x = load_k(at, c) * unit * load_k_gain(0u, c);
+    if c >= 2u * TURNED {
+        return x;
+    }
+    let other = partner(c);
+    return turned(c, x, load_k(at, other) * unit * load_k_gain(0u, other), token);
+}
+//#endif
+
 @compute @workgroup_size(WG_X)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let part = wid.x;
@@ -43,6 +86,51 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         return;
     }
 
+    let lane = thread % 4u;
+    let column = thread % COLUMNS;
+    let line = thread / COLUMNS;
+    // The row whose scores this thread makes weights of, PER_ROW threads to a row.
+    let own = thread / PER_ROW;
+    let member = thread % PER_ROW;
+//#if HEADS_AT_ONCE
+    let own_row = tile * ROWS + own;
+    let own_token = own_row / GROUP;
+    let own_real = own < ROWS && own_token < length;
+    let own_at = ((batch * p.time + own_token) * HEADS + head * GROUP + own_row % GROUP) * 2u * HEAD;
+    var square = 0.0;
+    for (var c = member; c < ROW && own_real; c += PER_ROW) {
+        let x = load_q(own_at, c);
+        square += dot(x, x);
+    }
+    peaks[thread] = square;
+    square = 0.0;
+    for (var c = member; c < ROW && own < length; c += PER_ROW) {
+        let x = load_k(given_at(batch, head, own), c);
+        square += dot(x, x);
+    }
+    key_squares[thread] = square;
+    for (var i = thread; i < NEW * 4u * TURNED; i += WG_X) {
+        directions[i] = turned_by(i % (4u * TURNED), positions[batch * p.time + i / (4u * TURNED)]);
+    }
+    workgroupBarrier();
+    var unit = 0.0;
+    square = 0.0;
+    for (var n = 0u; n < PER_ROW; n++) {
+        unit += peaks[own * PER_ROW + n];
+        square += key_squares[own * PER_ROW + n];
+    }
+    unit = inverseSqrt(unit / f32(WIDTH) + p.eps);
+    if member == 0u {
+        key_units[own] = inverseSqrt(square / f32(WIDTH) + p.eps);
+    }
+    for (var c = member; c < ROW && own < ROWS; c += PER_ROW) {
+        var x = vec4(0.0);
+        if own_real {
+            x = query(own_at, c, unit, own_token);
+        }
+        queries[own * ROW + c] = x;
+    }
+//#else
     for (var i = thread; i < ROWS * ROW; i += WG_X) {
         let row = tile * ROWS + i / ROW;
         let token = row / GROUP;
@@ -53,12 +141,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         }
         queries[i] = x;
     }
-    let lane = thread % 4u;
-    let column = thread % COLUMNS;
-    let line = thread / COLUMNS;
-    // The row whose scores this thread makes weights of, PER_ROW threads to a row.
-    let own = thread / PER_ROW;
-    let member = thread % PER_ROW;
+//#endif
     var top = LOWEST;
     var sum = 0.0;
 //#each R
@@ -88,7 +171,11 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         } else if key < end {
             let at = given_at(batch, head, key - past);
             for (var c = lane; c < ROW; c += 4u) {
+//#if HEADS_AT_ONCE
+                let x = new_key(at, c, key_units[key - past], key - past);
+//#else
                 let x = load_k(at, c);
+//#endif
 //#each R
                 s#R += dot(x, queries[#Ru * ROW + c]);
 //#done
@@ -198,7 +285,16 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         }
 //#else
         if token < p.time {
-            store_y(at * HEAD, i % ROW, select(vec4(0.0), queries[i] / shrinks[i / ROW], token < length));
+            var out = vec4(0.0);
+            if token < length {
+                out = queries[i] / shrinks[i / ROW];
+//#if HEADS_AT_ONCE
+                // A query's gate lies beside it.
+                let v = load_q((2u * at + 1u) * HEAD, i % ROW);
+                out *= $GATE;
+//#endif
+            }
+            store_y(at * HEAD, i % ROW, out);
         }
 //#endif
     }

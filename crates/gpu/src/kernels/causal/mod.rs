@@ -6,5 +6,5 @@ mod conv;
 mod few;
 mod tiled;
 
-pub(super) use attention::compile as compile_attention;
+pub(super) use attention::{compile as compile_attention, compile_heads};
 pub(super) use conv::compile as compile_conv;
