@@ -16,9 +16,9 @@ use mynah_graph::{AttentionHeads, CausalAttention};
 
 /// Parts are whole numbers of so many keys.
 const STEP: usize = 64;
-/// Parts of a sequence at most, as many as [`combine`] has threads.
+/// Parts of a sequence at most, as many as [`Causal::combine`] has threads.
 const MOST_PARTS: usize = 256;
-/// Vectors of a row that a workgroup of [`combine`] puts together.
+/// Vectors of a row that a workgroup of [`Causal::combine`] puts together.
 const COLUMNS: usize = 16;
 
 /// Sizes, and where operands are.
@@ -116,8 +116,8 @@ impl Causal<'_, '_> {
         self.places * self.listed
     }
 
-    /// Parts of at least `keys` keys each, no more of them than [`combine`] and the adapter's bindings can take. They follow from
-    /// the pages listed, not from the other sequences of a batch, on which no bits shall depend.
+    /// Parts of at least `keys` keys each, no more of them than [`Causal::combine`] and the adapter's bindings can take. They follow
+    /// from the pages listed: how many tokens sequences have is known only when a program runs.
     pub(super) fn parts(&self, keys: usize) -> Parts {
         let capacity = self.capacity().max(1);
         let mut keys = keys.max(capacity.div_ceil(MOST_PARTS)).next_multiple_of(STEP);
@@ -137,8 +137,8 @@ impl Causal<'_, '_> {
         Operand::scratch(0, 16 * rows * (self.row() as u64 + 1))
     }
 
-    /// Declares operands, sizes and functions that both kernels read keys and values with. `parts` alone store them for
-    /// [`Causal::combined`], a single one stores the result.
+    /// Declares operands, sizes and functions that both kernels read keys and values with. Several parts are stored
+    /// for [`Causal::combine`], a single one is the result.
     pub(super) fn declare(&self, k: &mut Kernel<'_, '_>, parts: Parts) -> Result<(), DeviceError> {
         let vectors = self.width.is_multiple_of(4);
         let (element, unit) = if vectors { ("vec4<f32>", 4) } else { ("f32", 1) };
