@@ -48,10 +48,12 @@ const MISTAKES: [(&str, Edit); 25] = [
 ];
 
 /// Mistakes in kernels of heads, which only a planner puts in place of the ops that models write.
-const MISTAKES_IN_HEADS: [(&str, Edit); 6] = [
+const MISTAKES_IN_HEADS: [(&str, Edit); 8] = [
     ("delta-heads", ["inverseSqrt(sum_of_lanes(k_square)", "inverseSqrt(sum_of_lanes(q_square)"]),
     ("delta-heads", ["* rates[head]", ""]),
     ("delta-heads", ["earlier < SNAPSHOTS", "earlier < 1u"]),
+    ("delta-heads", ["channels[2u * SIZE + row]", "channels[SIZE + row]"]),
+    ("delta-heads", ["i32(0u + length)", "i32(1u + length)"]),
     ("attention-heads", ["-sine, c < TURNED", "-sine, c > TURNED"]),
     // The gate of the query before, the key of another token's length.
     ("attention-heads", ["2u * at + 1u", "2u * at"]),

@@ -94,7 +94,10 @@ fn attributes(op: &Op) -> String {
             let limit = g.limit.map(|limit| format!(" limit={limit}")).unwrap_or_default();
             format!("{}{limit}{}", g.activation.name(), if g.fused { " fused" } else { "" })
         }
-        Op::Heads(Heads::Delta(h)) => format!("state{} snapshots={}", h.delta.state.0, h.delta.snapshots),
+        Op::Heads(Heads::Delta(h)) => {
+            let conv = h.conv.map(|c| format!("state{} ", c.state.0)).unwrap_or_default();
+            format!("{conv}state{} snapshots={}", h.delta.state.0, h.delta.snapshots)
+        }
         Op::Heads(Heads::Attention(h)) => {
             format!("state{} state{} dims={}", h.attention.keys.0, h.attention.values.0, h.rope.dims)
         }

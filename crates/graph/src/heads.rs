@@ -3,7 +3,7 @@
 //! Models don't write these: the rewrite `fuse-heads` puts one in place of the ops it stands for, where the device has a kernel for
 //! it. A single token through a layer is little work, and each dispatch of it costs a GPU as much as some of that work.
 
-use crate::decoder::{CausalAttention, Rope};
+use crate::decoder::{CausalAttention, CausalConv1d, Rope};
 use crate::op::{Activation, GatedDeltaNet};
 
 /// The heads of a layer.
@@ -15,14 +15,16 @@ pub enum Heads {
     Attention(AttentionHeads),
 }
 
-/// A gated delta net from what its convolution gives to what its output projection takes:
+/// A gated delta net from what its convolution gives, or takes, to what its output projection takes:
 ///
 /// ```text
-/// q, k, v = mixed, cut into heads;   q, k: x / sqrt(Σx² + eps)
+/// q, k, v = mixed or causal_conv1d(mixed), cut into heads;   q, k: x / sqrt(Σx² + eps)
 /// y = rms_norm(gated_delta_net(q, k, v, steps · rates, beta)) · act(z)
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DeltaHeads {
+    /// The convolution before, where it is part of this; its kernel `[C, 1, K]` is the last operand then.
+    pub conv: Option<CausalConv1d>,
     /// The recurrence.
     pub delta: GatedDeltaNet,
     /// Heads of queries and keys.

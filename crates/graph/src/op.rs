@@ -225,7 +225,8 @@ pub enum Op {
     /// of their experts, weighted and summed in the order of the ids.
     ExpertDown,
     /// What the heads of a layer do between its projections. [`Heads::Delta`]: `mixed [B, T, (2·Hk + Hv)·S]`, `steps [B, T, Hv]`,
-    /// `rates [Hv]`, `beta [B, T, Hv]`, `gain [S]`, `z [B, T, Hv, S]`, i32 `sequences [B, 3]` → `[B, T, Hv, S]`.
+    /// `rates [Hv]`, `beta [B, T, Hv]`, `gain [S]`, `z [B, T, Hv, S]`, i32 `sequences [B, 3]`, with a convolution its kernel →
+    /// `[B, T, Hv, S]`.
     /// [`Heads::Attention`]: `both [B, T, H, 2·D]`, `k`, `v` `[B, T, Hk, D]`, gains of q and k `[D]`, i32 `positions [B, T]`,
     /// `sequences [B, 2]`, `pages [B, N]` → `[B, T, H, D]`.
     Heads(Heads),

@@ -67,7 +67,13 @@ pub fn infer(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Result<(Shape, ElemT
             rule.two_states(a.keys, a.values)?;
             rule.causal_attention([state_row(a.keys)?, state_row(a.values)?])?
         }
-        Op::Heads(Heads::Delta(h)) => rule.delta_heads(h, state_row(h.delta.state)?)?,
+        Op::Heads(Heads::Delta(h)) => {
+            if let Some(conv) = &h.conv {
+                rule.two_states(conv.state, h.delta.state)?;
+                rule.conv_of_heads(conv, state_row(conv.state)?)?;
+            }
+            rule.delta_heads(h, state_row(h.delta.state)?)?
+        }
         Op::Heads(Heads::Attention(h)) => {
             let a = h.attention;
             rule.two_states(a.keys, a.values)?;
@@ -127,7 +133,8 @@ fn operand_count(op: &Op, found: usize) -> usize {
         Op::ExpertGateUp(g) => 4 - usize::from(g.fused),
         Op::ExpertDown => 4,
         Op::GatedDeltaNet(_) => 6,
-        Op::RelPosAttention(_) | Op::Heads(Heads::Delta(_)) => 7,
+        Op::Heads(Heads::Delta(h)) => 7 + usize::from(h.conv.is_some()),
+        Op::RelPosAttention(_) => 7,
         Op::Heads(Heads::Attention(_)) => 8,
         Op::Concat { .. } => found.max(2),
     };

@@ -7,8 +7,8 @@ mod support;
 
 use mynah_graph::interp::{self, Env, Tensor64};
 use mynah_graph::{
-    Activation, BinaryOp, CausalAttention, ElemType, GatedDeltaNet, Graph, GraphBuilder, Op, Rope, ValueId,
-    WeightSpec,
+    Activation, BinaryOp, CausalAttention, CausalConv1d, ElemType, GatedDeltaNet, Graph, GraphBuilder, Op,
+    Rope, ValueId, WeightSpec,
 };
 use mynah_plan::rewrite::{self, Context, Outcome};
 use mynah_plan::{FoldedWeights, MemoryWeights};
@@ -19,8 +19,9 @@ fn weight(g: &mut GraphBuilder, name: &str, shape: impl Into<Shape>) -> ValueId 
     g.weight(&WeightSpec { name: name.to_owned(), shape: shape.into(), dtype: DType::F32 })
 }
 
-/// Two sequences of two tokens, two key heads and four value heads of 3; `change` may read more of what is in between.
-fn delta(change: impl Fn(&mut GraphBuilder, [ValueId; 4])) -> Graph {
+/// Two sequences of two tokens, two key heads and four value heads of 3; `change` may read more of what is in between. Behind a
+/// convolution that keeps inputs for so many snapshots, unless that is 0.
+fn delta_behind(conv: usize, change: impl Fn(&mut GraphBuilder, [ValueId; 4])) -> Graph {
     let (batch, time, heads, key_heads, width, snapshots) = (2, 2, 4, 2, 3, 2);
     let keys = key_heads * width;
     let mut g = GraphBuilder::new("delta");
@@ -30,6 +31,15 @@ fn delta(change: impl Fn(&mut GraphBuilder, [ValueId; 4])) -> Graph {
     let z = g.input("z", ElemType::F32, [batch, time, heads, width]);
     let sequences = g.input("sequences", ElemType::I32, [batch, 3]);
     let (rates, gain) = (weight(&mut g, "rates", [heads]), weight(&mut g, "gain", [width]));
+    let mixed = match conv {
+        0 => mixed,
+        snapshots => {
+            let state = g.state("inputs", [1 + snapshots, 24]);
+            let kernel = weight(&mut g, "kernel", [24, 1, 3]);
+            let op = CausalConv1d { state, snapshots, activation: Some(Activation::Silu) };
+            g.op(Op::CausalConv1d(op), &[mixed, kernel, sequences])
+        }
+    };
     let mut part = |from: usize, count: usize| {
         let part = g.slice(mixed, 2, from, count * width);
         g.reshape(part, &[batch, time, count, width])
@@ -43,6 +53,10 @@ fn delta(change: impl Fn(&mut GraphBuilder, [ValueId; 4])) -> Graph {
     let y = g.gated(Activation::Silu, y, z);
     g.output("y", y);
     g.finish().unwrap()
+}
+
+fn delta(change: impl Fn(&mut GraphBuilder, [ValueId; 4])) -> Graph {
+    delta_behind(0, change)
 }
 
 /// One sequence of two tokens after one, two key heads and four query heads of 6, of which `turned` channels turn for the keys.
@@ -106,7 +120,8 @@ fn run(graph: &Graph, numbers: &[&[i32]], rows: usize) -> (Vec<Tensor64>, Vec<Te
 
 #[test]
 fn heads_are_one_op_with_the_same_meaning() {
-    let cases: [(Graph, &str, &[&[i32]], usize); 2] = [
+    let cases: [(Graph, &str, &[&[i32]], usize); 3] = [
+        (delta_behind(2, |_, _| ()), "delta_heads", &[&[2, 2, 1, 0, 1, 0]], 3),
         (delta(|_, _| ()), "delta_heads", &[&[2, 2, 1, 0, 1, 0]], 3),
         (attention(4), "attention_heads", &[&[70, 71], &[1, 2], &[3, 1]], 4),
     ];
@@ -140,6 +155,14 @@ fn what_something_else_needs_is_left() {
     });
     assert_eq!(reason(&write), "another op uses a state in between");
     assert_eq!(reason(&attention(6)), "queries and keys differ in more than their gains");
+}
+
+#[test]
+fn a_convolution_that_keeps_something_else_stays() {
+    let (graph, outcome) = rewritten(&delta_behind(3, |_, _| ()), &[]);
+    assert_eq!(outcome.fired, 1);
+    let names: Vec<_> = graph.nodes().iter().map(|node| node.op.name()).collect();
+    assert_eq!(names, ["causal_conv1d", "delta_heads"]);
 }
 
 #[test]

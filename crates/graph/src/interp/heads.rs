@@ -1,8 +1,10 @@
 //! Heads, as the ops they stand for one after the other.
 
-use super::{Tensor64, causal_attention, delta, elementwise, norm, rope};
+use super::env::Memory;
+use super::{Tensor64, causal_attention, causal_conv, delta, elementwise, norm, rope};
 use crate::error::GraphError;
 use crate::heads::{AttentionHeads, DeltaHeads};
+use crate::ir::Graph;
 use mynah_tensor::Shape;
 
 /// Columns of each row, under another shape.
@@ -15,9 +17,22 @@ pub(super) fn delta_heads(
     node: &str,
     h: &DeltaHeads,
     operands: &[&Tensor64],
-    state: &mut Tensor64,
+    graph: &Graph,
+    memory: &mut Memory<'_>,
 ) -> Result<Vec<f64>, GraphError> {
-    let &[mixed, steps, rates, beta, gain, z, sequences] = operands else { return Ok(Vec::new()) };
+    let &[mixed, steps, rates, beta, gain, z, sequences, ref kernel @ ..] = operands else {
+        return Ok(Vec::new());
+    };
+    let convolved = match (&h.conv, kernel) {
+        (Some(c), &[kernel]) => {
+            let inputs = memory.state(graph, c.state)?;
+            let y = causal_conv::causal_conv1d(node, c, &[mixed, kernel, sequences], inputs)?;
+            Some(Tensor64::new(mixed.shape, y)?)
+        }
+        _ => None,
+    };
+    let mixed = convolved.as_ref().unwrap_or(mixed);
+    let state = memory.state(graph, h.delta.state)?;
     let &[batch, time, heads, size] = z.shape.dims() else { return Ok(Vec::new()) };
     let keys = h.key_heads * size;
     let part = |from: usize, count: usize| columns(mixed, from, &[batch, time, count, size], count * size);

@@ -130,9 +130,7 @@ fn apply(
         Op::ExpertWeights(w) => experts::weights(name, w, x, operands[1])?,
         Op::ExpertGateUp(g) => experts::gate_up(name, g, operands)?,
         Op::ExpertDown => experts::down(name, operands)?,
-        Op::Heads(Heads::Delta(h)) => {
-            heads::delta_heads(name, h, operands, memory.state(graph, h.delta.state)?)?
-        }
+        Op::Heads(Heads::Delta(h)) => heads::delta_heads(name, h, operands, graph, memory)?,
         Op::Heads(Heads::Attention(h)) => {
             let states = memory.two_states(graph, [h.attention.keys, h.attention.values])?;
             heads::attention_heads(name, h, operands, states)?

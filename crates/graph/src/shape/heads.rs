@@ -1,6 +1,7 @@
 //! Shape rules of heads, by the rules of the ops they stand for.
 
 use super::Rule;
+use crate::decoder::CausalConv1d;
 use crate::error::GraphError;
 use crate::heads::{AttentionHeads, DeltaHeads};
 use mynah_tensor::Shape;
@@ -23,6 +24,12 @@ impl Rule<'_> {
         let key = self.make(&[batch, time, h.key_heads, size])?;
         let shapes = [key, key, z, steps, beta, sequences];
         Rule { op: self.op, shapes: &shapes }.gated_delta_net(&h.delta, row)
+    }
+
+    /// The convolution of mixed, by the kernel after the other operands.
+    pub(super) fn conv_of_heads(&self, c: &CausalConv1d, row: Shape) -> Result<Shape, GraphError> {
+        let [mixed, sequences, kernel] = [0, 6, 7].map(|i| self.shapes[i]);
+        Rule { op: self.op, shapes: &[mixed, kernel, sequences] }.causal_conv1d(c, row)
     }
 
     /// `[B, T, H, D]` from both, k, v, the gains of q and k, positions, sequences, pages and the rows of the state tensors.

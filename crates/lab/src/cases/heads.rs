@@ -4,7 +4,9 @@ use super::Cases;
 use crate::bounds::Bounds;
 use crate::case::{CaseBuilder, Fill, OpCase};
 use crate::error::LabError;
-use mynah_graph::{Activation, BinaryOp, CausalAttention, GatedDeltaNet, Op, Rope, Start, ValueId};
+use mynah_graph::{
+    Activation, BinaryOp, CausalAttention, CausalConv1d, GatedDeltaNet, Op, Rope, Start, ValueId,
+};
 use mynah_tensor::DType;
 
 /// Entries of an axis.
@@ -12,27 +14,36 @@ fn cut(b: &mut CaseBuilder, x: ValueId, axis: usize, from: usize, len: usize) ->
     b.op(Op::Slice { axis, start: Start::Fixed(from), len }, &[x])
 }
 
-/// Value and key heads of a width; a row, a length and a snapshot for each sequence.
+/// Value and key heads of a width, behind a convolution of some taps unless they are none; a row, a length and a snapshot for each
+/// sequence.
 fn delta(
     tag: &str,
-    [heads, key_heads, width]: [usize; 3],
+    [heads, key_heads, width, taps]: [usize; 4],
     time: usize,
     snapshots: usize,
     sequences: &[[i32; 3]],
 ) -> Result<OpCase, LabError> {
     let batch = sequences.len();
-    let name = format!("delta-heads/{tag}/{batch}x{time}/h{heads}-{key_heads}x{width}/k{snapshots}");
+    let name =
+        format!("delta-heads/{tag}/{batch}x{time}/h{heads}-{key_heads}x{width}/taps{taps}/k{snapshots}");
     let mut b = CaseBuilder::new("composite", &name);
     let rows = sequences.iter().map(|s| s[0] as usize + 1).max().unwrap_or(1);
     let state = b.state("matrices", rows, &[snapshots * heads, width, width]);
     let (keys, values) = (key_heads * width, heads * width);
-    let mixed = b.input("mixed", &[batch, time, 2 * keys + values], Fill::Normal(1.0));
+    let channels = 2 * keys + values;
+    let mut mixed = b.input("mixed", &[batch, time, channels], Fill::Normal(1.0));
     let steps = b.input("steps", &[batch, time, heads], Fill::Within(0.0, 1.0));
     let beta = b.input("beta", &[batch, time, heads], Fill::Within(0.0, 1.0));
     let z = b.input("z", &[batch, time, values], Fill::Normal(2.0));
     let rates = b.weight("rates", &[heads], DType::F32, Fill::Within(-2.0, -0.05));
     let gain = b.weight("gain", &[width], DType::F32, Fill::Around(1.0));
     let sequences = b.ints("sequences", &[batch, 3], &sequences.concat());
+    if taps > 0 {
+        let state = b.state("inputs", rows, &[taps - 2 + snapshots, channels]);
+        let kernel = b.weight("kernel", &[channels, 1, taps], DType::F32, Fill::Normal(0.7));
+        let conv = CausalConv1d { state, snapshots, activation: Some(Activation::Silu) };
+        mixed = b.op(Op::CausalConv1d(conv), &[mixed, kernel, sequences]);
+    }
     let mut part = |from: usize, count: usize| {
         let part = cut(&mut b, mixed, 2, from, count * width);
         b.op(Op::Reshape(vec![batch, time, count, width]), &[part])
@@ -90,12 +101,14 @@ fn attention(
 /// Single tokens and a few, of one sequence and of several; what kernels for few tokens leave to others.
 pub(super) fn cases() -> Cases {
     Ok(vec![
-        delta("qwen3.5-0.8b", [16, 16, 128], 1, 1, &[[0, 1, 0]])?,
-        delta("qwen3.5-4b", [32, 16, 128], 1, 1, &[[1, 1, 0], [0, 1, 0]])?,
-        delta("snapshots", [4, 2, 32], 3, 3, &[[1, 3, 2], [0, 1, 0], [3, 0, 1], [2, 2, 1]])?,
-        delta("narrow", [2, 2, 16], 5, 1, &[[0, 5, 0]])?,
-        delta("odd", [3, 1, 20], 2, 2, &[[0, 2, 1]])?,
-        delta("many-tokens", [2, 1, 32], 20, 2, &[[0, 20, 0], [1, 7, 1]])?,
+        delta("qwen3.5-0.8b", [16, 16, 128, 4], 1, 1, &[[0, 1, 0]])?,
+        delta("qwen3.5-4b", [32, 16, 128, 4], 1, 1, &[[1, 1, 0], [0, 1, 0]])?,
+        delta("snapshots", [4, 2, 32, 0], 3, 3, &[[1, 3, 2], [0, 1, 0], [3, 0, 1], [2, 2, 1]])?,
+        delta("conv-snapshots", [3, 3, 32, 4], 3, 3, &[[1, 3, 2], [0, 1, 2], [3, 0, 1], [2, 2, 0]])?,
+        delta("two-taps", [2, 2, 16, 2], 2, 1, &[[0, 2, 0], [1, 1, 0]])?,
+        delta("narrow", [2, 2, 16, 3], 5, 1, &[[0, 5, 0]])?,
+        delta("odd", [3, 1, 20, 0], 2, 2, &[[0, 2, 1]])?,
+        delta("many-tokens", [2, 1, 32, 4], 20, 2, &[[0, 20, 0], [1, 7, 1]])?,
         attention("qwen3.5-0.8b", [8, 2, 256, 64], [1, 64], &[[100, 1]])?,
         attention("qwen3.5-0.8b-deep", [8, 2, 256, 64], [1, 64], &[[700, 1]])?,
         attention("first", [8, 2, 256, 64], [1, 64], &[[0, 1]])?,

@@ -1,5 +1,5 @@
-//! What the heads of a layer do between its projections becomes one op, where the device has a kernel for it: cutting, norms,
-//! positions, the recurrence or the attention, and the gate.
+//! What the heads of a layer do between its projections becomes one op, where the device has a kernel for it: the convolution, cutting,
+//! norms, positions, the recurrence or the attention, and the gate.
 //!
 //! A single token gives each of these so little to do that a GPU spends its time on starting them.
 
@@ -7,7 +7,8 @@ use super::{Context, Links, Outcome, Rewrite};
 use crate::error::PlanError;
 use mynah_device::Device;
 use mynah_graph::{
-    Activation, AttentionHeads, BinaryOp, DeltaHeads, Graph, Heads, Node, NodeId, Op, Start, ValueId,
+    Activation, AttentionHeads, BinaryOp, CausalConv1d, DeltaHeads, Graph, Heads, Node, NodeId, Op, Start,
+    ValueId,
 };
 
 /// The rule.
@@ -29,9 +30,10 @@ impl Rewrite for FuseHeads {
                 Ok(None) => {}
                 Ok(Some(found)) => {
                     // An op with an effect is never dropped: what wrote the state becomes one without, which is.
-                    let (core, like) = (found.core, found.like);
-                    let dims = graph.shape(like).dims().to_vec();
-                    graph.replace(NodeId(core as u32), Op::Reshape(dims), vec![like]);
+                    for (node, like) in found.writers {
+                        let dims = graph.shape(like).dims().to_vec();
+                        graph.replace(NodeId(node as u32), Op::Reshape(dims), vec![like]);
+                    }
                     graph.replace(NodeId(index as u32), Op::Heads(found.heads), found.inputs);
                     outcome.fired += 1;
                 }
@@ -46,23 +48,28 @@ impl Rewrite for FuseHeads {
 struct Found {
     heads: Heads,
     inputs: Vec<ValueId>,
-    /// The node that writes the state, and a value as its own.
-    core: usize,
-    like: ValueId,
+    /// The nodes that write states, the first of them first, each with a value of the shape of its own.
+    writers: Vec<(usize, ValueId)>,
+    /// The same with the convolution before.
+    longer: Option<Box<Found>>,
 }
 
 impl Found {
     fn taken(
-        self,
+        mut self,
         graph: &Graph,
         device: Option<&dyn Device>,
         output: ValueId,
     ) -> Result<Self, &'static str> {
         let device = device.ok_or("the device is not known")?;
-        let node = Node { op: Op::Heads(self.heads), inputs: self.inputs.clone(), output };
-        match device.supports(graph, &node) {
-            Ok(()) => Ok(self),
-            Err(_) => Err("the device has no kernel for all of it at once"),
+        let supported = |found: &Self| {
+            let node = Node { op: Op::Heads(found.heads), inputs: found.inputs.clone(), output };
+            device.supports(graph, &node).is_ok()
+        };
+        match self.longer.take().filter(|longer| supported(longer)) {
+            Some(longer) => Ok(*longer),
+            None if supported(&self) => Ok(self),
+            None => Err("the device has no kernel for all of it at once"),
         }
     }
 }
@@ -83,10 +90,15 @@ fn find(graph: &Graph, links: &Links, index: usize) -> Result<Option<Found>, &'s
         (Op::CausalAttention(_), _) => chain.attention(core, *gate, by)?,
         _ => return Ok(None),
     };
-    if graph.nodes()[found.core + 1..index].iter().any(|between| between.op.uses_state()) {
+    let alone = |found: &Found| {
+        let between = found.writers[0].0..index;
+        let others = between.filter(|&i| found.writers.iter().all(|w| w.0 != i));
+        others.into_iter().all(|i| !graph.nodes()[i].op.uses_state())
+    };
+    if !alone(&found) {
         return Err("another op uses a state in between");
     }
-    Ok(Some(found))
+    Ok(Some(Found { longer: found.longer.filter(|longer| alone(longer)), ..found }))
 }
 
 /// The nodes before a value.
@@ -169,9 +181,29 @@ impl<'a> Chain<'a> {
         if k_eps != length_eps || self.graph.shape(steps).rank() != 3 || !rates_fit {
             return Err("there is not one rate a head, or not one eps");
         }
-        let heads = DeltaHeads { delta: *delta, key_heads: heads, length_eps, norm_eps, gate };
+        let heads = DeltaHeads { conv: None, delta: *delta, key_heads: heads, length_eps, norm_eps, gate };
         let inputs = vec![mixed, steps, rates, beta, gain, z, sequences];
-        Ok(Found { heads: Heads::Delta(heads), inputs, core, like: v })
+        let longer = self.convolution(mixed, sequences, delta.snapshots).map(|(conv, node, x, kernel)| {
+            let heads = Heads::Delta(DeltaHeads { conv: Some(conv), ..heads });
+            let inputs = [&[x], &inputs[1..], &[kernel]].concat();
+            Box::new(Found { heads, inputs, writers: vec![(node, x), (core, v)], longer: None })
+        });
+        Ok(Found { heads: Heads::Delta(heads), inputs, writers: vec![(core, v)], longer })
+    }
+
+    /// The convolution that gives `mixed`, if queries, keys and values are all that reads it: with its place, operand and kernel.
+    fn convolution(
+        &self,
+        mixed: ValueId,
+        sequences: ValueId,
+        snapshots: usize,
+    ) -> Option<(CausalConv1d, usize, ValueId, ValueId)> {
+        let (index, node) = self.node(mixed)?;
+        let (Op::CausalConv1d(conv), &[x, kernel, of]) = (&node.op, node.inputs.as_slice()) else {
+            return None;
+        };
+        let fits = of == sequences && conv.snapshots == snapshots && self.links.uses[mixed.0 as usize] == 3;
+        (fits && self.graph.weight(kernel).is_some()).then_some((*conv, index, x, kernel))
     }
 
     fn attention(&self, core: usize, gate: Activation, by: ValueId) -> Result<Found, &'static str> {
@@ -203,6 +235,6 @@ impl<'a> Chain<'a> {
         }
         let heads = AttentionHeads { attention: *attention, rope, norm_eps, gate };
         let inputs = vec![both, k_raw, v, q_gain, k_gain, positions, sequences, pages];
-        Ok(Found { heads: Heads::Attention(heads), inputs, core, like: q })
+        Ok(Found { heads: Heads::Attention(heads), inputs, writers: vec![(core, q)], longer: None })
     }
 }

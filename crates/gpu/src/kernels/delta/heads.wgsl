@@ -4,6 +4,10 @@ const ADDERS = 16u;
 var<workgroup> results: array<f32, SIZE>;
 var<workgroup> squares: array<f32, ADDERS>;
 var<workgroup> own_tokens: u32;
+//#if CONV
+// A token's queries, keys and values of the head, after the convolution.
+var<workgroup> channels: array<f32, 3u * SIZE>;
+//#endif
 
 fn sum_of_lanes(x: f32) -> f32 {
     let pair = x + subgroupShuffleXor(x, 1u);
@@ -30,16 +34,67 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     var m#C = state[from_at + 4u * #Cu];
 //#done
     let key_channels = p.key_heads * SIZE;
+//#if CONV
+    // Thread n has channel n of the head's queries, keys and values one after the other, with the inputs that its taps look at.
+    let all_channels = 3u * key_channels;
+    let convolves = thread < 3u * SIZE;
+    let channel = min(thread / SIZE, 2u) * key_channels + head * SIZE + thread % SIZE;
+    let inputs_at = min(u32(max(sequences[3u * batch], 0)), p.input_rows - 1u) * KEPT * all_channels + channel;
+    let past = KEPT - snapshot;
+    let given_at = batch * p.time * all_channels + channel;
+//#each P
+    var x#P = inputs[inputs_at + (past + #Pu + 1u - TAPS) * all_channels];
+//#done
+//#each S
+    // The inputs to be kept; what was left out and not replaced is gone.
+    var s#S = 0.0;
+    let n#S = i32(#Su + length) - i32(snapshot);
+    if n#S >= i32(past) && length > 0u {
+        s#S = mixed[given_at + (u32(n#S) - past) * all_channels];
+    } else if n#S >= 0 {
+        s#S = inputs[inputs_at + u32(n#S) * all_channels];
+    }
+//#done
+    if convolves && length > 0u {
+//#each S
+        inputs[inputs_at + #Su * all_channels] = s#S;
+//#done
+    }
+//#endif
     for (var t = 0u; t < length; t++) {
         let token = batch * p.time + t;
         let at = token * (2u * key_channels + p.heads * SIZE);
+//#if CONV
+//#each LAST
+        let x#LAST = mixed[given_at + t * all_channels];
+//#done
+        var v = 0.0;
+//#each K
+        v = fma(kernel[channel * TAPS + #Ku], x#K, v);
+//#done
+//#each P
+        x#P = x#(P+1);
+//#done
+        if convolves {
+            channels[thread] = $MIXED;
+        }
+        workgroupBarrier();
+//#else
         let q_at = (at + head % p.key_heads * SIZE) / 4u + lane;
         let k_at = q_at + key_channels / 4u;
+//#endif
         var q_square = 0.0;
         var k_square = 0.0;
 //#each C
+//#if CONV
+        let c#C = 4u * (lane + 4u * #Cu);
+        let q#C = vec4(channels[c#C], channels[c#C + 1u], channels[c#C + 2u], channels[c#C + 3u]);
+        let d#C = c#C + SIZE;
+        let k#C = vec4(channels[d#C], channels[d#C + 1u], channels[d#C + 2u], channels[d#C + 3u]);
+//#else
         let q#C = mixed[q_at + 4u * #Cu];
         let k#C = mixed[k_at + 4u * #Cu];
+//#endif
         q_square += dot(q#C, q#C);
         k_square += dot(k#C, k#C);
 //#done
@@ -53,8 +108,13 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         read += dot(m#C, k#C);
 //#done
         read = sum_of_lanes(read) * k_unit;
+//#if CONV
+        let value = channels[2u * SIZE + row];
+//#else
         let value_at = at + 2u * key_channels + head * SIZE + row;
-        let delta = (mixed[value_at / 4u][value_at % 4u] - read) * beta[gate_at];
+        let value = mixed[value_at / 4u][value_at % 4u];
+//#endif
+        let delta = (value - read) * beta[gate_at];
         let k_step = delta * k_unit;
         var sum = 0.0;
 //#each C
