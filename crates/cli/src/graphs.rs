@@ -55,6 +55,6 @@ pub(crate) fn of(file: &GgufFile, config: &ParakeetConfig, task: &Task) -> anyho
 /// # Errors
 /// What a rewrite reports.
 pub(crate) fn rewritten(mut graph: Graph, weights: &GgufWeights) -> anyhow::Result<Graph> {
-    rewrite::run(&mut graph, &rewrite::Context { weights, folded: &FoldedWeights::default() })?;
+    rewrite::run(&mut graph, &rewrite::Context { weights, folded: &FoldedWeights::default(), device: None })?;
     Ok(graph)
 }

@@ -14,6 +14,7 @@ mod check;
 mod choice;
 mod device;
 mod kernels;
+mod pages;
 mod program;
 mod session;
 mod shader;

@@ -21,8 +21,7 @@ static SUITE: LazyLock<Vec<OpCase>> = LazyLock::new(|| {
 });
 
 /// Ops of language models that run on the CPU only so far: on a GPU they are reported as unsupported, and nothing else may be.
-const WITHOUT_KERNEL: [&str; 6] =
-    ["causal_conv1d", "causal_attention", "expert_choice", "expert_weights", "expert_gate_up", "expert_down"];
+const WITHOUT_KERNEL: [&str; 4] = ["expert_choice", "expert_weights", "expert_gate_up", "expert_down"];
 
 /// Every adapter, opened by `open`.
 fn adapters(open: impl Fn(GpuChoice) -> Result<WgpuBackend, GpuError>) -> Vec<Arc<GpuDevice<WgpuBackend>>> {

@@ -1,5 +1,6 @@
 //! The text form of a graph: one line a node, for `--dump graph` and for snapshots.
 
+use crate::heads::Heads;
 use crate::ir::{Graph, Node, ValueId, ValueSource};
 use crate::op::{Epilogue, Op, Start};
 use std::fmt;
@@ -92,6 +93,13 @@ fn attributes(op: &Op) -> String {
         Op::ExpertGateUp(g) => {
             let limit = g.limit.map(|limit| format!(" limit={limit}")).unwrap_or_default();
             format!("{}{limit}{}", g.activation.name(), if g.fused { " fused" } else { "" })
+        }
+        Op::Heads(Heads::Delta(h)) => {
+            let conv = h.conv.map(|c| format!("state{} ", c.state.0)).unwrap_or_default();
+            format!("{conv}state{} snapshots={}", h.delta.state.0, h.delta.snapshots)
+        }
+        Op::Heads(Heads::Attention(h)) => {
+            format!("state{} state{} dims={}", h.attention.keys.0, h.attention.values.0, h.rope.dims)
         }
         Op::LstmStep { hidden, cell } => format!("state{} state{}", hidden.0, cell.0),
         Op::TransducerJoin(j) => format!("state{} state{} ahead={}", j.frames.0, j.cursors.0, j.ahead),

@@ -10,6 +10,7 @@ mod decoder;
 mod dump;
 mod error;
 mod experts;
+mod heads;
 pub mod interp;
 mod ir;
 mod op;
@@ -20,6 +21,7 @@ pub use build::GraphBuilder;
 pub use decoder::{CausalAttention, CausalConv1d, Rope};
 pub use error::GraphError;
 pub use experts::{ExpertChoice, ExpertGateUp, ExpertWeights, RouterScore};
+pub use heads::{AttentionHeads, DeltaHeads, Heads};
 pub use ir::{
     ElemType, Graph, Node, NodeId, SlotId, StateDecl, StateId, Value, ValueId, ValueSource, WeightSpec,
 };

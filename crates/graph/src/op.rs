@@ -6,6 +6,7 @@
 
 use crate::decoder::{CausalAttention, CausalConv1d, Rope};
 use crate::experts::{ExpertChoice, ExpertGateUp, ExpertWeights};
+use crate::heads::Heads;
 use crate::ir::{SlotId, StateId};
 use crate::transducer::{TransducerAdvance, TransducerJoin};
 
@@ -223,6 +224,12 @@ pub enum Op {
     /// `h [.., k, F]`, i32 `ids [.., k]`, `weights [.., k]`, stack `down [E, N, F]` → `[.., N]`: each token's rows times the `downᵀ`
     /// of their experts, weighted and summed in the order of the ids.
     ExpertDown,
+    /// What the heads of a layer do between its projections. [`Heads::Delta`]: `mixed [B, T, (2·Hk + Hv)·S]`, `steps [B, T, Hv]`,
+    /// `rates [Hv]`, `beta [B, T, Hv]`, `gain [S]`, `z [B, T, Hv, S]`, i32 `sequences [B, 3]`, with a convolution its kernel →
+    /// `[B, T, Hv, S]`.
+    /// [`Heads::Attention`]: `both [B, T, H, 2·D]`, `k`, `v` `[B, T, Hk, D]`, gains of q and k `[D]`, i32 `positions [B, T]`,
+    /// `sequences [B, 2]`, `pages [B, N]` → `[B, T, H, D]`.
+    Heads(Heads),
     /// `x` → the same elements under another shape.
     Reshape(Vec<usize>),
     /// `x` → dimension `i` of the output is dimension `perm[i]` of the input.
@@ -313,6 +320,8 @@ impl Op {
             Self::ExpertWeights(_) => "expert_weights",
             Self::ExpertGateUp(_) => "expert_gate_up",
             Self::ExpertDown => "expert_down",
+            Self::Heads(Heads::Delta(_)) => "delta_heads",
+            Self::Heads(Heads::Attention(_)) => "attention_heads",
             Self::Reshape(_) => "reshape",
             Self::Permute(_) => "permute",
             Self::Slice { .. } => "slice",
@@ -332,7 +341,7 @@ impl Op {
         let moves = matches!(self, Self::StateScatter(_) | Self::StateAppend { .. });
         let steps =
             matches!(self, Self::GatedDeltaNet(_) | Self::LstmStep { .. } | Self::TransducerAdvance(_));
-        moves || steps || matches!(self, Self::CausalConv1d(_) | Self::CausalAttention(_))
+        moves || steps || matches!(self, Self::CausalConv1d(_) | Self::CausalAttention(_) | Self::Heads(_))
     }
 
     /// The epilogue, for the ops that carry one.

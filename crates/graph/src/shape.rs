@@ -5,8 +5,10 @@
 
 mod decoder;
 mod experts;
+mod heads;
 
 use crate::error::GraphError;
+use crate::heads::Heads;
 use crate::ir::{ElemType, Graph, StateId, ValueId};
 use crate::op::{Conv2d, Epilogue, GatedDeltaNet, Op, RelPosAttention, Start};
 use crate::transducer::{LIMIT, TransducerAdvance, TransducerJoin};
@@ -65,6 +67,18 @@ pub fn infer(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Result<(Shape, ElemT
             rule.two_states(a.keys, a.values)?;
             rule.causal_attention([state_row(a.keys)?, state_row(a.values)?])?
         }
+        Op::Heads(Heads::Delta(h)) => {
+            if let Some(conv) = &h.conv {
+                rule.two_states(conv.state, h.delta.state)?;
+                rule.conv_of_heads(conv, state_row(conv.state)?)?;
+            }
+            rule.delta_heads(h, state_row(h.delta.state)?)?
+        }
+        Op::Heads(Heads::Attention(h)) => {
+            let a = h.attention;
+            rule.two_states(a.keys, a.values)?;
+            rule.attention_heads(h, [state_row(a.keys)?, state_row(a.values)?])?
+        }
         Op::StateNumbers { state, column } => rule.state_numbers(state_row(*state)?, *column)?,
         Op::LstmStep { hidden, cell } => {
             rule.two_states(*hidden, *cell)?;
@@ -97,6 +111,7 @@ fn reads(op: &Op, operand: usize) -> Option<ElemType> {
         (Op::StateGather(_) | Op::StateScatter(_) | Op::StateNumbers { .. }, 0) => Some(ElemType::I32),
         (Op::TransducerJoin(_) | Op::TransducerAdvance(_), 1) => Some(ElemType::I32),
         (Op::Rope(_), 1) | (Op::CausalConv1d(_), 2) | (Op::CausalAttention(_), 3 | 4) => Some(ElemType::I32),
+        (Op::Heads(Heads::Delta(_)), 6) | (Op::Heads(Heads::Attention(_)), 5..=7) => Some(ElemType::I32),
         (Op::LstmStep { .. }, 1 | 2) => Some(ElemType::I32),
         (Op::ExpertWeights(_) | Op::ExpertGateUp(_) | Op::ExpertDown, 1) => Some(ElemType::I32),
         _ => Some(ElemType::F32),
@@ -118,7 +133,9 @@ fn operand_count(op: &Op, found: usize) -> usize {
         Op::ExpertGateUp(g) => 4 - usize::from(g.fused),
         Op::ExpertDown => 4,
         Op::GatedDeltaNet(_) => 6,
+        Op::Heads(Heads::Delta(h)) => 7 + usize::from(h.conv.is_some()),
         Op::RelPosAttention(_) => 7,
+        Op::Heads(Heads::Attention(_)) => 8,
         Op::Concat { .. } => found.max(2),
     };
     own + op.epilogue().map_or(0, Epilogue::extra_inputs)
@@ -226,7 +243,7 @@ impl Rule<'_> {
             Op::StateGather(_) | Op::StateScatter(_) | Op::StateAppend { .. } | Op::GatedDeltaNet(_) => Ok(x),
             Op::StateNumbers { .. } | Op::LstmStep { .. } => Ok(x),
             Op::TransducerJoin(_) | Op::TransducerAdvance(_) => Ok(x),
-            Op::CausalConv1d(_) | Op::CausalAttention(_) => Ok(x),
+            Op::CausalConv1d(_) | Op::CausalAttention(_) | Op::Heads(_) => Ok(x),
         }
     }
 

@@ -20,8 +20,7 @@ use std::sync::Arc;
 const BEYOND: &[(&str, &str)] = &[];
 
 /// Ops of language models that have no GPU kernel so far.
-const WITHOUT_KERNEL: [&str; 6] =
-    ["causal_conv1d", "causal_attention", "expert_choice", "expert_weights", "expert_gate_up", "expert_down"];
+const WITHOUT_KERNEL: [&str; 4] = ["expert_choice", "expert_weights", "expert_gate_up", "expert_down"];
 
 fn check(device: &dyn Device, policy: &Policy, run: impl Fn(&OpCase) -> CaseResult + Sync) {
     let results = on_all_cores(&SUITE, run);

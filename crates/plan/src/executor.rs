@@ -134,7 +134,11 @@ impl Executor {
     /// Rewrites, places and compiles.
     fn make(&mut self, key: PlanKey, mut graph: Graph) -> Result<Entry, PlanError> {
         let before = graph.nodes().len();
-        let context = Context { weights: self.weights.as_ref(), folded: &self.folded };
+        let context = Context {
+            weights: self.weights.as_ref(),
+            folded: &self.folded,
+            device: Some(self.device.as_ref()),
+        };
         let rewrites = rewrite::run(&mut graph, &context)?;
         let placement = place(&graph, self.device.as_ref(), self.fallback.as_deref(), self.options.strict)?;
         let mut report = PlanReport {

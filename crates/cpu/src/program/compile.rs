@@ -8,7 +8,7 @@ use crate::simd::SimdLevel;
 use crate::weights::Store;
 use crate::{attention, conv, elementwise, experts, matmul, movement, norm, recurrent, state, transducer};
 use mynah_device::{DeviceError, Location, Plan, Policy, Unsupported, WeightUse};
-use mynah_graph::{ElemType, Graph, Node, Op, ValueId};
+use mynah_graph::{ElemType, Graph, Heads, Node, Op, ValueId};
 use std::time::Duration;
 
 /// Whether there is a kernel for a node.
@@ -23,6 +23,10 @@ pub(crate) fn supports(graph: &Graph, node: &Node) -> Result<(), Unsupported> {
         Op::ExpertDown => node.inputs.get(3..),
         _ => None,
     };
+    if let Op::Heads(_) = node.op {
+        // Steps cost a CPU nothing that one of several would save.
+        return refuse("heads run as the ops they stand for");
+    }
     if stored.unwrap_or_default().iter().any(|&v| graph.weight(v).is_none()) {
         return refuse("the kernel must be a weight, not a computed value");
     }
@@ -111,6 +115,8 @@ fn kernel(bind: &Bind<'_>) -> Result<Box<dyn Kernel>, DeviceError> {
         Op::RelPosAttention(_) => &[6],
         Op::GatedDeltaNet(_) => &[5],
         Op::LstmStep { .. } => &[1, 2],
+        Op::Heads(Heads::Delta(_)) => &[6],
+        Op::Heads(Heads::Attention(_)) => &[5, 6, 7],
         Op::Rope(_) => &[1],
         Op::CausalConv1d(_) => &[2],
         Op::CausalAttention(_) => &[3, 4],
@@ -163,5 +169,6 @@ fn kernel(bind: &Bind<'_>) -> Result<Box<dyn Kernel>, DeviceError> {
         Op::LstmStep { hidden, cell } => recurrent::compile_lstm_step(bind, [hidden.0, cell.0]),
         Op::TransducerJoin(j) => transducer::compile_join(bind, j),
         Op::TransducerAdvance(a) => transducer::compile_advance(bind, a),
+        Op::Heads(_) => Err(bind.misplaced("heads run as the ops they stand for")),
     }
 }

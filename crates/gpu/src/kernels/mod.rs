@@ -1,6 +1,7 @@
 //! The kernels, one folder per op family: host code that declares operands and sizes, the shader beside it.
 
 mod attention;
+mod causal;
 mod common;
 mod conv;
 mod delta;
@@ -16,7 +17,7 @@ mod transducer;
 
 use crate::program::{Bind, Compiled};
 use mynah_device::{DeviceError, Route, Unsupported};
-use mynah_graph::Op;
+use mynah_graph::{Heads, Op};
 
 /// The fast routes of the device.
 pub const ROUTES: &[Route] = &[matmul::F16_MATRIX];
@@ -72,12 +73,11 @@ pub(crate) fn compile(bind: &Bind<'_>) -> Result<Compiled, DeviceError> {
         Op::Gated(act) => elementwise::compile_gated(bind, *act),
         Op::L2Norm { eps } => norm::compile_l2(bind, *eps),
         Op::Rope(rope) => rotary::compile(bind, rope),
-        op @ (Op::CausalConv1d(_)
-        | Op::CausalAttention(_)
-        | Op::ExpertChoice(_)
-        | Op::ExpertWeights(_)
-        | Op::ExpertGateUp(_)
-        | Op::ExpertDown) => {
+        Op::CausalConv1d(c) => causal::compile_conv(bind, c),
+        Op::CausalAttention(a) => causal::compile_attention(bind, a),
+        Op::Heads(Heads::Delta(h)) => delta::compile_heads(bind, h),
+        Op::Heads(Heads::Attention(h)) => causal::compile_heads(bind, h),
+        op @ (Op::ExpertChoice(_) | Op::ExpertWeights(_) | Op::ExpertGateUp(_) | Op::ExpertDown) => {
             let reason = "there is no kernel yet".to_owned();
             Err(DeviceError::Unsupported(Unsupported { op: op.name(), reason }))
         }

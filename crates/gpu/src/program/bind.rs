@@ -166,6 +166,11 @@ impl<'a> Bind<'a> {
         limit: Limit,
         distinct: bool,
     ) -> Result<Option<Check>, DeviceError> {
+        Ok(self.input_index(operand)?.map(|i| self.check_of(Numbers::Input(i), what, limit, distinct)))
+    }
+
+    /// Which of the graph's inputs an operand is, reshaped at most; `None` where a kernel computed it.
+    pub(crate) fn input_index(&self, operand: usize) -> Result<Option<usize>, DeviceError> {
         let mut value = self.input(operand)?;
         // A reshape only renames.
         while let Some(node) = self.graph.producer(value).map(|id| &self.graph.nodes()[id.0 as usize]) {
@@ -174,8 +179,12 @@ impl<'a> Bind<'a> {
                 _ => return Ok(None),
             }
         }
-        let index = self.graph.inputs().iter().position(|&v| v == value);
-        Ok(index.map(|i| self.check_of(Numbers::Input(i), what, limit, distinct)))
+        Ok(self.graph.inputs().iter().position(|&v| v == value))
+    }
+
+    /// The name of the node's value.
+    pub(crate) fn name(&self) -> String {
+        self.graph.value(self.node.output).name.clone()
     }
 
     /// The check of a slot.
@@ -184,7 +193,7 @@ impl<'a> Bind<'a> {
     }
 
     fn check_of(&self, numbers: Numbers, what: &'static str, limit: Limit, distinct: bool) -> Check {
-        let node = self.graph.value(self.node.output).name.clone();
+        let node = self.name();
         Check { node, what, numbers, limit, distinct, column: [0, 1] }
     }
 

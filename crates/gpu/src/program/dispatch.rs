@@ -3,6 +3,7 @@
 use super::{Bind, Operand};
 use crate::backend::{Access, IMMEDIATE_BYTES};
 use crate::check::Check;
+use crate::pages::PageCheck;
 use crate::shader::{Shader, Source};
 use mynah_device::{DeviceError, WeightUse};
 
@@ -71,6 +72,7 @@ pub(crate) struct Compiled {
     /// Bytes of scratch memory.
     pub(crate) scratch: u64,
     pub(crate) checks: Vec<Check>,
+    pub(crate) pages: Vec<PageCheck>,
 }
 
 impl Compiled {

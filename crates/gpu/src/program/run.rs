@@ -5,6 +5,7 @@ use super::{Bind, Compiled, Dispatch, Place};
 use crate::backend::{Backend, Command, Slice, Usage};
 use crate::check::Check;
 use crate::kernels;
+use crate::pages::PageCheck;
 use crate::state::State;
 use crate::weights::Store;
 use mynah_device::{Data, DeviceError, Location, Plan, Policy, RunArgs, weight_use};
@@ -92,6 +93,7 @@ pub(crate) struct Program<B: Backend> {
     pub(crate) scratch_bytes: u64,
     launches: Vec<Launch<B>>,
     checks: Vec<Check>,
+    pages: Vec<PageCheck>,
     guarded: bool,
     bound: Vec<Bound<B>>,
     generation: u64,
@@ -115,7 +117,8 @@ impl<B: Backend> Program<B> {
     ) -> Result<Self, DeviceError> {
         let graph = &plan.graph;
         let halves = super::halves::of(plan, backend.capabilities(), policy);
-        let (mut steps, mut all, mut checks, mut scratch) = (Vec::new(), Vec::new(), Vec::new(), 0);
+        let (mut steps, mut all, mut scratch) = (Vec::new(), Vec::new(), 0);
+        let (mut checks, mut pages) = (Vec::new(), Vec::new());
         for (number, id) in plan.steps.iter().enumerate() {
             let node = &graph.nodes()[id.0 as usize];
             for (operand, value) in node.inputs.iter().enumerate() {
@@ -126,9 +129,11 @@ impl<B: Backend> Program<B> {
                 }
             }
             let bind = Bind::new(plan, node, backend.capabilities(), policy).with_halves(&halves);
-            let Compiled { name, dispatches, scratch: needed, checks: found } = kernels::compile(&bind)?;
+            let Compiled { name, dispatches, scratch: needed, checks: found, pages: paged } =
+                kernels::compile(&bind)?;
             scratch = scratch.max(needed);
             checks.extend(found);
+            pages.extend(paged);
             let value = graph.value(node.output).name.clone();
             steps.push(Step {
                 node: value.clone(),
@@ -177,6 +182,7 @@ impl<B: Backend> Program<B> {
             steps,
             launches,
             checks,
+            pages,
             guarded,
             bound: Vec::new(),
             generation: u64::MAX,
@@ -206,6 +212,9 @@ impl<B: Backend> Program<B> {
         let rows: Vec<usize> = states.iter().map(|(_, s)| s.rows).collect();
         for check in &self.checks {
             check.run(&self.graph, inputs, slots, &rows)?;
+        }
+        for check in &self.pages {
+            check.run(&self.graph, inputs, &rows)?;
         }
         let at = self.bind(backend, store, memory, states)?;
         if self.guarded {

@@ -12,6 +12,7 @@ mod delta;
 mod elementwise;
 mod env;
 mod experts;
+mod heads;
 mod layout;
 mod norm;
 mod product;
@@ -28,6 +29,7 @@ pub use env::{Env, Trace};
 pub use tensor::Tensor64;
 
 use crate::error::GraphError;
+use crate::heads::Heads;
 use crate::ir::{Graph, Node};
 use crate::op::{Op, Start};
 use crate::shape;
@@ -128,6 +130,11 @@ fn apply(
         Op::ExpertWeights(w) => experts::weights(name, w, x, operands[1])?,
         Op::ExpertGateUp(g) => experts::gate_up(name, g, operands)?,
         Op::ExpertDown => experts::down(name, operands)?,
+        Op::Heads(Heads::Delta(h)) => heads::delta_heads(name, h, operands, graph, memory)?,
+        Op::Heads(Heads::Attention(h)) => {
+            let states = memory.two_states(graph, [h.attention.keys, h.attention.values])?;
+            heads::attention_heads(name, h, operands, states)?
+        }
         Op::Reshape(_) => x.data.clone(),
         Op::Permute(perm) => layout::permute(perm, x, shape),
         Op::Slice { axis, start, len } => {

@@ -180,6 +180,23 @@ pub(super) fn cases() -> Cases {
         Causal::one([24, 4], 256, 64, [130, 2]).case("qwen3.5-27b")?,
         Causal::one([16, 16], 64, 16, [0, 33]).case("own-keys")?,
         batch.case("batch")?,
+        // Long enough for keys to be shared out among workgroups: single tokens, pieces, sequences that end in different parts.
+        Causal::one([8, 2], 256, 64, [700, 1]).case("qwen3.5-0.8b-deep")?,
+        Causal::one([8, 2], 64, 64, [600, 11]).case("deep-piece")?,
+        Causal {
+            time: 2,
+            listed: 40,
+            sequences: vec![[630, 2], [63, 1], [256, 2], [0, 0], [64, 1], [0, 1]],
+            ..Causal::one([12, 2], 36, 16, [0, 2])
+        }
+        .case("deep-batch")?,
+        Causal {
+            time: 20,
+            listed: 70,
+            sequences: vec![[650, 20], [100, 7]],
+            ..Causal::one([3, 1], 9, 10, [0, 20])
+        }
+        .case("deep-odd")?,
         Causal { sharpness: 6.0, ..Causal::one([4, 1], 64, 16, [90, 40]) }.case("sharp")?,
         Causal::one([6, 2], 33, 5, [11, 6]).case("odd")?,
         Causal::one([5, 5], 7, 1, [3, 4]).case("pages-of-one")?,

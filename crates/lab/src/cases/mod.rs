@@ -13,6 +13,7 @@ mod elementwise;
 mod experts;
 mod families;
 mod generated;
+mod heads;
 mod hostile;
 mod layout;
 mod norm;
@@ -71,6 +72,7 @@ pub fn cases() -> Result<Vec<OpCase>, LabError> {
         transducer::cases,
         layout::cases,
         composite::cases,
+        heads::cases,
         hostile::cases,
     ];
     let mut all = Vec::new();

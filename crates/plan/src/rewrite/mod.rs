@@ -7,12 +7,13 @@ mod fold_batch_norm;
 mod fold_constants;
 mod fuse_activation;
 mod fuse_bias;
+mod fuse_heads;
 mod fuse_residual;
 mod fuse_scale;
 
 use crate::error::PlanError;
 use crate::source::FoldedWeights;
-use mynah_device::WeightSource;
+use mynah_device::{Device, WeightSource};
 use mynah_graph::{Graph, Node, NodeId, Op, ValueId};
 
 /// What a rewrite found in one graph.
@@ -30,6 +31,8 @@ pub struct Context<'a> {
     pub weights: &'a dyn WeightSource,
     /// Weights made by folding.
     pub folded: &'a FoldedWeights,
+    /// The device that is to run the graph; some ops are put in only where it has a kernel for them.
+    pub device: Option<&'a dyn Device>,
 }
 
 /// One rule.
@@ -52,6 +55,7 @@ pub fn all() -> &'static [&'static dyn Rewrite] {
         &fuse_activation::FuseActivation,
         &fuse_scale::FuseScale,
         &fuse_residual::FuseResidual,
+        &fuse_heads::FuseHeads,
         &fold_constants::FoldConstants,
     ]
 }

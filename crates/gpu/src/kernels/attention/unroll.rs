@@ -5,15 +5,15 @@
 //! and `#(B-A+1)` by the value of the sum. Blocks nest.
 
 /// A name and what it stands for in turn.
-pub(super) type Symbol<'a> = (&'a str, Vec<String>);
+pub(in crate::kernels) type Symbol<'a> = (&'a str, Vec<String>);
 
 /// A symbol that counts from 0.
-pub(super) fn count(name: &str, n: usize) -> Symbol<'_> {
+pub(in crate::kernels) fn count(name: &str, n: usize) -> Symbol<'_> {
     (name, (0..n).map(|i| i.to_string()).collect())
 }
 
 /// The text with its blocks written out. Names of symbols must not begin one another.
-pub(super) fn unroll(text: &str, symbols: &[Symbol<'_>]) -> String {
+pub(in crate::kernels) fn unroll(text: &str, symbols: &[Symbol<'_>]) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let mut out = String::new();
     expand(&lines, symbols, &mut Vec::new(), &mut out);

@@ -4,7 +4,11 @@
 //! Rows need nothing of each other, so a head of width S spreads over S/32 workgroups, and a token takes two sums over four
 //! lanes. Four lanes with a quarter of the row each leave two exchanges to a sum and still fill a GPU with few heads.
 
-use crate::check::Limit;
+mod heads;
+
+pub(super) use heads::compile as compile_heads;
+
+use crate::check::{Check, Limit};
 use crate::program::{Bind, Compiled, Operand, Place};
 use mynah_device::DeviceError;
 use mynah_graph::GatedDeltaNet;
@@ -29,19 +33,7 @@ pub(super) fn compile(bind: &Bind<'_>, op: GatedDeltaNet) -> Result<Compiled, De
     }
     let key_heads = bind.shape(0).dims()[2];
     let per_channel = bind.shape(3).rank() == 4;
-    let mut checks = Vec::new();
-    let rows = Limit::Rows { state: op.state.0, count: 1 };
-    let columns = [
-        ("state row", rows, true),
-        ("length", Limit::Fixed(time + 1), false),
-        ("snapshot", Limit::Fixed(op.snapshots), false),
-    ];
-    for (column, (what, limit, distinct)) in columns.into_iter().enumerate() {
-        let check = bind.check(5, what, limit, distinct)?;
-        let check =
-            check.ok_or_else(|| bind.unsupported("sequences that are not an input of the graph".into()))?;
-        checks.push(check.of_column(column, 3));
-    }
+    let checks = sequences(bind, 5, time, op)?;
     let subgroups = bind.caps().subgroup.is_some();
     let whole = size.is_multiple_of(STEP);
     let element = if whole { "vec4<f32>" } else { "f32" };
@@ -69,6 +61,28 @@ pub(super) fn compile(bind: &Bind<'_>, op: GatedDeltaNet) -> Result<Compiled, De
     let groups = [size.div_ceil(THREADS / LANES), heads, batch];
     let dispatch = k.finish(name, include_str!("delta.wgsl"), [THREADS as u32, 1, 1], groups)?;
     Ok(Compiled::one(dispatch).checked(checks))
+}
+
+/// The checks of operand `operand`, the sequences.
+fn sequences(
+    bind: &Bind<'_>,
+    operand: usize,
+    time: usize,
+    op: GatedDeltaNet,
+) -> Result<Vec<Check>, DeviceError> {
+    let rows = Limit::Rows { state: op.state.0, count: 1 };
+    let columns = [
+        ("state row", rows, true),
+        ("length", Limit::Fixed(time + 1), false),
+        ("snapshot", Limit::Fixed(op.snapshots), false),
+    ];
+    let check = |(column, (what, limit, distinct)): (usize, (&'static str, Limit, bool))| {
+        let check = bind.check(operand, what, limit, distinct)?;
+        let check =
+            check.ok_or_else(|| bind.unsupported("sequences that are not an input of the graph".into()))?;
+        Ok(check.of_column(column, 3))
+    };
+    columns.into_iter().enumerate().map(check).collect()
 }
 
 /// Fills in what is done to each of a lane's vectors: arrays with a running index would leave the registers.

@@ -26,7 +26,7 @@ fn width(extents: &[usize]) -> (&'static str, usize) {
 }
 
 /// A call of a function of one element for each element of `v`.
-fn each(function: &str, width: usize) -> String {
+pub(super) fn each(function: &str, width: usize) -> String {
     if width == 1 {
         return format!("{function}(v)");
     }

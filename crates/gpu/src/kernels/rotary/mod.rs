@@ -5,7 +5,7 @@
 //! cosine are polynomials, since those of a shading language may be as coarse as 2⁻¹¹.
 
 use super::common::GRID;
-use crate::program::{Bind, Compiled};
+use crate::program::{Bind, Compiled, Kernel};
 use mynah_device::DeviceError;
 use mynah_graph::Rope;
 use std::f64::consts::TAU;
@@ -24,24 +24,18 @@ fn turn(rope: &Rope, i: usize) -> u64 {
     (fraction * 18_446_744_073_709_551_616.0) as u64
 }
 
-/// `x [B, T, H, D]`, `positions [B, T]` → the same with the first channels of each head turned.
-pub(super) fn compile(bind: &Bind<'_>, rope: &Rope) -> Result<Compiled, DeviceError> {
-    let shape = bind.out_shape();
-    let &[_, _, heads, width] = shape.dims() else {
-        return Err(bind.unsupported("an operand of another rank".into()));
-    };
+/// Whether the frequencies can be written down.
+pub(super) fn check(bind: &Bind<'_>, rope: &Rope) -> Result<(), DeviceError> {
     let half = rope.dims / 2;
     if half > MOST || !rope.theta.is_finite() || rope.theta <= 0.0 {
         return Err(bind.unsupported(format!("{half} pairs of channels, base {}", rope.theta)));
     }
-    // Channels that don't turn come in pairs as well, the last of an odd number alone.
-    let pairs = half + (width - rope.dims).div_ceil(2);
-    let count = shape.numel() / width.max(1) * pairs;
-    let mut k = bind.kernel();
-    k.bind("x", "f32", &bind.operand(0)?).bind("positions", "i32", &bind.operand(1)?);
-    k.bind("y", "f32", &bind.target()?);
-    k.param("count", count).param("pairs", pairs).param("heads", heads).param("width", width);
-    k.param("half", half);
+    Ok(())
+}
+
+/// Gives a kernel the function `turned_by(pair, position)`.
+pub(super) fn declare_turns(k: &mut Kernel<'_, '_>, rope: &Rope) {
+    let half = rope.dims / 2;
     let mut table = format!("const TURNS = array<vec2<u32>, {}>(", half.max(1));
     for i in 0..half.max(1) {
         let turn = if half == 0 { 0 } else { turn(rope, i) };
@@ -50,6 +44,26 @@ pub(super) fn compile(bind: &Bind<'_>, rope: &Rope) -> Result<Compiled, DeviceEr
     }
     table.push_str(");");
     k.source().define("TABLE", table);
+    k.source().include(include_str!("turn.wgsl"));
+}
+
+/// `x [B, T, H, D]`, `positions [B, T]` → the same with the first channels of each head turned.
+pub(super) fn compile(bind: &Bind<'_>, rope: &Rope) -> Result<Compiled, DeviceError> {
+    let shape = bind.out_shape();
+    let &[_, _, heads, width] = shape.dims() else {
+        return Err(bind.unsupported("an operand of another rank".into()));
+    };
+    let half = rope.dims / 2;
+    check(bind, rope)?;
+    // Channels that don't turn come in pairs as well, the last of an odd number alone.
+    let pairs = half + (width - rope.dims).div_ceil(2);
+    let count = shape.numel() / width.max(1) * pairs;
+    let mut k = bind.kernel();
+    k.bind("x", "f32", &bind.operand(0)?).bind("positions", "i32", &bind.operand(1)?);
+    k.bind("y", "f32", &bind.target()?);
+    k.param("count", count).param("pairs", pairs).param("heads", heads).param("width", width);
+    k.param("half", half);
+    declare_turns(&mut k, rope);
     k.source().include(GRID);
     let groups = k.grid(count.div_ceil(THREADS));
     Ok(Compiled::one(k.finish("rope", include_str!("rope.wgsl"), [THREADS as u32, 1, 1], groups)?))

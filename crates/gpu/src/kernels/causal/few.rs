@@ -1,0 +1,130 @@
+//! Attention of few new tokens: what counts is that every key and value is read once, by all that is there to read.
+
+use super::attention::{Causal, Parts};
+use crate::kernels::attention::unroll::count;
+use crate::kernels::common::{function, include_activations};
+use crate::kernels::elementwise::each;
+use crate::kernels::rotary;
+use crate::program::{Compiled, Kernel};
+use mynah_device::DeviceError;
+use mynah_graph::AttentionHeads;
+
+/// Threads of a workgroup.
+const THREADS: usize = 256;
+/// Lanes of a key's scores; the smallest subgroup has as many.
+const LANES: usize = 4;
+/// Keys of a workgroup at a time.
+const KEYS: usize = THREADS / LANES;
+/// Rows of queries of a workgroup: tokens and heads that share keys.
+const ROWS: usize = 8;
+/// Rows from which tiles are better.
+const FEW: usize = 16;
+/// Keys that one workgroup goes through by itself: a second dispatch to put parts together takes longer.
+const ALONE: usize = 256;
+/// Vectors of queries in workgroup memory.
+const STAGED: usize = 512;
+
+/// Pairs of channels of all new tokens whose directions are kept in workgroup memory.
+const MOST_PAIRS: usize = 512;
+
+/// Whether the queries are few, and a thread for each vector of their rows is to be had.
+pub(super) fn suits(causal: &Causal<'_, '_>) -> bool {
+    causal.time * causal.group() <= FEW && causal.row() <= THREADS
+}
+
+/// How many workgroups share the rows that look at the same keys, and the rows of each.
+fn tiles(rows: usize, row: usize) -> [usize; 2] {
+    let most = (STAGED / row).clamp(1, ROWS);
+    let tiles = rows.div_ceil(most);
+    [tiles, rows.div_ceil(tiles)]
+}
+
+pub(super) fn compile(causal: &Causal<'_, '_>) -> Result<Compiled, DeviceError> {
+    let row = causal.row();
+    let [tiles, rows] = tiles(causal.time * causal.group(), row);
+    let parts = match causal.capacity() {
+        capacity @ ..=ALONE => Parts { keys: capacity.max(1), count: 1 },
+        _ => causal.parts(KEYS),
+    };
+    let columns = row.next_power_of_two();
+    let subgroups = causal.bind.caps().subgroup.is_some();
+    let mut k = causal.bind.kernel();
+    causal.declare(&mut k, parts)?;
+    let source = k.source();
+    for (name, value) in [
+        ("ROWS", rows),
+        ("KEYS", KEYS),
+        ("TILES", tiles),
+        ("COLUMNS", columns),
+        ("LINES", (THREADS / columns).min(KEYS)),
+        ("PER_ROW", THREADS / ROWS),
+    ] {
+        source.constant(name, value as u32);
+    }
+    source.flag("SUBGROUPS", subgroups);
+    source.flag("HEADS_AT_ONCE", causal.heads_op.is_some());
+    let mut symbols = vec![count("R", rows)];
+    if let Some(op) = &causal.heads_op {
+        declare_heads(causal, op, &mut k)?;
+        let all = ["q", "k", "v", "keys", "values", "q_gain", "k_gain"];
+        symbols.push(("X", all.map(str::to_owned).to_vec()));
+    }
+    let code = Causal::code(include_str!("few.wgsl"), parts, &symbols);
+    let name = match (&causal.heads_op, subgroups) {
+        (Some(_), _) => "attention_heads",
+        (None, true) => "causal_attention/few",
+        (None, false) => "causal_attention/few/plain",
+    };
+    let groups = [parts.count, causal.key_heads * tiles, causal.batch];
+    causal.combined(k.finish(name, &code, [THREADS as u32, 1, 1], groups)?, parts)
+}
+
+/// Operands and functions that bring queries and keys to where attention takes them, and gate what it gives.
+fn declare_heads(
+    causal: &Causal<'_, '_>,
+    op: &AttentionHeads,
+    k: &mut Kernel<'_, '_>,
+) -> Result<(), DeviceError> {
+    let bind = causal.bind;
+    rotary::check(bind, &op.rope)?;
+    let whole = causal.width().is_multiple_of(4) && op.rope.dims.is_multiple_of(8);
+    if causal.time > ROWS || causal.time * op.rope.dims / 2 > MOST_PAIRS || !whole {
+        return Err(bind.unsupported(format!(
+            "{} tokens, heads of {} of which {} channels turn: fewer tokens, whole vectors",
+            causal.time,
+            causal.width(),
+            op.rope.dims
+        )));
+    }
+    for (operand, name) in [(3, "q_gain"), (4, "k_gain")] {
+        k.bind(name, "vec4<f32>", &bind.operand(operand)?);
+    }
+    k.bind("positions", "i32", &bind.operand(5)?);
+    k.param_f32("eps", op.norm_eps);
+    rotary::declare_turns(k, &op.rope);
+    include_activations(k, bind);
+    k.source().constant("NEW", causal.time as u32);
+    k.source().constant("WIDTH", causal.width() as u32);
+    k.source().constant("TURNED", (op.rope.dims / 8) as u32);
+    k.source().define("GATE", each(function(op.gate), 4));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{STAGED, tiles};
+
+    #[test]
+    fn rows_are_shared_out_evenly_within_memory() {
+        assert_eq!(tiles(4, 64), [1, 4]);
+        assert_eq!(tiles(12, 64), [2, 6]);
+        assert_eq!(tiles(16, 64), [2, 8]);
+        assert_eq!(tiles(7, 256), [4, 2]);
+        for rows in 1..=16 {
+            for row in 1..=256 {
+                let [tiles, each] = tiles(rows, row);
+                assert!(tiles * each >= rows && each * row <= STAGED, "{rows} of {row}");
+            }
+        }
+    }
+}

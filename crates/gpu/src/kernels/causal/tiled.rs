@@ -1,0 +1,150 @@
+//! Attention of many new tokens: tiles of queries over tiles of keys, so that a key that was read serves many queries.
+
+use super::attention::{Causal, Parts};
+use crate::kernels::attention::unroll::count;
+use crate::program::Compiled;
+use mynah_device::DeviceError;
+
+/// Threads along the queries of a tile, and as many along its keys.
+const SIDE: usize = 16;
+/// Keys of a thread.
+const KEYS: usize = 4;
+/// Keys of a tile.
+const TILE_KEYS: usize = SIDE * KEYS;
+/// Workgroups below which the tiles are made smaller, so that more of a large GPU has something to do.
+const FEW_GROUPS: usize = 256;
+/// Workgroups of a sequence that need no more of them by sharing out keys.
+const ENOUGH: usize = 64;
+/// Keys that a workgroup goes through at least.
+const LEAST_KEYS: usize = 256;
+
+/// How a workgroup goes about its tile. Sizes in workgroup memory are in `vec4<f32>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Tile {
+    /// Queries of a thread.
+    queries: usize,
+    /// Vectors of the rows that are staged at a time for the scores, a power of two up to 8.
+    depth: usize,
+    /// Groups of [`KEYS`] values staged at a time.
+    values: usize,
+    /// Columns of vectors that a thread accumulates.
+    columns: usize,
+}
+
+impl Tile {
+    /// Queries of the tile.
+    fn height(self) -> usize {
+        SIDE * self.queries
+    }
+
+    /// The weights of the tile, kept while values are staged after them.
+    fn weights(self) -> usize {
+        self.height() * SIDE
+    }
+
+    /// The values staged at a time.
+    fn value_block(self) -> usize {
+        self.values * KEYS * SIDE * self.columns
+    }
+
+    /// Memory for what is staged: queries and keys, or weights and values.
+    fn stage(self) -> usize {
+        ((self.height() + TILE_KEYS) * self.depth).max(self.weights() + self.value_block())
+    }
+
+    /// All workgroup memory, in bytes: what is staged, a number per query and thread column, where keys are, the extent.
+    fn bytes(self) -> usize {
+        16 * self.stage() + 4 * self.height() * SIDE + 4 * TILE_KEYS + 16
+    }
+
+    /// The tile with the most staged at a time that `bytes` hold, for rows of so many vectors.
+    fn fit(queries: usize, row: usize, bytes: usize) -> Option<Self> {
+        let mut tile = Self { queries, depth: 1, values: 1, columns: row.div_ceil(SIDE) };
+        if tile.bytes() > bytes {
+            return None;
+        }
+        for depth in [2, 4, 8] {
+            let deeper = Self { depth, ..tile };
+            if depth < 2 * row && deeper.bytes() <= bytes {
+                tile = deeper;
+            }
+        }
+        for values in [2, 4, 8, SIDE] {
+            let more = Self { values, ..tile };
+            if more.bytes() <= bytes {
+                tile = more;
+            }
+        }
+        Some(tile)
+    }
+}
+
+pub(super) fn compile(causal: &Causal<'_, '_>) -> Result<Compiled, DeviceError> {
+    let (rows, row) = (causal.time * causal.group(), causal.row());
+    // More than 16 KiB keep other workgroups off a core with 32; where there is plenty, staging more hides more.
+    let have = causal.bind.caps().workgroup_bytes as usize;
+    let bytes = if have >= 48 << 10 { 32 << 10 } else { have.min(16 << 10) };
+    let groups = |queries: usize| rows.div_ceil(SIDE * queries) * causal.key_heads;
+    let queries = if groups(2) * causal.batch < FEW_GROUPS || row > 64 { 1 } else { 2 };
+    let tile = Tile::fit(queries, row, bytes)
+        .ok_or_else(|| causal.bind.unsupported(format!("heads of {row} vectors do not fit {bytes} bytes")))?;
+    let tiles = rows.div_ceil(tile.height());
+    let capacity = causal.capacity();
+    let parts = match tiles * causal.key_heads {
+        groups if groups < ENOUGH && capacity > LEAST_KEYS => {
+            causal.parts((capacity * groups / (2 * ENOUGH)).max(LEAST_KEYS))
+        }
+        _ => Parts { keys: capacity.max(1), count: 1 },
+    };
+    let mut k = causal.bind.kernel();
+    causal.declare(&mut k, parts)?;
+    // Rows that the workgroup stages at once.
+    let step = SIDE * SIDE / tile.depth;
+    for (name, value) in [
+        ("DEPTH", tile.depth),
+        ("SWIZZLE", (8 / tile.depth).trailing_zeros() as usize),
+        ("QUERIES", tile.height()),
+        ("KEYS", TILE_KEYS),
+        ("STAGE", tile.stage()),
+        ("WEIGHTS", tile.weights()),
+        ("BLOCK", tile.values),
+        ("VALUE_ROW", SIDE * tile.columns),
+        ("VALUE_BLOCK", tile.value_block()),
+        ("STEP", step),
+        ("TILES", tiles),
+    ] {
+        k.source().constant(name, value as u32);
+    }
+    let symbols = [
+        count("A", tile.queries),
+        count("B", KEYS),
+        count("C", tile.columns),
+        count("Q", tile.height().div_ceil(step)),
+        count("K", TILE_KEYS.div_ceil(step)),
+        count("V", tile.value_block().div_ceil(SIDE * SIDE)),
+    ];
+    let code = Causal::code(include_str!("tiled.wgsl"), parts, &symbols);
+    let groups = [parts.count, tiles * causal.key_heads, causal.batch];
+    let name = format!("causal_attention/{}x{TILE_KEYS}", tile.height());
+    causal.combined(k.finish(name, &code, [(SIDE * SIDE) as u32, 1, 1], groups)?, parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Tile;
+
+    #[test]
+    fn tiles_fit_the_memory_they_are_given() {
+        for row in 1..=128 {
+            for bytes in [16 << 10, 32 << 10] {
+                for queries in if row > 64 { 1..=1 } else { 1..=2 } {
+                    let tile = Tile::fit(queries, row, bytes).unwrap();
+                    assert!(tile.bytes() <= bytes && 16 * tile.columns >= row, "{row}: {tile:?}");
+                }
+            }
+        }
+        let tile = Tile::fit(2, 64, 16 << 10).unwrap();
+        assert_eq!((tile.depth, tile.values, tile.columns), (8, 1, 4));
+        assert_eq!(Tile::fit(1, 512, 16 << 10), None);
+    }
+}
