@@ -7,6 +7,7 @@ pub mod audio;
 pub mod gguf;
 mod mutate;
 pub mod nemo;
+pub mod text;
 
 pub use mutate::Mutator;
 
@@ -23,7 +24,14 @@ pub struct Target {
 }
 
 /// Every target, by name.
-pub const TARGETS: &[Target] = &[audio::TARGET, gguf::TARGET, nemo::TARGET];
+pub const TARGETS: &[Target] = &[
+    text::answer::TARGET,
+    audio::TARGET,
+    gguf::TARGET,
+    nemo::TARGET,
+    text::template::TARGET,
+    text::vocabulary::TARGET,
+];
 
 /// An answer for [`Target::run`] from an error's message: digits and quoted names vary with every mutation, the kind of
 /// error does not.

@@ -5,9 +5,9 @@ use crate::exit::{Exit, Usage};
 use crate::verbs;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-/// Hears speech on the machine you own.
+/// Hears and thinks on the machine you own.
 ///
-/// Words from recordings with NVIDIA Parakeet models, on the CPU or a GPU, with nothing else installed.
+/// Words from recordings with NVIDIA Parakeet models, text from Qwen3.5 models, on the CPU or a GPU, with nothing else installed.
 #[derive(Parser, Debug)]
 #[command(name = "mynah", version, max_term_width = 110, after_help = EXAMPLES, disable_help_subcommand = true)]
 pub(crate) struct Cli {
@@ -19,6 +19,7 @@ const EXAMPLES: &str = "\
 Examples:
   mynah transcribe talk.mp3
   mynah transcribe -m parakeet.gguf -f srt,vtt -o '{dir}/{stem}.{ext}' talks/
+  mynah chat -m qwen3.5-0.8b.gguf
   mynah convert parakeet-tdt-0.6b-v3.nemo parakeet.gguf --type q8_0
   mynah inspect parakeet.gguf
 
@@ -33,6 +34,12 @@ pub(crate) enum Command {
     /// Print or write what is said in recordings
     #[command(after_help = verbs::transcribe::EXAMPLES)]
     Transcribe(verbs::transcribe::Transcribe),
+    /// Go on from a text with a language model, or answer it
+    #[command(after_help = verbs::generate::EXAMPLES)]
+    Generate(verbs::generate::Generate),
+    /// Talk with a language model
+    #[command(after_help = verbs::chat::COMMANDS)]
+    Chat(verbs::chat::Chat),
     /// Show what is in a GGUF file and the memory it needs
     Inspect(verbs::inspect::Inspect),
     /// Make a GGUF of a NeMo archive, a Hugging Face folder, or of random weights
@@ -69,7 +76,10 @@ pub(crate) enum Parsed {
 
 /// The whole command with defaults as clap knows them.
 pub(crate) fn command() -> clap::Command {
-    Cli::command()
+    // No language model is inside the binary.
+    let named = |c: clap::Command| c.mut_arg("model", |arg| arg.help("The model, a GGUF file"));
+    let command = Cli::command().mut_subcommand("generate", named).mut_subcommand("chat", named);
+    command.mut_subcommand("bench", |c| c.mut_subcommand("llm", named).mut_subcommand("ppl", named))
 }
 
 /// Parses the arguments; values that they lack come from the environment, then from `config`.

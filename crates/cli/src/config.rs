@@ -19,7 +19,8 @@ use clap::{Arg, ArgAction, Command};
 use std::path::PathBuf;
 
 /// Flags that ask for one answer rather than set something.
-const ONLY_FLAGS: [&str; 8] = ["help", "version", "dump", "random", "only", "a", "b", "bisect"];
+const ONLY_FLAGS: [&str; 10] =
+    ["help", "version", "dump", "random", "only", "a", "b", "bisect", "prompt", "file"];
 
 /// The config file.
 #[derive(Debug, Default)]

@@ -51,6 +51,17 @@ pub(crate) fn cancellable<T>(work: impl FnOnce() -> T) -> Option<T> {
     }
 }
 
+/// Runs work that asks now and then whether Ctrl-C was pressed, and then ends by itself; the command goes on. Pressed again before
+/// that, it ends the command.
+pub(crate) fn interruptible<T>(work: impl FnOnce(&dyn Fn() -> bool) -> T) -> T {
+    CANCELLED.store(false, SeqCst);
+    CANCELLABLE.store(true, SeqCst);
+    let result = work(&|| CANCELLED.load(SeqCst));
+    CANCELLABLE.store(false, SeqCst);
+    CANCELLED.store(false, SeqCst);
+    result
+}
+
 /// Unwinds to [`cancellable`] if Ctrl-C was pressed. No panic message is printed.
 pub(crate) fn check() {
     if CANCELLED.load(SeqCst) {

@@ -21,11 +21,13 @@ mod graphs;
 mod hints;
 mod interrupt;
 mod memory;
+mod mind;
 mod nearby;
 mod notes;
 mod out;
 mod placement;
 mod progress;
+mod screen;
 mod units;
 mod verbs;
 

@@ -47,7 +47,7 @@ pub use mynah_models::language::MemoryEstimate;
 pub use mynah_models::parakeet::{Head, ParakeetConfig};
 pub use mynah_runtime::{
     Choice, Choose, ChooseError, Engine, EngineError, EngineOptions, Event, Finish, Greedy, Logprob, Request,
-    SavedSequence, SequenceId, Usage,
+    SavedSequence, SequenceId, Usage, grammar, sample,
 };
 pub use mynah_text::answer::{Answer, Part};
 pub use mynah_text::bpe::{Specials, Tokenizer};

@@ -24,6 +24,14 @@ pub(crate) struct TalkFlags {
     #[arg(long, value_enum, value_name = "KIND", default_value_t = ProgressKind::Auto)]
     pub(crate) progress: ProgressKind,
 
+    #[command(flatten)]
+    volume: VolumeFlags,
+}
+
+/// Verbosity.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Talk on stderr")]
+pub(crate) struct VolumeFlags {
     /// Only errors and warnings
     #[arg(short, long)]
     pub(crate) quiet: bool,
@@ -33,7 +41,7 @@ pub(crate) struct TalkFlags {
     pub(crate) verbose: bool,
 }
 
-impl TalkFlags {
+impl VolumeFlags {
     /// How much is said.
     pub(crate) fn volume(self) -> Volume {
         match (self.quiet, self.verbose) {
@@ -42,9 +50,20 @@ impl TalkFlags {
             (false, false) => Volume::Normal,
         }
     }
+}
+
+impl TalkFlags {
+    /// How much is said.
+    pub(crate) fn volume(self) -> Volume {
+        self.volume.volume()
+    }
 
     /// How progress is shown; asking for quiet means no progress, unless a kind was asked for too.
     pub(crate) fn progress(self) -> ProgressKind {
-        if self.quiet && self.progress == ProgressKind::Auto { ProgressKind::None } else { self.progress }
+        if self.volume.quiet && self.progress == ProgressKind::Auto {
+            ProgressKind::None
+        } else {
+            self.progress
+        }
     }
 }

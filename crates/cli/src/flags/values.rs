@@ -25,6 +25,31 @@ impl FromStr for Attention {
     }
 }
 
+/// What `--logit-bias` adds to a token's logit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Bias {
+    pub(crate) token: u32,
+    pub(crate) value: f32,
+}
+
+/// A token and a signed number, `15043-1`, as in llama.cpp.
+pub(super) fn bias(text: &str) -> Result<Bias, String> {
+    let wrong =
+        || "give a token's id and what is added to its logit, such as 15043+1 or 15043-inf".to_owned();
+    let sign = text.find(['+', '-']).ok_or_else(wrong)?;
+    let (token, value) =
+        (text[..sign].parse().map_err(|_| wrong())?, text[sign..].parse().map_err(|_| wrong())?);
+    Ok(Bias { token, value })
+}
+
+pub(crate) fn on_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("give on or off".into()),
+    }
+}
+
 pub(super) fn head(text: &str) -> Result<Head, String> {
     let all = [Head::Ctc, Head::Rnnt, Head::Tdt];
     let found = all.into_iter().find(|h| h.name().eq_ignore_ascii_case(text));
@@ -85,6 +110,16 @@ mod tests {
         assert_eq!(chunk("4"), Ok(4.0));
         for wrong in ["3.9", "-1", "nan", "inf", "x"] {
             assert!(chunk(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_bias_is_a_token_and_a_signed_number() {
+        assert_eq!(bias("15043-1.5"), Ok(Bias { token: 15043, value: -1.5 }));
+        assert_eq!(bias("7+2"), Ok(Bias { token: 7, value: 2.0 }));
+        assert_eq!(bias("7-inf"), Ok(Bias { token: 7, value: f32::NEG_INFINITY }));
+        for wrong in ["7", "-1", "7+", "7+x", "a+1", "7=1", ""] {
+            assert!(bias(wrong).is_err(), "{wrong}");
         }
     }
 

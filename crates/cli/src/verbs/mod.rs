@@ -1,11 +1,13 @@
 //! One file or folder a verb: its flags, and what it does with them.
 
 pub(crate) mod bench;
+pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod convert;
 pub(crate) mod devices;
 pub(crate) mod doctor;
 pub(crate) mod drift;
+pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod ops;
 pub(crate) mod quantize;
@@ -22,6 +24,8 @@ use crate::exit::Exit;
 pub(crate) fn run(command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Transcribe(verb) => verb.run(),
+        Command::Generate(verb) => verb.run(),
+        Command::Chat(verb) => verb.run(),
         Command::Inspect(verb) => verb.run(),
         Command::Convert(verb) => verb.run(),
         Command::Quantize(verb) => verb.run(),

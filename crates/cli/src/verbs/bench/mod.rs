@@ -1,9 +1,12 @@
 //! `mynah bench`: how fast, how near to what the machine can do, and with how much memory.
 
 mod asr;
+mod llm;
 mod machine;
 mod ops;
+mod ppl;
 mod signal;
+mod weights;
 
 use crate::exit::Exit;
 use clap::{Args, Subcommand};
@@ -19,6 +22,10 @@ pub(crate) struct Bench {
 enum What {
     /// Speech recognition, from samples to tokens
     Asr(asr::Asr),
+    /// A language model: reading prompts and writing tokens, as llama-bench measures them
+    Llm(llm::Llm),
+    /// Perplexity of a text
+    Ppl(ppl::Ppl),
     /// Matrix products, the bulk of all work
     Ops(ops::BenchOps),
 }
@@ -31,6 +38,8 @@ impl Bench {
     pub(crate) fn run(&self) -> anyhow::Result<Exit> {
         match &self.what {
             What::Asr(asr) => asr.run(),
+            What::Llm(llm) => llm.run(),
+            What::Ppl(ppl) => ppl.run(),
             What::Ops(ops) => ops.run(),
         }
     }

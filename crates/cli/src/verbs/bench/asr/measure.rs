@@ -2,6 +2,7 @@
 
 use crate::flags::ModelFlags;
 use crate::memory;
+use crate::verbs::bench::weights::main_type;
 use mynah::{DeviceChoice, Head, Policy, Transcriber};
 use mynah_audio::SAMPLE_RATE;
 use mynah_gguf::GgufFile;
@@ -145,20 +146,6 @@ pub(super) fn run(
         on_device: model.executor().memory() as u64,
         peak: memory::peak(),
     })
-}
-
-/// The type that holds most elements of a file.
-fn main_type(file: &GgufFile) -> DType {
-    let mut counts: Vec<(DType, u64)> = Vec::new();
-    for tensor in file.tensors() {
-        let Ok(dtype) = tensor.dtype() else { continue };
-        let elements = tensor.shape.numel() as u64;
-        match counts.iter_mut().find(|(d, _)| *d == dtype) {
-            Some((_, count)) => *count += elements,
-            None => counts.push((dtype, elements)),
-        }
-    }
-    counts.into_iter().max_by_key(|(_, count)| *count).map_or(DType::F32, |(dtype, _)| dtype)
 }
 
 fn median(times: impl Iterator<Item = Duration>) -> Duration {

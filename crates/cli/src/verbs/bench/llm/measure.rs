@@ -1,0 +1,194 @@
+//! A model's steps, timed.
+
+use crate::exit::Usage;
+use crate::flags::ModelFlags;
+use crate::notes::Volume;
+use crate::verbs::bench::weights::{TokenCost, main_type};
+use crate::{memory, mind};
+use mynah::{DeviceChoice, Policy};
+use mynah_models::language::{LanguageModel, Piece, Wanted};
+use mynah_tensor::{DType, Rng};
+use std::time::{Duration, Instant};
+
+/// What is timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Reading a prompt.
+    Prompt,
+    /// Writing tokens one after the other.
+    Tokens,
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Test {
+    pub(super) kind: Kind,
+    /// Tokens read or written in each sequence.
+    pub(super) tokens: usize,
+    /// Tokens there before.
+    pub(super) depth: usize,
+    pub(super) sequences: usize,
+}
+
+impl Test {
+    /// `pp512`, `tg128 @ d4096 × 8`.
+    pub(super) fn name(&self) -> String {
+        let kind = if self.kind == Kind::Prompt { "pp" } else { "tg" };
+        let mut name = format!("{kind}{}", self.tokens);
+        if self.depth > 0 {
+            name += &format!(" @ d{}", self.depth);
+        }
+        if self.sequences > 1 {
+            name += &format!(" × {}", self.sequences);
+        }
+        name
+    }
+}
+
+/// A model to be measured.
+pub(super) struct Model {
+    model: Box<dyn LanguageModel>,
+    pub(super) name: String,
+    pub(super) dtype: DType,
+    pub(super) policy: Policy,
+    pub(super) device: String,
+    pub(super) threads: usize,
+    pub(super) on_gpu: bool,
+    pub(super) cost: TokenCost,
+    pub(super) file_bytes: u64,
+    chunk: usize,
+    rng: Rng,
+}
+
+/// A sequence on its way.
+struct Place {
+    row: usize,
+    pages: Vec<u32>,
+    past: usize,
+}
+
+impl Model {
+    /// Loads a model.
+    ///
+    /// # Errors
+    /// What is wrong with the file or the device.
+    pub(super) fn open(flags: &ModelFlags, chunk: usize, volume: Volume) -> anyhow::Result<Self> {
+        // Models measured before, and the memory that was read for the ceilings, aren't this one's.
+        memory::forget_peak();
+        let mind::Loaded { file, model, device, policy } = mind::load(flags, volume)?;
+        let report = device.report();
+        Ok(Self {
+            name: model.name().to_owned(),
+            dtype: main_type(&file),
+            policy,
+            device: format!("{} ({})", report.description, report.features.join(" ")),
+            threads: report.parallelism,
+            on_gpu: matches!(flags.device.resolve(), DeviceChoice::Gpu(_)),
+            cost: TokenCost::of(&file),
+            file_bytes: file.tensors().iter().map(|tensor| tensor.nbytes as u64).sum(),
+            chunk,
+            rng: Rng::new(1),
+            model,
+        })
+    }
+
+    /// Bytes of recurrent states of a sequence, and of keys and values of a token.
+    pub(super) fn state_bytes(&self) -> (f64, f64) {
+        let bytes = self.model.state_bytes();
+        (bytes.row as f64, bytes.page as f64 / self.model.page().max(1) as f64)
+    }
+
+    /// Bytes on the device, and the most that the process has had.
+    pub(super) fn memory(&self) -> (u64, Option<u64>) {
+        (self.model.memory() as u64, memory::peak())
+    }
+
+    /// Times a test: tokens a second of each repetition.
+    ///
+    /// # Errors
+    /// Too little context or memory; what running the model reports.
+    pub(super) fn run(&mut self, test: &Test, reps: usize) -> anyhow::Result<Vec<f64>> {
+        let length = test.depth + test.tokens;
+        if length > self.model.context() {
+            let room = self.model.context();
+            return Err(Usage::plain(format!(
+                "{} needs a context of {length} tokens, the model has {room}",
+                test.name()
+            ))
+            .into());
+        }
+        let each = length.div_ceil(self.model.page().max(1));
+        // Recurrent states can't go back, so those at the depth are kept in rows of their own.
+        self.model.reserve(2 * test.sequences, each * test.sequences)?;
+        let mut places: Vec<Place> = (0..test.sequences)
+            .map(|row| {
+                let pages = (row * each..(row + 1) * each).map(|page| page as u32).collect();
+                Place { row, pages, past: 0 }
+            })
+            .collect();
+        for place in &places {
+            self.model.reset(place.row)?;
+        }
+        self.read(&mut places, test.depth)?;
+        for place in &places {
+            self.model.copy_row(place.row, test.sequences + place.row)?;
+        }
+        let mut rates = Vec::with_capacity(reps);
+        for counted in std::iter::once(false).chain(std::iter::repeat_n(true, reps)) {
+            for place in &mut places {
+                self.model.copy_row(test.sequences + place.row, place.row)?;
+                place.past = test.depth;
+            }
+            let begin = Instant::now();
+            match test.kind {
+                Kind::Prompt => self.read(&mut places, test.tokens)?,
+                Kind::Tokens => self.write(&mut places, test.tokens)?,
+            }
+            let time = begin.elapsed().max(Duration::from_nanos(1));
+            if counted {
+                rates.push((test.tokens * test.sequences) as f64 / time.as_secs_f64());
+            }
+        }
+        Ok(rates)
+    }
+
+    /// Reads so many tokens into each sequence; the last step gives logits.
+    fn read(&mut self, places: &mut [Place], tokens: usize) -> anyhow::Result<()> {
+        let each = (self.chunk / places.len()).max(1);
+        let mut left = tokens;
+        while left > 0 {
+            let now = left.min(each);
+            left -= now;
+            self.step(places, now, if left == 0 { Wanted::Last } else { Wanted::None })?;
+        }
+        Ok(())
+    }
+
+    /// Writes so many tokens in each sequence.
+    fn write(&mut self, places: &mut [Place], tokens: usize) -> anyhow::Result<()> {
+        (0..tokens).try_for_each(|_| self.step(places, 1, Wanted::Last))
+    }
+
+    fn step(&mut self, places: &mut [Place], tokens: usize, wanted: Wanted) -> anyhow::Result<()> {
+        let vocabulary = self.model.vocabulary();
+        let random: Vec<Vec<u32>> =
+            places.iter().map(|_| (0..tokens).map(|_| self.rng.below(vocabulary) as u32).collect()).collect();
+        let pieces: Vec<Piece<'_>> = places
+            .iter()
+            .zip(&random)
+            .map(|(place, tokens)| Piece {
+                row: place.row,
+                pages: &place.pages,
+                past: place.past,
+                snapshot: 0,
+                tokens,
+                wanted,
+            })
+            .collect();
+        self.model.step(&pieces)?;
+        for place in places {
+            place.past += tokens;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,149 @@
+//! A chat: the messages so far, and the model that goes on.
+
+use crate::interrupt;
+use crate::mind::{Ask, Form, Mind, Output, answer};
+use crate::notes::Volume;
+use anyhow::Context as _;
+use mynah::{Generated, StopReason};
+use mynah_runtime::grammar::Grammar;
+use mynah_runtime::sample::SamplerOptions;
+use mynah_text::chat::{ChatRequest, Message};
+use serde::{Deserialize, Serialize};
+use std::io::Write as _;
+use std::path::Path;
+
+/// A chat with a model.
+pub(super) struct Session {
+    pub(super) mind: Mind,
+    pub(super) form: Option<Grammar>,
+    pub(super) max_tokens: Option<usize>,
+    pub(super) stops: Vec<String>,
+    pub(super) think: Option<bool>,
+    pub(super) volume: Volume,
+    pub(super) messages: Vec<Message>,
+    /// Answers given so far; each has a seed of its own, or a second one to the same message would be the first.
+    pub(super) answers: u64,
+    pub(super) last: Option<Generated>,
+}
+
+/// A chat in a file.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    messages: Vec<Message>,
+}
+
+impl Session {
+    /// Answers a message.
+    ///
+    /// # Errors
+    /// What rendering or running the model reports; the message is then forgotten.
+    pub(super) fn say(&mut self, text: String) -> anyhow::Result<()> {
+        self.messages.push(Message::new("user", text));
+        let done = self.answer();
+        if done.is_err() {
+            self.messages.pop();
+        }
+        done
+    }
+
+    /// Answers the last message again. False if there is none.
+    ///
+    /// # Errors
+    /// As [`Session::say`]; the answer that was there then stays.
+    pub(super) fn again(&mut self) -> anyhow::Result<bool> {
+        let Some(asked) = self.messages.iter().rposition(|message| message.role == "user") else {
+            return Ok(false);
+        };
+        let before = self.messages.split_off(asked + 1);
+        let done = self.answer();
+        if done.is_err() {
+            self.messages.extend(before);
+        }
+        done.map(|()| true)
+    }
+
+    fn answer(&mut self) -> anyhow::Result<()> {
+        let request = ChatRequest {
+            messages: &self.messages,
+            add_generation_prompt: true,
+            enable_thinking: self.think,
+            ..ChatRequest::default()
+        };
+        let (prompt, in_thought) = self.mind.render(&request)?;
+        let constraint = match &self.form {
+            Some(grammar) => Some(self.mind.constrain(grammar, in_thought)?),
+            None => None,
+        };
+        let seed = self.mind.sampler.seed.wrapping_add(self.answers);
+        let sampler = SamplerOptions { seed, ..self.mind.sampler.clone() };
+        let ask = Ask { prompt, max_tokens: self.max_tokens, sampler, constraint, stops: &self.stops };
+        let mut output = Output::new(Form::Txt, true, Some(in_thought), self.volume);
+        let mind = &mut self.mind;
+        let told =
+            interrupt::interruptible(|pressed| mind.answer(ask, &mut |text| output.take(text), pressed))?;
+        output.finish(&told, self.mind.generator.tokenizer(), seed)?;
+        let (text, reasoning) = output.said();
+        let mut message = Message::new("assistant", text);
+        message.reasoning_content = (!reasoning.is_empty()).then(|| reasoning.to_owned());
+        self.messages.push(message);
+        self.answers += 1;
+        if told.reason == StopReason::Cancelled {
+            self.volume.note("interrupted");
+        }
+        self.volume.note(&answer::summary(&told));
+        self.last = Some(told);
+        Ok(())
+    }
+
+    /// Sets what the model is told before everything else.
+    pub(super) fn set_system(&mut self, text: Option<String>) {
+        self.messages.retain(|message| message.role != "system");
+        if let Some(text) = text {
+            self.messages.insert(0, Message::new("system", text));
+        }
+    }
+
+    /// Forgets everything but the system text.
+    pub(super) fn reset(&mut self) {
+        self.messages.retain(|message| message.role == "system");
+    }
+
+    /// Writes the chat, whole or not at all.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn save(&self, path: &str) -> anyhow::Result<()> {
+        let text = serde_json::to_string_pretty(&Saved { messages: self.messages.clone() })? + "\n";
+        let write = || -> std::io::Result<()> {
+            let folder = Path::new(path).parent().filter(|p| !p.as_os_str().is_empty());
+            let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or_else(|| Path::new(".")))?;
+            file.write_all(text.as_bytes())?;
+            file.persist(path)?;
+            Ok(())
+        };
+        interrupt::unbroken(write).with_context(|| format!("can't write {path}"))
+    }
+
+    /// Goes on from a chat that was written.
+    ///
+    /// # Errors
+    /// A file that can't be read or is no chat; nothing changes then.
+    pub(super) fn load(&mut self, path: &str) -> anyhow::Result<()> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("can't read {path}"))?;
+        let saved: Saved = serde_json::from_str(&text).with_context(|| format!("{path} is no chat"))?;
+        self.messages = saved.messages;
+        Ok(())
+    }
+
+    /// Lines about the chat and the model.
+    pub(super) fn stats(&mut self) -> String {
+        let turns = crate::units::count(self.messages.len(), "message", "messages");
+        let engine = self.mind.generator.engine();
+        let (context, memory) = (engine.context(), crate::units::bytes(engine.model().memory() as u64));
+        let mut text = format!("{turns}; context of {context} tokens; {memory} on the device\n");
+        if let Some(last) = &self.last {
+            text += &format!("last answer: {}\n", answer::summary(last));
+        }
+        text
+    }
+}

@@ -1,0 +1,5 @@
+//! What language models bring and write: vocabularies, chat templates, answers.
+
+pub mod answer;
+pub mod template;
+pub mod vocabulary;
