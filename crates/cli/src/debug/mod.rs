@@ -11,7 +11,7 @@ mod times;
 
 use crate::exit::Usage;
 use crate::notes;
-use mynah::Transcriber;
+use mynah_plan::Executor;
 
 /// The rung asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,19 +39,18 @@ impl Debug {
         Ok(Self { level })
     }
 
-    /// Before the first recording.
-    pub(crate) fn begin(self, ears: &mut Transcriber) {
+    /// Before a model's work.
+    pub(crate) fn begin(self, executor: &mut Executor) {
         if self.level >= 1 {
-            ears.model().executor().profile(true);
+            executor.profile(true);
         }
     }
 
-    /// After the last.
-    pub(crate) fn end(self, ears: &mut Transcriber) {
+    /// After it.
+    pub(crate) fn end(self, executor: &Executor) {
         if self.level == 0 {
             return;
         }
-        let executor = ears.model().executor();
         let steps = executor.step_times();
         notes::raw(&times::by_op(&steps));
         if self.level >= 4 {

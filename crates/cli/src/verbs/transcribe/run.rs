@@ -42,7 +42,7 @@ pub(super) fn run(args: &Transcribe, work: &[Work], before: &Before, debug: Debu
     if volume == Volume::Verbose {
         tell_placement(args, volume)?;
     }
-    debug.begin(&mut ears);
+    debug.begin(ears.model().executor());
     // Looking at every header beforehand is worth it only where somebody sees the total.
     let kind = args.talk.progress();
     let meter = Meter::new(kind, if Meter::shows(kind) { seconds_of(work) } else { None });
@@ -88,7 +88,7 @@ pub(super) fn run(args: &Transcribe, work: &[Work], before: &Before, debug: Debu
     outcome.context("can't transcribe with this model")?;
     let counts = json!({ "files": total, "failed": failed.get(), "skipped": before.skipped.len() });
     meter.finish(&counts, counted(total, failed.get(), before.skipped.len()).as_deref());
-    debug.end(&mut ears);
+    debug.end(ears.model().executor());
     Ok(Exit::of(failed.get(), total))
 }
 

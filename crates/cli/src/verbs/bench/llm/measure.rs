@@ -7,6 +7,7 @@ use crate::verbs::bench::weights::{TokenCost, main_type};
 use crate::{memory, mind};
 use mynah::{DeviceChoice, Policy};
 use mynah_models::language::{LanguageModel, Piece, Wanted};
+use mynah_plan::Executor;
 use mynah_tensor::{DType, Rng};
 use std::time::{Duration, Instant};
 
@@ -101,6 +102,11 @@ impl Model {
     /// Bytes on the device, and the most that the process has had.
     pub(super) fn memory(&self) -> (u64, Option<u64>) {
         (self.model.memory() as u64, memory::peak())
+    }
+
+    /// The executor, for profiles.
+    pub(super) fn executor(&mut self) -> Option<&mut Executor> {
+        self.model.executor()
     }
 
     /// Times a test: tokens a second of each repetition.

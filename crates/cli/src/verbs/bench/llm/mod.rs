@@ -7,6 +7,7 @@ mod measure;
 mod report;
 
 use super::machine::Machine;
+use crate::debug::Debug;
 use crate::exit::{Exit, Usage};
 use crate::flags::{ModelFlags, TalkFlags};
 use crate::{flags, out};
@@ -83,14 +84,17 @@ impl Llm {
         } else {
             Some(Machine::measure(&[usize::from(self.model.threads.unwrap_or(0))])?)
         };
+        let debug = Debug::from_env()?;
         let mut results = Vec::new();
         for path in self.model.model.iter().chain(&self.models) {
             let flags = ModelFlags { model: Some(path.clone()), ..self.model.clone() };
             let mut model = Model::open(&flags, self.chunk as usize, self.talk.volume())?;
+            model.executor().into_iter().for_each(|executor| debug.begin(executor));
             for test in &tests {
                 let rates = model.run(test, self.reps.into())?;
                 results.push(report::Result::new(&model, test, rates));
             }
+            model.executor().into_iter().for_each(|executor| debug.end(executor));
         }
         if results.is_empty() {
             return Err(
