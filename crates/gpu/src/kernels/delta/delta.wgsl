@@ -114,18 +114,50 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let stride = p.heads * SIZE * SIZE;
     let from_at = first_at + snapshot * stride;
 $LOAD
+//#if AHEAD
+    // A token's operands are on their way while the one before is computed.
+    let first_key = (batch * p.time * p.key_heads + head % p.key_heads) * SIZE;
+    let first_gate = batch * p.time * p.heads + head;
+$FIRST
+    var next_v = v[first_gate * SIZE + row];
+    var next_beta = beta[first_gate];
+//#if !PER_CHANNEL
+    var next_g = g[first_gate];
+//#endif
+//#endif
     for (var t = 0u; t < length; t++) {
         let token = batch * p.time + t;
         let key_at = (token * p.key_heads + head % p.key_heads) * SIZE;
         let gate_at = token * p.heads + head;
         let value_at = gate_at * SIZE;
+//#if AHEAD
+$TAKE
+        let own_v = next_v;
+        let own_beta = next_beta;
+//#if !PER_CHANNEL
+        let decay = exp(next_g);
+//#endif
+        let later = select(0u, 1u, t + 1u < length);
+        let next_key = key_at + later * p.key_heads * SIZE;
+        let next_gate = gate_at + later * p.heads;
+$NEXT
+        next_v = v[next_gate * SIZE + row];
+        next_beta = beta[next_gate];
+//#if !PER_CHANNEL
+        next_g = g[next_gate];
+//#endif
+//#else
+$TAKE
+        let own_v = v[value_at + row];
+        let own_beta = beta[gate_at];
 //#if !PER_CHANNEL
         let decay = exp(g[gate_at]);
+//#endif
 //#endif
         var read = 0.0;
 $READ
         read = sum_of_lanes(read, thread);
-        let delta = (v[value_at + row] - read) * beta[gate_at];
+        let delta = (own_v - read) * own_beta;
         var sum = 0.0;
 $UPDATE
         sum = sum_of_lanes(sum, thread);

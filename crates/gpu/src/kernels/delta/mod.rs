@@ -20,6 +20,8 @@ const THREADS: usize = 128;
 const LANES: usize = 4;
 /// Elements that the lanes of a row take together in one step: a vector of four each.
 const STEP: usize = 4 * LANES;
+/// Vectors of a lane up to which those of the next token fit the registers, too.
+const AHEAD: usize = 8;
 /// The widest head: more would not fit the registers.
 const WIDEST: usize = 256;
 
@@ -87,19 +89,27 @@ fn sequences(
 
 /// Fills in what is done to each of a lane's vectors: arrays with a running index would leave the registers.
 fn unroll(source: &mut crate::shader::Source, vectors: usize) {
-    let mut text = [const { String::new() }; 4];
+    let ahead = vectors <= AHEAD;
+    source.flag("AHEAD", ahead);
+    let mut text = [const { String::new() }; 7];
     for c in 0..vectors {
         // Writing to a String can't fail.
         let _ = writeln!(text[0], "    var m{c} = load_state(from_at, {c}u, lane);");
-        let _ = writeln!(text[1], "        let k{c} = load_k(key_at, {c}u, lane);");
+        for operand in ["k", "q"] {
+            let load = |at: &str| format!("load_{operand}({at}, {c}u, lane)");
+            let _ = writeln!(text[4], "    var next_{operand}{c} = {};", load("first_key"));
+            let own = if ahead { format!("next_{operand}{c}") } else { load("key_at") };
+            let _ = writeln!(text[5], "        let {operand}{c} = {own};");
+            let _ = writeln!(text[6], "        next_{operand}{c} = {};", load("next_key"));
+        }
         let _ = writeln!(text[1], "        m{c} *= DECAY({c}u);");
         let _ = writeln!(text[1], "        read += dot(m{c}, k{c});");
         let _ = writeln!(text[2], "        m{c} += k{c} * delta;");
-        let _ = writeln!(text[2], "        sum += dot(m{c}, load_q(key_at, {c}u, lane));");
+        let _ = writeln!(text[2], "        sum += dot(m{c}, q{c});");
         let _ = writeln!(text[3], "            store_state(to_at, {c}u, lane, m{c});");
     }
     let per_channel = source.has("PER_CHANNEL");
-    let names = ["LOAD", "READ", "UPDATE", "STORE"];
+    let names = ["LOAD", "READ", "UPDATE", "STORE", "FIRST", "TAKE", "NEXT"];
     for (name, text) in names.into_iter().zip(text) {
         let mut text = text;
         for c in 0..vectors {
