@@ -24,9 +24,11 @@ const SUM: [usize; 2] = [400, 7500];
 /// Rows and columns from which it pays to write `x` down in f16 first: its tiles are read once for each tile of columns, and in half
 /// the bytes then.
 const PACK_X: [usize; 2] = [65, 512];
-/// Rows from which it pays to decode the weight first: tiles that decode what they fetch wait for it. Measured on an H200 with 138
-/// rows of Q8_0: 59 µs against 268.
+/// Rows from which it pays to decode the weight first, whatever it takes: tiles that decode what they fetch wait for it. Measured on an
+/// H200 with 138 rows of Q8_0: 59 µs against 268.
 const PACK_WEIGHT: usize = 65;
+/// Bytes up to which fewer rows are worth it, too.
+const PACKED: usize = 64 << 20;
 
 /// Tiles and how subgroups share them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,7 +195,8 @@ pub(super) fn compile(product: &Product<'_, '_>) -> Result<Compiled, DeviceError
         (m >= PACK_X[0] && n >= PACK_X[1]).then(|| scratch(2 * m * k))
     };
     let half = product.factor.stored() == MatrixType::F16;
-    let w16 = (m >= PACK_WEIGHT && !half).then(|| scratch(2 * n * k));
+    let packs = m >= PACK_WEIGHT || 2 * n * k <= PACKED;
+    let w16 = (packs && !half).then(|| scratch(2 * n * k));
     let parts = (g.splits > 1).then(|| scratch(4 * g.splits * m * n));
     if let Some(packed) = x16.as_ref().filter(|_| !ready) {
         compiled.dispatches.push(pack(product, false, packed)?);
