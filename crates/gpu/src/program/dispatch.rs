@@ -51,6 +51,8 @@ pub(crate) struct Dispatch {
     pub(crate) operands: Vec<(Place, u64)>,
     pub(crate) immediates: Vec<Word>,
     pub(crate) groups: [u32; 3],
+    /// Whether it may be one with others of its kind (see [`super::siblings`]): its workgroups need little memory.
+    pub(crate) joins: bool,
 }
 
 impl Dispatch {
@@ -196,7 +198,7 @@ impl<'b, 'a> Kernel<'b, 'a> {
         }
         let shader = self.source.finish(name, code, workgroup);
         let groups = groups.map(|n| n as u32);
-        Ok(Dispatch { shader, operands: self.operands, immediates: self.immediates, groups })
+        Ok(Dispatch { shader, operands: self.operands, immediates: self.immediates, groups, joins: false })
     }
 
     /// Workgroups for `count` units of work in one row, folded into two where one dimension doesn't hold them. The shader

@@ -4,6 +4,8 @@ mod bind;
 mod dispatch;
 pub(crate) mod halves;
 mod run;
+mod siblings;
+mod together;
 
 pub(crate) use bind::{Bind, Matrix, Operand};
 pub(crate) use dispatch::{Compiled, Dispatch, Kernel, Place};

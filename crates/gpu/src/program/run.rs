@@ -1,7 +1,7 @@
 //! Compiles a plan's steps and replays them.
 
 use super::dispatch::Word;
-use super::{Bind, Compiled, Dispatch, Place};
+use super::{Bind, Compiled, Dispatch, Place, siblings};
 use crate::backend::{Backend, Command, Slice, Usage};
 use crate::check::Check;
 use crate::kernels;
@@ -117,7 +117,7 @@ impl<B: Backend> Program<B> {
     ) -> Result<Self, DeviceError> {
         let graph = &plan.graph;
         let halves = super::halves::of(plan, backend.capabilities(), policy);
-        let (mut steps, mut all, mut scratch) = (Vec::new(), Vec::new(), 0);
+        let (mut steps, mut made, mut scratch) = (Vec::new(), Vec::new(), 0);
         let (mut checks, mut pages) = (Vec::new(), Vec::new());
         for (number, id) in plan.steps.iter().enumerate() {
             let node = &graph.nodes()[id.0 as usize];
@@ -143,11 +143,16 @@ impl<B: Backend> Program<B> {
                 runs: 0,
                 time: Duration::ZERO,
             });
-            for mut dispatch in dispatches {
-                kernels::guard::number(&mut dispatch, number);
-                all.push((dispatch, value.clone()));
-            }
+            let mut dispatches = dispatches;
+            dispatches.iter_mut().for_each(|dispatch| kernels::guard::number(dispatch, number));
+            made.push(dispatches);
         }
+        let made = siblings::join(plan, backend.capabilities(), &mut steps, made);
+        let all: Vec<(Dispatch, String)> = made
+            .into_iter()
+            .zip(&steps)
+            .flat_map(|(dispatches, step)| dispatches.into_iter().map(|d| (d, step.node.clone())))
+            .collect();
         backend.prepare(&all.iter().map(|(dispatch, _)| &dispatch.shader).collect::<Vec<_>>());
         let mut launches = Vec::with_capacity(all.len());
         for (dispatch, value) in all {
@@ -287,9 +292,16 @@ impl<B: Backend> Program<B> {
     pub(crate) fn collect(&mut self, backend: &B) -> Result<(), DeviceError> {
         let Some(readback) = &self.readback else { return Ok(()) };
         let outputs: u64 = self.outputs.iter().map(|port| port.bytes).sum();
-        let mut all: Vec<u32> = Vec::new();
+        // Its memory is that of the results before.
+        let mut all = std::mem::take(&mut self.results);
         let wanted = outputs + if self.guarded { FAULT_BYTES } else { 0 };
-        backend.read(readback, wanted, &mut |bytes| all = bytemuck::pod_collect_to_vec(bytes))?;
+        backend.read(readback, wanted, &mut |bytes| {
+            all.clear();
+            match bytemuck::try_cast_slice(bytes) {
+                Ok(words) => all.extend_from_slice(words),
+                Err(_) => all = bytemuck::pod_collect_to_vec(bytes),
+            }
+        })?;
         if self.guarded {
             let found = all.split_off((outputs / 4) as usize);
             if let [number, value] = found.as_slice()

@@ -23,11 +23,34 @@ pub(super) fn cases() -> Cases {
         attention(DType::F16)?,
         attention(DType::Q8_0)?,
         read_twice()?,
+        siblings(1)?,
+        siblings(2)?,
+        siblings(8)?,
+        siblings(40)?,
     ])
 }
 
 fn product() -> Op {
     Op::MatMul(Epilogue::default())
+}
+
+/// The projections of a layer: products of one value by weights of several types and heights, with
+/// epilogues of their own.
+fn siblings(rows: usize) -> Result<OpCase, LabError> {
+    let mut b = CaseBuilder::new("composite", &format!("siblings/{rows}"));
+    let x = b.input("x", &[rows, 256], Fill::Normal(1.0));
+    let residual = b.input("residual", &[rows, 96], Fill::Normal(1.0));
+    let types = [DType::Q8_0, DType::Q8_0, DType::Q4K, DType::F16, DType::Q6K, DType::F32];
+    let mut outputs = Vec::new();
+    for (i, (dtype, height)) in types.into_iter().zip([320, 96, 16, 1, 64, 33]).enumerate() {
+        let w = b.weight(&format!("w{i}"), &[height, 256], dtype, Fill::Normal(0.06));
+        outputs.push(b.op(product(), &[x, w]));
+    }
+    outputs[1] = b.op(Op::Binary(BinaryOp::Add), &[outputs[1], residual]);
+    for (output, activation) in [(2, Activation::Sigmoid), (4, Activation::Gelu)] {
+        outputs[output] = b.op(Op::Unary(activation), &[outputs[output]]);
+    }
+    b.finish(&outputs, SEVERAL)
 }
 
 /// `x + ½·W₂·silu(W₁·LN(x) + b₁) + …` of a conformer block.

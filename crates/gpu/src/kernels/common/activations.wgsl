@@ -95,17 +95,17 @@ fn erf(x: f32) -> f32 {
 
 fn erfc_far(a: f32) -> f32 {
     let t = 1.0 / (1.0 + 0.5 * a);
-    var p = 0.17087277;
-    p = p * t - 0.82215223;
-    p = p * t + 1.48851587;
-    p = p * t - 1.13520398;
-    p = p * t + 0.27886807;
-    p = p * t - 0.18628806;
-    p = p * t + 0.09678418;
-    p = p * t + 0.37409196;
-    p = p * t + 1.00002368;
-    p = p * t - 1.26551223;
-    return t * exponential(p - a * a);
+    var sum = 0.17087277;
+    sum = sum * t - 0.82215223;
+    sum = sum * t + 1.48851587;
+    sum = sum * t - 1.13520398;
+    sum = sum * t + 0.27886807;
+    sum = sum * t - 0.18628806;
+    sum = sum * t + 0.09678418;
+    sum = sum * t + 0.37409196;
+    sum = sum * t + 1.00002368;
+    sum = sum * t - 1.26551223;
+    return t * exponential(sum - a * a);
 }
 
 fn gelu(x: f32) -> f32 {

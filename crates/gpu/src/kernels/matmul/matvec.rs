@@ -105,7 +105,9 @@ pub(super) fn compile(product: &Product<'_, '_>) -> Result<Compiled, DeviceError
     let code = unroll(include_str!("matvec.wgsl"), &counts);
     let grid = k.grid(product.n.div_ceil(rows));
     let name = format!("matvec {} {}x{rows}x{threads}x{pieces}", factor.name(), product.m);
-    Ok(Compiled::one(k.finish(name, &code, [threads as u32, 1, 1], grid)?))
+    let mut dispatch = k.finish(name, &code, [threads as u32, 1, 1], grid)?;
+    dispatch.joins = true;
+    Ok(Compiled::one(dispatch))
 }
 
 #[cfg(test)]
