@@ -74,6 +74,12 @@ impl<B: Backend> GpuSession<B> {
     }
 }
 
+impl<B: Backend> Drop for GpuSession<B> {
+    fn drop(&mut self) {
+        self.backend.anticipate(&[]);
+    }
+}
+
 fn no_program(program: ProgramId) -> DeviceError {
     let reason = "it was never compiled, or is forgotten".to_owned();
     DeviceError::Arguments { graph: format!("program {}", program.0), reason }

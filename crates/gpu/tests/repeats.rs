@@ -72,3 +72,29 @@ fn a_fault_of_a_later_time_is_reported() {
         assert_eq!(node, "state_numbers");
     }
 }
+
+/// A run that is like those before is recorded before it is asked for; what it is given must be its own all the same.
+#[test]
+fn runs_like_the_ones_before_see_their_own_inputs_and_states() {
+    for device in adapters() {
+        let options = Options { policy: Policy::exact(), strict: true, ..Options::default() };
+        let mut executor = Executor::new(device, None, Arc::new(MemoryWeights::default()), options).unwrap();
+        let plan =
+            executor.plan(PlanKey { graph: "sums", dims: [0; 4] }, || Ok::<_, PlanError>(sums())).unwrap();
+        let decl = StateDecl { name: "sum".into(), row: [WIDTH].into() };
+        let states = [0, 1].map(|_| executor.create_state(&decl, 2).unwrap());
+        let mut sums = [0.0; 2];
+        // The first state often enough to be expected, then the other, another number of times, and the first again.
+        for (turn, (which, repeats)) in
+            [(0, 0), (0, 0), (0, 0), (0, 0), (1, 0), (1, 0), (1, 0), (1, 2), (1, 2), (0, 0), (0, 0)]
+                .into_iter()
+                .enumerate()
+        {
+            let x = 1.0 + turn as f32;
+            let inputs = [Data::F32(&[x, 0.0, 0.0]), Data::I32(&[1])];
+            executor.run_repeatedly(plan, &inputs, &[], &[states[which]], repeats).unwrap();
+            sums[which] += x * (repeats + 1) as f32;
+            assert_eq!(executor.output(plan, "sum").unwrap()[0], sums[which], "turn {turn}");
+        }
+    }
+}

@@ -136,6 +136,10 @@ pub trait Backend: Send + Sync + Sized + 'static {
     /// When the device is lost or a command is refused.
     fn submit(&self, commands: &[Command<'_, Self>]) -> Result<(), DeviceError>;
 
+    /// Hears, while the machine is busy with commands just submitted, which will probably be submitted next. Recording them takes as
+    /// long as some machines take to run them. With none, lets go of what was recorded and of the memory it names.
+    fn anticipate(&self, _commands: &[Command<'_, Self>]) {}
+
     /// As [`Backend::submit`], waiting; returns the time of each dispatch, or nothing where it can't be taken.
     ///
     /// # Errors

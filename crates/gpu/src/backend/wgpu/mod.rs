@@ -22,6 +22,7 @@ pub struct WgpuBackend {
     caps: Capabilities,
     features: Vec<String>,
     pipelines: Pipelines,
+    anticipated: Mutex<Option<submit::Anticipated>>,
     /// What went wrong behind our back: a lost device, an error outside every scope.
     trouble: Arc<Mutex<Option<String>>>,
 }
@@ -142,6 +143,10 @@ impl Backend for WgpuBackend {
 
     fn submit(&self, commands: &[Command<'_, Self>]) -> Result<(), DeviceError> {
         self.record(commands)
+    }
+
+    fn anticipate(&self, commands: &[Command<'_, Self>]) {
+        self.record_ahead(commands);
     }
 
     fn submit_timed(&self, commands: &[Command<'_, Self>]) -> Result<Vec<Duration>, DeviceError> {
