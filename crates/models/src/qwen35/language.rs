@@ -23,7 +23,7 @@ impl Qwen35 {
         workload: &Workload,
     ) -> Result<MemoryEstimate, ModelError> {
         let config = Qwen35Config::read(file)?;
-        let pages = workload.context.div_ceil(layout.page).next_power_of_two();
+        let pages = super::model::page_bucket(workload.context.div_ceil(layout.page));
         let arena = |batch: usize, tokens: usize| {
             let dims = StepDims { batch, tokens, pages, wanted: batch };
             Ok::<_, ModelError>(plan_memory(&step_graph(file, &config, layout, &dims)?, device).arena_bytes)

@@ -115,12 +115,12 @@ impl Qwen35 {
         let time = bucket(longest);
         let mut inputs = Inputs::default();
         for (b, piece) in pieces.iter().enumerate() {
-            inputs.push(b, piece, time, listed.next_power_of_two());
+            inputs.push(b, piece, time, page_bucket(listed));
         }
         let dims = StepDims {
             batch: pieces.len(),
             tokens: time,
-            pages: listed.next_power_of_two(),
+            pages: page_bucket(listed),
             wanted: inputs.wanted.len(),
         };
         let key = PlanKey { graph: "step", dims: [dims.batch, dims.tokens, dims.pages, dims.wanted] };
@@ -174,6 +174,16 @@ impl Inputs {
 /// A number for a device; one too large for it is out of every range, and refused as such.
 pub(super) fn number(n: usize) -> i32 {
     i32::try_from(n).unwrap_or(i32::MAX)
+}
+
+/// Page counts are rounded up to powers of four, 256 tokens and more: each has plans of its own, and a device that has to compile new
+/// kernels for them keeps a reader waiting.
+pub(super) fn page_bucket(pages: usize) -> usize {
+    let mut bucket: usize = 4;
+    while bucket < pages {
+        bucket = bucket.saturating_mul(4);
+    }
+    bucket
 }
 
 /// Token counts are rounded up, so that few plans serve all prompts.

@@ -1,6 +1,6 @@
 //! Drafting: steps that give hidden states, and the layer that goes on from them.
 
-use super::{Inputs, Piece, Qwen35, Wanted, bucket};
+use super::{Inputs, Piece, Qwen35, Wanted, bucket, page_bucket};
 use crate::error::ModelError;
 use crate::qwen35::draft::{DraftDims, draft_graph};
 use crate::qwen35::step::{StepDims, hidden_step_graph};
@@ -44,7 +44,7 @@ impl Qwen35 {
     /// As [`Qwen35::step`].
     pub fn step_with_hidden(&mut self, pieces: &[Piece<'_>]) -> Result<WithHidden, ModelError> {
         let lengths: Vec<usize> = pieces.iter().map(|p| p.tokens.len()).collect();
-        let listed = most(pieces.iter().map(|p| p.pages.len())).next_power_of_two();
+        let listed = page_bucket(most(pieces.iter().map(|p| p.pages.len())));
         let time = bucket(most(lengths.iter().copied()));
         let mut inputs = Inputs::default();
         for (b, piece) in pieces.iter().enumerate() {
@@ -82,7 +82,7 @@ impl Qwen35 {
             let what = format!("{found} elements of hidden states for {tokens} tokens of {width}");
             return Err(ModelError::Unsupported { what });
         }
-        let listed = most(pieces.iter().map(|p| p.pages.len())).next_power_of_two();
+        let listed = page_bucket(most(pieces.iter().map(|p| p.pages.len())));
         let time = bucket(most(lengths.iter().copied()));
         let (mut inputs, mut hidden) = (Inputs::default(), Vec::new());
         for (b, piece) in pieces.iter().enumerate() {
