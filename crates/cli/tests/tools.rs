@@ -28,6 +28,22 @@ fn inspect_shows_the_family_and_its_memory() {
 }
 
 #[test]
+fn inspect_shows_language_models_and_their_memory() {
+    let dir = clips();
+    for (model, kind) in [("dense", "feed-forward"), ("experts", "experts of")] {
+        let file = fixture(&format!("qwen35/{model}/model.gguf"));
+        let text = stdout(dir.path(), &["inspect", &file]);
+        assert!(text.starts_with("family        Qwen3.5, text to text\n") && text.contains(kind), "{text}");
+        let value = json(&stdout(dir.path(), &["inspect", "--json", &file]));
+        assert_eq!(value["model"]["task"], "generate");
+        let memory = &value["model"]["memory"][0];
+        assert!(
+            memory["weights"].as_u64() > Some(0) && memory["total"].as_u64() > memory["weights"].as_u64()
+        );
+    }
+}
+
+#[test]
 fn inspect_shows_sound_files_of_other_families_and_refuses_broken_ones() {
     let dir = clips();
     let other = stdout(dir.path(), &["inspect", &fixture("gguf/types.gguf")]);

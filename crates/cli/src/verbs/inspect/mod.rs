@@ -1,8 +1,11 @@
 //! `mynah inspect`: what is in a GGUF file, which family it is, and the memory it will need.
 
+mod language;
+
 use crate::exit::Exit;
 use crate::{ears, out, units};
 use clap::Args;
+use language::Language;
 use mynah::DeviceChoice;
 use mynah_gguf::GgufFile;
 use mynah_gguf::inspect::Inspection;
@@ -33,6 +36,7 @@ enum Family {
         config: Box<ParakeetConfig>,
         memory: Vec<(f64, MemoryEstimate)>,
     },
+    Language(Box<Language>),
     /// Not a model that runs here, and why.
     Other(String),
 }
@@ -66,7 +70,17 @@ fn family(file: &GgufFile) -> anyhow::Result<Family> {
             SECONDS.iter().map(|&s| Ok((s, estimate(file, &config, device.as_ref(), s)?))).collect();
         Ok(Family::Parakeet { memory: memory?, config })
     };
-    Ok(found().unwrap_or_else(|reason| Family::Other(reason.to_string())))
+    Ok(match found() {
+        Err(ModelError::Family { .. }) => match Language::read(file, device.as_ref()) {
+            Ok(model) => Family::Language(Box::new(model)),
+            Err(ModelError::Family { found, wanted }) => {
+                Family::Other(format!("this is a '{found}' model, not one of: parakeet, {wanted}"))
+            }
+            Err(reason) => Family::Other(reason.to_string()),
+        },
+        Err(reason) => Family::Other(reason.to_string()),
+        Ok(family) => family,
+    })
 }
 
 fn heads(config: &ParakeetConfig) -> Vec<&'static str> {
@@ -76,6 +90,7 @@ fn heads(config: &ParakeetConfig) -> Vec<&'static str> {
 fn text_of(family: &Family) -> String {
     let (config, memory) = match family {
         Family::Other(reason) => return format!("family        none that runs here: {reason}\n"),
+        Family::Language(model) => return model.text(),
         Family::Parakeet { config, memory } => (config, memory),
     };
     let mut text = String::from("family        Parakeet, speech to text\n");
@@ -103,6 +118,7 @@ fn text_of(family: &Family) -> String {
 fn json_of(family: &Family) -> Value {
     match family {
         Family::Other(reason) => json!({ "family": null, "reason": reason }),
+        Family::Language(model) => model.json(),
         Family::Parakeet { config, memory } => {
             let need = |(seconds, need): &(f64, MemoryEstimate)| {
                 json!({
