@@ -104,6 +104,15 @@ pub(crate) struct Program<B: Backend> {
     pub(crate) results: Vec<u32>,
 }
 
+/// How a program is run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    /// Whether each dispatch is timed.
+    pub(crate) timed: bool,
+    /// Whether the session's run before was of this program, too.
+    pub(crate) again: bool,
+}
+
 /// Choices of state tensors whose bindings are kept.
 const BOUND: usize = 16;
 /// The faults that guards report: a step's number plus one, and the value it found.
@@ -212,7 +221,7 @@ impl<B: Backend> Program<B> {
         memory: &Memory<B>,
         args: &RunArgs<'_>,
         states: &[(u32, &State<B>)],
-        timed: bool,
+        Run { timed, again }: Run,
     ) -> Result<(), DeviceError> {
         let times = args.times(&self.graph, self.repeatable)?;
         let (inputs, slots) = (args.inputs, args.slots);
@@ -286,8 +295,7 @@ impl<B: Backend> Program<B> {
             }
         } else {
             backend.submit(&commands)?;
-            // A run that was the one before will most likely be the next, too: a token after a token.
-            if self.before.as_ref() == Some(&(at, times, words.clone())) {
+            if again && self.before.as_ref() == Some(&(at, times, words.clone())) {
                 backend.anticipate(&commands);
             }
         }
