@@ -1,10 +1,10 @@
 //! One block of queries of one head.
 
+use super::exponentials::exponentials;
 use super::layout::Layout;
 use crate::matmul::pack_rows;
 use crate::memory::Output;
 use crate::simd::dispatch;
-use crate::simd::math::exp;
 use crate::simd::tile::{F32, Tile, Tiles};
 use crate::weights::K_BLOCK;
 use std::ops::Range;
@@ -225,20 +225,7 @@ unsafe fn probabilities<S: Tiles>(
             *x.add(i) = (*x.add(i) + *p.add(i)) * l.scale;
             largest = largest.max(*x.add(i));
         }
-        let (top, mut sum) = (s.splat(largest), s.zero());
-        let mut i = 0;
-        while i + S::LANES <= n {
-            let e = exp(s, s.sub(s.load(x.add(i)), top));
-            s.store(x.add(i), e);
-            sum = s.add(sum, e);
-            i += S::LANES;
-        }
-        let mut total = s.sum(sum);
-        if i < n {
-            s.store_some(x.add(i), exp(s, s.sub(s.load_some(x.add(i), n - i), top)), n - i);
-            (i..n).for_each(|i| total += *x.add(i));
-        }
-        total
+        exponentials(s, scores, largest)
     }
 }
 

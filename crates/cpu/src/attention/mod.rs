@@ -10,6 +10,7 @@
 
 mod block;
 mod causal;
+mod exponentials;
 mod layout;
 mod online;
 mod rope;

@@ -1,5 +1,6 @@
 //! Some rows of queries against all keys they see, a block of keys at a time.
 
+use super::super::exponentials::exponentials;
 use super::pages::{Cache, Sequence};
 use crate::memory::Output;
 use crate::simd::math::exp;
@@ -204,22 +205,7 @@ fn weigh<S: Simd>(s: S, scores: &mut [f32], softmax: &mut Softmax, totals: &mut 
             largest = largest.max(*x.add(i));
             i += 1;
         }
-        let (measure, mut sum) = (s.splat(largest), s.zero());
-        i = 0;
-        while i + S::LANES <= n {
-            let e = exp(s, s.sub(s.load(x.add(i)), measure));
-            s.store(x.add(i), e);
-            sum = s.add(sum, e);
-            i += S::LANES;
-        }
-        let mut total = s.sum(sum);
-        if i < n {
-            s.store_some(x.add(i), exp(s, s.sub(s.load_some(x.add(i), n - i), measure)), n - i);
-            while i < n {
-                total += *x.add(i);
-                i += 1;
-            }
-        }
+        let total = exponentials(s, scores, largest);
         if softmax.top < largest {
             let mut lanes = [0.0f32; 16];
             s.store(lanes.as_mut_ptr(), exp(s, s.splat(softmax.top - largest)));
