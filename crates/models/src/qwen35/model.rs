@@ -110,30 +110,11 @@ impl Qwen35 {
     /// # Errors
     /// A token, row or page that isn't there, a page that two sequences write, too few pages, or what running the graph reports.
     pub fn step(&mut self, pieces: &[Piece<'_>]) -> Result<&[f32], ModelError> {
-        let longest = pieces.iter().map(|p| p.tokens.len()).max().unwrap_or(0);
-        let listed = pieces.iter().map(|p| p.pages.len()).max().unwrap_or(0);
-        let time = bucket(longest);
-        let mut inputs = Inputs::default();
-        for (b, piece) in pieces.iter().enumerate() {
-            inputs.push(b, piece, time, page_bucket(listed));
-        }
-        let dims = StepDims {
-            batch: pieces.len(),
-            tokens: time,
-            pages: page_bucket(listed),
-            wanted: inputs.wanted.len(),
-        };
+        let (inputs, dims) = Inputs::of(pieces);
         let key = PlanKey { graph: "step", dims: [dims.batch, dims.tokens, dims.pages, dims.wanted] };
         let (file, config, layout) = (&self.file, &self.config, self.layout);
         let plan = self.executor.plan(key, || step_graph(file, config, layout, &dims))?;
-        let data = [
-            Data::I32(&inputs.tokens),
-            Data::I32(&inputs.positions),
-            Data::I32(&inputs.recurrent),
-            Data::I32(&inputs.cached),
-            Data::I32(&inputs.pages),
-            Data::I32(&inputs.wanted),
-        ];
+        let data = inputs.data();
         let states: Vec<StateId> = self.states.iter().map(|s| s.0).collect();
         self.executor.run(plan, &data, &[], &states)?;
         Ok(self.executor.output(plan, "logits")?)
@@ -152,6 +133,24 @@ struct Inputs {
 }
 
 impl Inputs {
+    /// What a step of some pieces is given, and the shape it is planned for.
+    fn of(pieces: &[Piece<'_>]) -> (Self, StepDims) {
+        let tokens = bucket(pieces.iter().map(|p| p.tokens.len()).max().unwrap_or(0));
+        let pages = page_bucket(pieces.iter().map(|p| p.pages.len()).max().unwrap_or(0));
+        let mut inputs = Self::default();
+        for (b, piece) in pieces.iter().enumerate() {
+            inputs.push(b, piece, tokens, pages);
+        }
+        let dims = StepDims { batch: pieces.len(), tokens, pages, wanted: inputs.wanted.len() };
+        (inputs, dims)
+    }
+
+    /// In the order of the graph's inputs.
+    fn data(&self) -> [Data<'_>; 6] {
+        let Self { tokens, positions, recurrent, cached, pages, wanted } = self;
+        [tokens, positions, recurrent, cached, pages, wanted].map(|numbers| Data::I32(numbers))
+    }
+
     fn push(&mut self, b: usize, piece: &Piece<'_>, time: usize, listed: usize) {
         let length = piece.tokens.len();
         self.tokens.extend(piece.tokens.iter().map(|&t| number(t as usize)));

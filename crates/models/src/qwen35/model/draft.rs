@@ -3,7 +3,7 @@
 use super::{Inputs, Piece, Qwen35, Wanted, bucket, page_bucket};
 use crate::error::ModelError;
 use crate::qwen35::draft::{DraftDims, draft_graph};
-use crate::qwen35::step::{StepDims, hidden_step_graph};
+use crate::qwen35::step::hidden_step_graph;
 use mynah_device::Data;
 use mynah_plan::{PlanId, PlanKey, StateId};
 
@@ -44,25 +44,11 @@ impl Qwen35 {
     /// As [`Qwen35::step`].
     pub fn step_with_hidden(&mut self, pieces: &[Piece<'_>]) -> Result<WithHidden, ModelError> {
         let lengths: Vec<usize> = pieces.iter().map(|p| p.tokens.len()).collect();
-        let listed = page_bucket(most(pieces.iter().map(|p| p.pages.len())));
-        let time = bucket(most(lengths.iter().copied()));
-        let mut inputs = Inputs::default();
-        for (b, piece) in pieces.iter().enumerate() {
-            inputs.push(b, piece, time, listed);
-        }
-        let dims = StepDims { batch: pieces.len(), tokens: time, pages: listed, wanted: inputs.wanted.len() };
+        let (inputs, dims) = Inputs::of(pieces);
         let key = PlanKey { graph: "step-hidden", dims: [dims.batch, dims.tokens, dims.pages, dims.wanted] };
         let (file, config, layout) = (&self.file, &self.config, self.layout);
         let plan = self.executor.plan(key, || hidden_step_graph(file, config, layout, &dims))?;
-        let data = [
-            Data::I32(&inputs.tokens),
-            Data::I32(&inputs.positions),
-            Data::I32(&inputs.recurrent),
-            Data::I32(&inputs.cached),
-            Data::I32(&inputs.pages),
-            Data::I32(&inputs.wanted),
-        ];
-        self.run_for_hidden(plan, &data, &lengths, time)
+        self.run_for_hidden(plan, &inputs.data(), &lengths, dims.tokens)
     }
 
     /// Predicts what comes after the tokens of these entries.
