@@ -295,7 +295,8 @@ impl<B: Backend> Program<B> {
             }
         } else {
             backend.submit(&commands)?;
-            if again && self.before.as_ref() == Some(&(at, times, words.clone())) {
+            let same = self.before.as_ref().is_some_and(|(a, t, w)| (*a, *t, w) == (at, times, &words));
+            if again && same {
                 backend.anticipate(&commands);
             }
         }

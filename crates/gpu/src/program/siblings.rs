@@ -22,24 +22,27 @@ pub(super) fn join(
     let mut at = 0;
     while at < made.len() {
         let mut end = at + 1;
-        let mut joined = None;
         while end < made.len().min(at + MOST) && alike(plan, &nodes[at..=end], &made[at..=end]) {
-            let parts: Vec<&Dispatch> = made[at..=end].iter().flatten().collect();
-            let fits = |d: &Dispatch| {
-                d.operands.len() <= caps.max_bindings as usize && d.shader.immediate_bytes <= IMMEDIATE_BYTES
-            };
-            let Some(whole) = together(&parts, caps.max_groups).filter(fits) else { break };
-            joined = Some(whole);
             end += 1;
         }
-        if let Some(whole) = joined {
-            for (step, dispatches) in steps[at..end].iter_mut().zip(&mut made[at..end]) {
-                step.dispatches = 0;
-                dispatches.clear();
-            }
-            (steps[at].dispatches, steps[at].kernel) = (1, whole.shader.name.clone());
-            made[at].push(whole);
+        let fits = |d: &Dispatch| {
+            d.operands.len() <= caps.max_bindings as usize && d.shader.immediate_bytes <= IMMEDIATE_BYTES
+        };
+        // Fewer where the adapter has too few bindings for all.
+        let joined = (at + 2..=end).rev().find_map(|end| {
+            let parts: Vec<&Dispatch> = made[at..end].iter().flatten().collect();
+            Some((end, together(&parts, caps.max_groups).filter(fits)?))
+        });
+        let Some((end, whole)) = joined else {
+            at += 1;
+            continue;
+        };
+        for (step, dispatches) in steps[at..end].iter_mut().zip(&mut made[at..end]) {
+            step.dispatches = 0;
+            dispatches.clear();
         }
+        (steps[at].dispatches, steps[at].kernel) = (1, whole.shader.name.clone());
+        made[at].push(whole);
         at = end;
     }
     made
