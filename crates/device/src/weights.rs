@@ -54,7 +54,7 @@ pub enum WeightUse {
 /// How `node` reads its operand number `operand`.
 pub fn weight_use(node: &Node, operand: usize) -> WeightUse {
     match (&node.op, operand) {
-        (Op::MatMul(_), 1) => WeightUse::MatMul,
+        (Op::MatMul(_) | Op::MatMulAfter(..), 1) => WeightUse::MatMul,
         (Op::Conv2d(_), 1) => WeightUse::Conv2d,
         (Op::DepthwiseConv1d { .. } | Op::CausalConv1d(_), 1) => WeightUse::DepthwiseConv1d,
         (Op::Gather, 0) => WeightUse::Table,

@@ -3,6 +3,7 @@
 use crate::heads::Heads;
 use crate::ir::{Graph, Node, ValueId, ValueSource};
 use crate::op::{Epilogue, Op, Start};
+use crate::prologue::Prologue;
 use std::fmt;
 
 impl fmt::Display for Graph {
@@ -60,6 +61,8 @@ fn attributes(op: &Op) -> String {
             format!("stride={:?} pad={:?}{:?} groups={}", c.stride, c.pad_height, c.pad_width, c.groups)
         }
         Op::DepthwiseConv1d { pad, .. } => format!("pad={pad:?}"),
+        Op::MatMulAfter(Prologue::RmsNorm { eps } | Prologue::LayerNorm { eps }, _) => format!("eps={eps:e}"),
+        Op::MatMulAfter(Prologue::Gated(f), _) => f.name().to_owned(),
         Op::Scale(s) => format!("{s}"),
         Op::L2Norm { eps } => format!("eps={eps:e}"),
         Op::LayerNorm { eps } | Op::RmsNorm { eps } | Op::BatchNorm { eps } | Op::BatchNormScale { eps } => {

@@ -23,9 +23,11 @@ pub(crate) fn supports(graph: &Graph, node: &Node) -> Result<(), Unsupported> {
         Op::ExpertDown => node.inputs.get(3..),
         _ => None,
     };
-    if let Op::Heads(_) = node.op {
-        // Steps cost a CPU nothing that one of several would save.
-        return refuse("heads run as the ops they stand for");
+    // Steps cost a CPU nothing that one of several would save.
+    match node.op {
+        Op::Heads(_) => return refuse("heads run as the ops they stand for"),
+        Op::MatMulAfter(..) => return refuse("a product and what comes before it run one after the other"),
+        _ => {}
     }
     if stored.unwrap_or_default().iter().any(|&v| graph.weight(v).is_none()) {
         return refuse("the kernel must be a weight, not a computed value");
@@ -170,5 +172,8 @@ fn kernel(bind: &Bind<'_>) -> Result<Box<dyn Kernel>, DeviceError> {
         Op::TransducerJoin(j) => transducer::compile_join(bind, j),
         Op::TransducerAdvance(a) => transducer::compile_advance(bind, a),
         Op::Heads(_) => Err(bind.misplaced("heads run as the ops they stand for")),
+        Op::MatMulAfter(..) => {
+            Err(bind.misplaced("a product and what comes before it run one after the other"))
+        }
     }
 }

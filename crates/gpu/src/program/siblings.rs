@@ -52,7 +52,7 @@ pub(super) fn join(
 fn alike(plan: &Plan, nodes: &[&Node], made: &[Vec<Dispatch>]) -> bool {
     let ([.., node], [.., dispatches]) = (nodes, made) else { return false };
     let joins = |node: &Node, dispatches: &[Dispatch]| match dispatches {
-        [one] => matches!(node.op, Op::MatMul(_)) && one.joins,
+        [one] => matches!(node.op, Op::MatMul(_) | Op::MatMulAfter(..)) && one.joins,
         _ => false,
     };
     let pairs = || nodes.iter().zip(made).rev().skip(1);

@@ -18,6 +18,7 @@ mod hostile;
 mod layout;
 mod norm;
 mod product;
+mod prologue;
 mod real;
 mod sequence;
 mod shapes;
@@ -73,6 +74,7 @@ pub fn cases() -> Result<Vec<OpCase>, LabError> {
         layout::cases,
         composite::cases,
         heads::cases,
+        prologue::cases,
         hostile::cases,
     ];
     let mut all = Vec::new();
