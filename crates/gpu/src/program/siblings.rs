@@ -1,14 +1,15 @@
-//! Which dispatches of a plan go out together: products of one value that follow each other, as the projections of a layer do.
+//! Which dispatches of a plan go out together: products that follow each other and need not wait for each other, as the projections of a
+//! layer.
 
 use super::together::together;
-use super::{Dispatch, Place, Step};
+use super::{Dispatch, Joins, Place, Step};
 use crate::backend::IMMEDIATE_BYTES;
 use crate::caps::Capabilities;
 use mynah_device::{Location, Plan};
 use mynah_graph::{Node, Op};
 use std::ops::Range;
 
-/// Products of one value that are taken together at most; so many bindings are rarely to be had for more.
+/// Products that are taken together at most; so many bindings are rarely to be had for more.
 const MOST: usize = 4;
 
 /// Joins dispatches of steps that need not wait for each other. The first step of those joined has the dispatch, and so the time.
@@ -51,19 +52,17 @@ pub(super) fn join(
 /// Whether the last of some products can go with those before it.
 fn alike(plan: &Plan, nodes: &[&Node], made: &[Vec<Dispatch>]) -> bool {
     let ([.., node], [.., dispatches]) = (nodes, made) else { return false };
-    let joins = |node: &Node, dispatches: &[Dispatch]| match dispatches {
-        [one] => matches!(node.op, Op::MatMul(_) | Op::MatMulAfter(..)) && one.joins,
-        _ => false,
-    };
-    let pairs = || nodes.iter().zip(made).rev().skip(1);
-    joins(node, dispatches)
-        && pairs().all(|(other, theirs)| {
-            joins(other, theirs)
-                && other.inputs.first() == node.inputs.first()
-                && theirs[0].shader.workgroup == dispatches[0].shader.workgroup
-                && apart(plan, node, &theirs[0])
-                && apart(plan, other, &dispatches[0])
-        })
+    let product = |node: &Node| matches!(node.op, Op::MatMul(_) | Op::MatMulAfter(..));
+    let ([one], true) = (dispatches.as_slice(), product(node)) else { return false };
+    nodes.iter().zip(made).rev().skip(1).all(|(other, theirs)| {
+        let ([theirs], true) = (theirs.as_slice(), product(other)) else { return false };
+        let kinds = match (one.joins, theirs.joins) {
+            (Joins::Any, Joins::Any) => theirs.shader.workgroup == one.shader.workgroup,
+            (Joins::Same, Joins::Same) => theirs.shader.wgsl == one.shader.wgsl,
+            _ => false,
+        };
+        kinds && apart(plan, node, theirs) && apart(plan, other, one)
+    })
 }
 
 /// Whether a dispatch of another node leaves a node's result alone, and doesn't read it.

@@ -7,7 +7,7 @@
 use super::unroll::unroll;
 use super::{Product, prologue};
 use crate::kernels::common::{Factor, GRID, Loads};
-use crate::program::Compiled;
+use crate::program::{Compiled, Joins};
 use crate::weights::MatrixType;
 use mynah_device::DeviceError;
 
@@ -108,7 +108,7 @@ pub(super) fn compile(product: &Product<'_, '_>) -> Result<Compiled, DeviceError
     let before = product.prologue.map_or("", prologue::name);
     let name = format!("matvec {before}{} {}x{rows}x{threads}x{pieces}", factor.name(), product.m);
     let mut dispatch = k.finish(name, &code, [threads as u32, 1, 1], grid)?;
-    dispatch.joins = true;
+    dispatch.joins = Joins::Any;
     Ok(Compiled::one(dispatch))
 }
 
