@@ -17,6 +17,7 @@ mod op;
 mod prologue;
 pub mod shape;
 pub mod transducer;
+mod vocoder;
 
 pub use build::GraphBuilder;
 pub use decoder::{CausalAttention, CausalConv1d, Rope};
@@ -29,3 +30,4 @@ pub use ir::{
 pub use op::{Activation, BinaryOp, Conv2d, Epilogue, GatedDeltaNet, Op, RelPosAttention, Start};
 pub use prologue::Prologue;
 pub use transducer::{TransducerAdvance, TransducerJoin};
+pub use vocoder::{Attention, Conv1d, ConvTranspose1d, InverseStft};
