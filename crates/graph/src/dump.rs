@@ -2,8 +2,8 @@
 
 use crate::heads::Heads;
 use crate::ir::{Graph, Node, ValueId, ValueSource};
-use crate::prologue::Prologue;
 use crate::op::{Activation, Epilogue, Op, Start};
+use crate::prologue::Prologue;
 use std::fmt;
 
 impl fmt::Display for Graph {
