@@ -18,7 +18,7 @@ pub mod shape;
 pub mod transducer;
 
 pub use build::GraphBuilder;
-pub use decoder::{CausalAttention, CausalConv1d, Rope};
+pub use decoder::{CausalAttention, CausalConv1d, Rope, RopeScaling};
 pub use error::GraphError;
 pub use experts::{ExpertChoice, ExpertGateUp, ExpertWeights, RouterScore};
 pub use heads::{AttentionHeads, DeltaHeads, Heads};
