@@ -88,7 +88,10 @@ fn attributes(op: &Op) -> String {
         Op::StateAppend { state, at } => format!("state{} at slot{}", state.0, at.0),
         Op::StateNumbers { state, column } => format!("state{} column={column}", state.0),
         Op::Gated(f) => activation(*f),
-        Op::Rope(r) => format!("dims={} theta={}", r.dims, r.theta),
+        Op::Rope(r) => {
+            let scaling = r.scaling.map(|s| format!(" *{} {}..{}/{}", s.factor, s.low, s.high, s.original));
+            format!("dims={} theta={}{}", r.dims, r.theta, scaling.unwrap_or_default())
+        }
         Op::CausalConv1d(c) => {
             let then = c.activation.map(|f| format!(" +{}", activation(f))).unwrap_or_default();
             format!("state{} snapshots={}{then}", c.state.0, c.snapshots)

@@ -20,7 +20,7 @@ pub mod transducer;
 mod vocoder;
 
 pub use build::GraphBuilder;
-pub use decoder::{CausalAttention, CausalConv1d, Rope};
+pub use decoder::{CausalAttention, CausalConv1d, Rope, RopeScaling};
 pub use error::GraphError;
 pub use experts::{ExpertChoice, ExpertGateUp, ExpertWeights, RouterScore};
 pub use heads::{AttentionHeads, DeltaHeads, Heads};
