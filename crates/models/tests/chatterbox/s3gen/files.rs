@@ -1,8 +1,8 @@
 //! Files as converters and quantisers write them, and files that are broken.
 
 use crate::fixtures::{
-    BINS, CASES, Tensor, built_in, cosine, cpu, file, keys, model_on, noise, reference, tensors, voice,
-    weights, written,
+    BINS, CASES, Tensor, built_in, cosine, cpu, file, keys, model_on, noise, reference, relative, tensors,
+    voice, weights, written,
 };
 use mynah_device::Policy;
 use mynah_gguf::{GgufFile, Value};
