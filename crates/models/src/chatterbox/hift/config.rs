@@ -147,7 +147,7 @@ impl HiftConfig {
 fn stages(t: &Tensors<'_>, numbers: usize) -> Result<Vec<UpsampleConfig>, ModelError> {
     let count = t.count(|i| format!("hift/ups/{i}/weight"));
     let blocks = t.count(|i| format!("hift/resblocks/{i}/convs1/0/weight"));
-    if count == 0 || blocks == 0 || blocks % count != 0 {
+    if count == 0 || blocks == 0 || !blocks.is_multiple_of(count) {
         return Err(unsupported(format!("a vocoder of {count} stages and {blocks} residual blocks")));
     }
     let each = blocks / count;

@@ -56,20 +56,20 @@ impl Source {
         let first = state.samples;
         state.samples += out.len() as u64;
         let parts = out.chunks_mut(share * self.frame).zip(f0.chunks(share)).zip(turns.chunks(share));
-        let jobs = parts.enumerate().map(|(i, ((out, f0), turns))| {
+        let mut jobs = parts.enumerate().map(|(i, ((out, f0), turns))| {
             let first = first + (i * share * self.frame) as u64;
             let starts = &starts;
             move || self.frames(out, f0, turns, starts, noise, first)
         });
         if threads <= 1 {
-            return jobs.map(|mut job| job()).collect::<Result<(), _>>().map(|()| out);
+            return jobs.try_for_each(|mut job| job()).map(|()| out);
         }
         let done = std::thread::scope(|scope| {
             let running: Vec<_> = jobs.map(|job| scope.spawn(job)).collect();
             let join = |r: std::thread::ScopedJoinHandle<'_, Result<(), NoiseEnds>>| {
                 r.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };
-            running.into_iter().map(join).collect::<Result<(), _>>()
+            running.into_iter().try_for_each(join)
         });
         done.map(|()| out)
     }

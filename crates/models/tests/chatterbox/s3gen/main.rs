@@ -5,6 +5,7 @@
 mod batches;
 mod files;
 mod fixtures;
+mod plans;
 mod stages;
 mod streams;
 mod whole;
