@@ -83,6 +83,8 @@ pub(super) fn compile(product: &Product<'_, '_>) -> Result<Compiled, DeviceError
     source.flag("SCALE_LAST", factor.format().is_some_and(|f| !f.mins));
     source.flag("HIGH", bits == 5 || bits == 6);
     source.flag("SUBGROUPS", caps.subgroup.is_some());
+    // Where each thread has all its vectors at once, fetching more would only be in the way.
+    source.flag("ONCE", vectors <= pieces * threads);
     for (name, value) in [
         ("ROWS", rows),
         ("OUTPUTS", outputs),

@@ -74,9 +74,15 @@ fn main(
 //#endif
 //#end
 //#endif
+//#if ONCE
+    let start = lane;
+    {
+        let f = next;
+//#else
     for (var start = lane; start < p.vectors; start += PIECES * WG_X) {
         let f = next;
         next = fetch(first, start + PIECES * WG_X);
+//#endif
 //#each u PIECES
         if start + #uu * WG_X < p.vectors {
             let c = start + #uu * WG_X;
