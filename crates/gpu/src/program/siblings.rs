@@ -92,7 +92,7 @@ mod tests {
     /// Names of the dispatches of a layer's projections of so many frames, and of their positions'.
     fn projections(frames: usize, dtype: DType) -> Vec<String> {
         let mut b = GraphBuilder::new("projections");
-        let mut weight = |b: &mut GraphBuilder, name: &str, dtype, dims: &[usize]| {
+        let weight = |b: &mut GraphBuilder, name: &str, dtype, dims: &[usize]| {
             b.weight(&WeightSpec { name: name.into(), dtype, shape: Shape::new(dims).unwrap() })
         };
         let x = b.input("x", ElemType::F32, [frames, 1024]);
