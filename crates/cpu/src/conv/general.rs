@@ -40,6 +40,9 @@ unsafe fn body<S: Tiles>(s: S, row: &Row<'_>, scratch: &mut [f32]) {
                 while k0 < k {
                     let tile = Tile {
                         x: patches[k0 * height..].as_ptr(),
+                        x_step: height,
+                        segments: 1,
+                        x_jump: 0,
                         w: weights[k0 * stride..].as_ptr().cast(),
                         w_stride: stride,
                         k: K_BLOCK.min(k - k0),
@@ -80,7 +83,7 @@ fn gather(row: &Row<'_>, group: usize, from: usize, count: usize, height: usize,
         for kh in high.clone() {
             let line = row.batch * g.height.input + (top + kh as isize) as usize;
             for kw in wide.clone() {
-                let pixel = line * g.width.input + (left + (kw * g.width.dilation) as isize) as usize;
+                let pixel = line * g.width.input + (left + kw as isize) as usize;
                 let x = &row.x[pixel * g.inputs + group * inputs..][..inputs];
                 let out = &mut out[(kh * g.width.kernel + kw) * inputs * height + r..];
                 out.iter_mut().step_by(height).zip(x).for_each(|(out, &x)| *out = x);

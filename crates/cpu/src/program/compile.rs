@@ -143,7 +143,7 @@ fn kernel(bind: &Bind<'_>) -> Result<Box<dyn Kernel>, DeviceError> {
         Op::MatMul(e) => matmul::compile(bind, e),
         Op::Conv2d(c) => conv::compile_2d(bind, c),
         Op::DepthwiseConv1d { pad, epilogue } => conv::compile_depthwise(bind, *pad, epilogue),
-        Op::Conv1d(c) => conv::compile_1d(bind, c),
+        Op::Conv1d(c) => conv::compile_line(bind, c),
         Op::ConvTranspose1d(c) => conv::compile_transpose(bind, c),
         Op::Clamp { min, max } => elementwise::compile_clamp(bind, [*min, *max]),
         Op::Snake => elementwise::compile_snake(bind),
