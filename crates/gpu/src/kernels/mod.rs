@@ -6,6 +6,7 @@ mod common;
 mod conv;
 mod delta;
 mod elementwise;
+mod experts;
 pub(crate) mod guard;
 mod matmul;
 mod movement;
@@ -16,7 +17,7 @@ mod state;
 mod transducer;
 
 use crate::program::{Bind, Compiled};
-use mynah_device::{DeviceError, Route, Unsupported};
+use mynah_device::{DeviceError, Route};
 use mynah_graph::{Heads, Op};
 
 /// The fast routes of the device.
@@ -77,9 +78,9 @@ pub(crate) fn compile(bind: &Bind<'_>) -> Result<Compiled, DeviceError> {
         Op::CausalAttention(a) => causal::compile_attention(bind, a),
         Op::Heads(Heads::Delta(h)) => delta::compile_heads(bind, h),
         Op::Heads(Heads::Attention(h)) => causal::compile_heads(bind, h),
-        op @ (Op::ExpertChoice(_) | Op::ExpertWeights(_) | Op::ExpertGateUp(_) | Op::ExpertDown) => {
-            let reason = "there is no kernel yet".to_owned();
-            Err(DeviceError::Unsupported(Unsupported { op: op.name(), reason }))
-        }
+        Op::ExpertChoice(c) => experts::compile_choice(bind, *c),
+        Op::ExpertWeights(w) => experts::compile_weights(bind, *w),
+        Op::ExpertGateUp(g) => experts::compile_gate_up(bind, g),
+        Op::ExpertDown => experts::compile_down(bind),
     }
 }
