@@ -13,6 +13,7 @@ mod movement;
 mod norm;
 mod recurrent;
 mod rotary;
+mod signal;
 mod state;
 mod transducer;
 
@@ -82,5 +83,13 @@ pub(crate) fn compile(bind: &Bind<'_>) -> Result<Compiled, DeviceError> {
         Op::ExpertWeights(w) => experts::compile_weights(bind, *w),
         Op::ExpertGateUp(g) => experts::compile_gate_up(bind, g),
         Op::ExpertDown => experts::compile_down(bind),
+        Op::Conv1d(c) => conv::compile_over_time(bind, c),
+        Op::ConvTranspose1d(c) => conv::compile_transposed(bind, c),
+        Op::Snake => elementwise::compile_snake(bind),
+        Op::Clamp { min, max } => elementwise::compile_clamp(bind, *min, *max),
+        Op::Attention(a) => attention::compile_full(bind, a),
+        Op::RepeatRows { times } => movement::compile_repeat(bind, *times),
+        Op::SegmentMean { len } => norm::compile_segments(bind, *len),
+        Op::InverseStft(i) => signal::compile(bind, i),
     }
 }

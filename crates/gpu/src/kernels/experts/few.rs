@@ -74,6 +74,7 @@ pub(super) fn compile(product: &Product<'_, '_>) -> Result<Dispatch, DeviceError
     if let Some(second) = &stack.second {
         second.declare_second(&mut k, Loads::Vectors(words));
     }
+    k.bind("ids", "i32", &product.bind.operand(1)?);
     product.declare(&mut k)?;
     let blocks = n.div_ceil(rows);
     k.param("units", units);

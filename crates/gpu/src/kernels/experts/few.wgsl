@@ -3,6 +3,12 @@ var<workgroup> partial: array<f32, PARTIALS>;
 var<workgroup> expert_here: u32;
 //#endif
 
+// The expert of a slot, counted from the first whose rows are here; those before it become large numbers.
+fn expert_of(slot: u32) -> u32 {
+    // Bad ids come back as errors; none may lead out of the stack until then.
+    return min(u32(ids[slot]), EXPERTS - 1u) - FIRST_EXPERT;
+}
+
 //#each M
 fn low_at#M(at: u32) -> $VECTOR {
 //#if SAME_PLANES

@@ -1,10 +1,4 @@
-// The expert of a slot, counted from the first whose rows are here; those before it become large numbers.
-fn expert_of(slot: u32) -> u32 {
-    // Bad ids come back as errors; none may lead out of the stack until then.
-    return min(u32(ids[slot]), EXPERTS - 1u) - FIRST_EXPERT;
-}
 //#if JOIN
-
 // What a gate lets through.
 fn joined(gate: f32, up: f32) -> f32 {
 //#if LIMIT

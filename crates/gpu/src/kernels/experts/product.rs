@@ -136,9 +136,8 @@ impl Product<'_, '_> {
         Self { stack, finish, x: self.x.clone(), y: self.y.clone(), ..*self }
     }
 
-    /// Declares `expert_of(slot)` and, for sums in slots, `finish(sum, slot, column)`, the result `y` and what they read.
+    /// Declares `finish(sum, at)`, the result `y` and what they read.
     pub(super) fn declare(&self, k: &mut Kernel<'_, '_>) -> Result<(), DeviceError> {
-        k.bind("ids", "i32", &self.bind.operand(1)?);
         let join = match &self.finish {
             Finish::Join(op, gates) => {
                 if let Some(gates) = gates {
@@ -160,8 +159,9 @@ impl Product<'_, '_> {
         source.flag("LIMIT", join.is_some_and(|op| op.limit.is_some()));
         source.flag("GATES", matches!(self.finish, Finish::Join(_, Some(_))));
         if let Some(op) = join {
-            source.define("ACTIVATE", function(op.activation));
             source.include(ACTIVATIONS);
+            let name = function(source, op.activation);
+            source.define("ACTIVATE", name);
         }
         for (name, value) in [
             ("EXPERTS", self.stack.experts),
