@@ -12,6 +12,9 @@ use mynah_device::DeviceError;
 use mynah_device::Route;
 use mynah_graph::{Epilogue, Prologue};
 
+/// `halves(first, second)`: eight numbers as halves; needs [`crate::kernels::common::HALF`].
+pub(super) const HALVES: &str = include_str!("half.wgsl");
+
 pub(super) const F16_MATRIX: Route =
     Route { name: "f16-matrix", about: "matrix products on matrix units: f16 factors, f32 sums" };
 
@@ -20,6 +23,10 @@ pub(super) const F16_MATRIX: Route =
 struct Product<'b, 'a> {
     bind: &'b Bind<'a>,
     x: Operand,
+    /// Whether `x` is halves already.
+    halves: bool,
+    /// Scratch memory that is taken.
+    scratch: u64,
     factor: Factor,
     prologue: Option<&'b Prologue>,
     epilogue: &'b Epilogue,
@@ -75,8 +82,9 @@ impl Product<'_, '_> {
         source.flag("SCALED", e.scale != 1.0);
         source.flag("ACTIVATION", e.activation.is_some());
         if let Some(f) = e.activation {
-            source.define("ACTIVATE", function(f));
             source.include(ACTIVATIONS);
+            let name = function(source, f);
+            source.define("ACTIVATE", name);
         }
         source.include(include_str!("epilogue.wgsl"));
         Ok(())
@@ -133,9 +141,52 @@ fn parts<'b, 'a>(
     };
     let m = bind.out_shape().numel() / n.max(1);
     let x = bind.operand(0)?;
+    let rows = Rows { x, factor, halves: bind.half(0), scratch: 0 };
+    let mut parts = parts_of(bind, &rows, epilogue, [m, n, k]);
+    parts.iter_mut().for_each(|part| part.prologue = prologue);
+    Ok(parts)
+}
+
+fn parts_of<'b, 'a>(
+    bind: &'b Bind<'a>,
+    rows: &Rows,
+    epilogue: &'b Epilogue,
+    [m, n, k]: [usize; 3],
+) -> Vec<Product<'b, 'a>> {
+    let Rows { x, factor, halves, scratch } = rows;
     let part = |(rows, factor): (std::ops::Range<usize>, Factor)| {
-        let (first, columns) = (rows.start, n);
-        Product { bind, x: x.clone(), factor, prologue, epilogue, m, n: rows.len(), k, first, columns }
+        let (first, columns, halves, scratch) = (rows.start, n, *halves, *scratch);
+        let (x, n, prologue) = (x.clone(), rows.len(), None);
+        Product { bind, x, halves, scratch, factor, prologue, epilogue, m, n, k, first, columns }
     };
-    Ok(factor.parts(n, bind.caps()).into_iter().map(part).collect())
+    factor.parts(n, bind.caps()).into_iter().map(part).collect()
+}
+
+/// Rows that are no operand of the node, or one of another op, and the matrix that they meet.
+pub(super) struct Rows {
+    pub(super) x: Operand,
+    pub(super) factor: Factor,
+    /// Whether `x` is halves.
+    pub(super) halves: bool,
+    /// Scratch memory that is taken, a multiple of 256.
+    pub(super) scratch: u64,
+}
+
+/// Whether `m` rows of `k` elements are better written down and multiplied as such, and then whether as halves: those that are few,
+/// and those that matrix units take.
+pub(super) fn suits_rows(bind: &Bind<'_>, factor: &Factor, e: &Epilogue, sizes: [usize; 3]) -> Option<bool> {
+    let rows = Rows { x: Operand::scratch(0, 0), factor: factor.clone(), halves: true, scratch: 0 };
+    let parts = parts_of(bind, &rows, e, sizes);
+    let all = |means: Means| parts.iter().all(|part| part.means() == means);
+    if all(Means::FewRows) { Some(false) } else { all(Means::Units).then_some(true) }
+}
+
+/// The product of such rows, with the node's epilogue, whose operands follow two others.
+pub(super) fn of_rows(
+    bind: &Bind<'_>,
+    rows: Rows,
+    e: &Epilogue,
+    sizes: [usize; 3],
+) -> Result<Compiled, DeviceError> {
+    compile_parts(&parts_of(bind, &rows, e, sizes))
 }
