@@ -48,7 +48,9 @@ fn file(llama: bool) -> Arc<GgufFile> {
         part("speech_pos_emb", &[4100, HIDDEN]);
         part("emotion_adv_fc/w", &[HIDDEN, 1]);
         part("perceiver/pre_attention_query", &[1, 32, HIDDEN]);
-        ["g", "b"].map(|name| part(&format!("perceiver/attn/norm/{name}"), &[HIDDEN]));
+        for name in ["g", "b"] {
+            part(&format!("perceiver/attn/norm/{name}"), &[HIDDEN]);
+        }
         for name in ["to_q", "to_k", "to_v", "proj_out"] {
             part(&format!("perceiver/attn/{name}/w"), &[HIDDEN, HIDDEN]);
             part(&format!("perceiver/attn/{name}/b"), &[HIDDEN]);
@@ -57,18 +59,25 @@ fn file(llama: bool) -> Arc<GgufFile> {
     } else {
         part("speech_head_bias", &[speech]);
         tensor("model/wpe".into(), &[4000, HIDDEN]);
-        ["g", "b"].map(|name| tensor(format!("model/ln_f/{name}"), &[HIDDEN]));
+        tensor("model/ln_f/g".into(), &[HIDDEN]);
+        tensor("model/ln_f/b".into(), &[HIDDEN]);
     }
     for i in 0..LAYERS {
         let mut part = |name: &str, dims: &[usize]| tensor(format!("model/h{i}/{name}"), dims);
         if llama {
-            ["ln_attn/g", "ln_mlp/g"].map(|name| part(name, &[HIDDEN]));
-            ["q", "k", "v", "o"].map(|name| part(&format!("attn/{name}/w"), &[HIDDEN, HIDDEN]));
-            ["gate", "up"].map(|name| part(&format!("mlp/{name}/w"), &[FEED_FORWARD, HIDDEN]));
+            part("ln_attn/g", &[HIDDEN]);
+            part("ln_mlp/g", &[HIDDEN]);
+            for name in ["q", "k", "v", "o"] {
+                part(&format!("attn/{name}/w"), &[HIDDEN, HIDDEN]);
+            }
+            part("mlp/gate/w", &[FEED_FORWARD, HIDDEN]);
+            part("mlp/up/w", &[FEED_FORWARD, HIDDEN]);
             part("mlp/down/w", &[HIDDEN, FEED_FORWARD]);
             continue;
         }
-        ["ln_1/g", "ln_1/b", "ln_2/g", "ln_2/b"].map(|name| part(name, &[HIDDEN]));
+        for name in ["ln_1/g", "ln_1/b", "ln_2/g", "ln_2/b"] {
+            part(name, &[HIDDEN]);
+        }
         for (name, [n, k]) in [
             ("attn/c_attn", [3 * HIDDEN, HIDDEN]),
             ("attn/c_proj", [HIDDEN, HIDDEN]),
