@@ -106,7 +106,8 @@ fn declare_heads(
     k.source().constant("NEW", causal.time as u32);
     k.source().constant("WIDTH", causal.width() as u32);
     k.source().constant("TURNED", (op.rope.dims / 8) as u32);
-    k.source().define("GATE", each(function(op.gate), 4));
+    let gate = each(function(k.source(), op.gate), 4);
+    k.source().define("GATE", gate);
     Ok(())
 }
 

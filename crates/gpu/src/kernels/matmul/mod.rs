@@ -11,6 +11,9 @@ use mynah_device::DeviceError;
 use mynah_device::Route;
 use mynah_graph::Epilogue;
 
+/// `halves(first, second)`: eight numbers as halves; needs [`crate::kernels::common::HALF`].
+pub(super) const HALVES: &str = include_str!("half.wgsl");
+
 pub(super) const F16_MATRIX: Route =
     Route { name: "f16-matrix", about: "matrix products on matrix units: f16 factors, f32 sums" };
 
@@ -19,6 +22,10 @@ pub(super) const F16_MATRIX: Route =
 struct Product<'b, 'a> {
     bind: &'b Bind<'a>,
     x: Operand,
+    /// Whether `x` is halves already.
+    halves: bool,
+    /// Scratch memory that is taken.
+    scratch: u64,
     factor: Factor,
     epilogue: &'b Epilogue,
     m: usize,
@@ -72,8 +79,9 @@ impl Product<'_, '_> {
         source.flag("SCALED", e.scale != 1.0);
         source.flag("ACTIVATION", e.activation.is_some());
         if let Some(f) = e.activation {
-            source.define("ACTIVATE", function(f));
             source.include(ACTIVATIONS);
+            let name = function(source, f);
+            source.define("ACTIVATE", name);
         }
         source.include(include_str!("epilogue.wgsl"));
         Ok(())
@@ -87,9 +95,12 @@ pub(super) fn takes_halves(bind: &Bind<'_>, e: &Epilogue) -> bool {
 
 /// `x [.., K]` times the transpose of `w [N, K]`.
 pub(super) fn compile(bind: &Bind<'_>, e: &Epilogue) -> Result<Compiled, DeviceError> {
-    let parts = parts(bind, e)?;
+    compile_parts(&parts(bind, e)?)
+}
+
+fn compile_parts(parts: &[Product<'_, '_>]) -> Result<Compiled, DeviceError> {
     let mut all = Compiled::default();
-    for part in &parts {
+    for part in parts {
         let part = match part.means() {
             Means::FewRows => matvec::compile(part),
             Means::Units => units::compile(part),
@@ -114,9 +125,50 @@ fn parts<'b, 'a>(bind: &'b Bind<'a>, e: &'b Epilogue) -> Result<Vec<Product<'b, 
     };
     let m = bind.out_shape().numel() / n.max(1);
     let x = bind.operand(0)?;
+    let rows = Rows { x, factor, halves: bind.half(0), scratch: 0 };
+    Ok(parts_of(bind, &rows, e, [m, n, k]))
+}
+
+fn parts_of<'b, 'a>(
+    bind: &'b Bind<'a>,
+    rows: &Rows,
+    e: &'b Epilogue,
+    [m, n, k]: [usize; 3],
+) -> Vec<Product<'b, 'a>> {
+    let Rows { x, factor, halves, scratch } = rows;
     let part = |(rows, factor): (std::ops::Range<usize>, Factor)| {
-        let (first, columns) = (rows.start, n);
-        Product { bind, x: x.clone(), factor, epilogue: e, m, n: rows.len(), k, first, columns }
+        let (first, columns, halves, scratch) = (rows.start, n, *halves, *scratch);
+        let x = x.clone();
+        Product { bind, x, halves, scratch, factor, epilogue: e, m, n: rows.len(), k, first, columns }
     };
-    Ok(factor.parts(n, bind.caps()).into_iter().map(part).collect())
+    factor.parts(n, bind.caps()).into_iter().map(part).collect()
+}
+
+/// Rows that are no operand of the node, or one of another op, and the matrix that they meet.
+pub(super) struct Rows {
+    pub(super) x: Operand,
+    pub(super) factor: Factor,
+    /// Whether `x` is halves.
+    pub(super) halves: bool,
+    /// Scratch memory that is taken, a multiple of 256.
+    pub(super) scratch: u64,
+}
+
+/// Whether `m` rows of `k` elements are better written down and multiplied as such, and then whether as halves: those that are few,
+/// and those that matrix units take.
+pub(super) fn suits_rows(bind: &Bind<'_>, factor: &Factor, e: &Epilogue, sizes: [usize; 3]) -> Option<bool> {
+    let rows = Rows { x: Operand::scratch(0, 0), factor: factor.clone(), halves: true, scratch: 0 };
+    let parts = parts_of(bind, &rows, e, sizes);
+    let all = |means: Means| parts.iter().all(|part| part.means() == means);
+    if all(Means::FewRows) { Some(false) } else { all(Means::Units).then_some(true) }
+}
+
+/// The product of such rows, with the node's epilogue, whose operands follow two others.
+pub(super) fn of_rows(
+    bind: &Bind<'_>,
+    rows: Rows,
+    e: &Epilogue,
+    sizes: [usize; 3],
+) -> Result<Compiled, DeviceError> {
+    compile_parts(&parts_of(bind, &rows, e, sizes))
 }

@@ -182,13 +182,13 @@ pub(super) fn compile(product: &Product<'_, '_>) -> Result<Compiled, DeviceError
     let units = Units::of(caps).ok_or_else(lacks)?;
     let g = units.geometry(product.m, product.n, product.k, caps).ok_or_else(lacks)?;
     let (m, n, k) = (product.m, product.n, product.k);
-    let mut compiled = Compiled::default();
+    let mut compiled = Compiled { scratch: product.scratch, ..Compiled::default() };
     let mut scratch = |bytes: usize| {
         let start = compiled.scratch;
         compiled.scratch = (start + bytes as u64).next_multiple_of(256);
         Operand::scratch(start, bytes as u64)
     };
-    let ready = bind.half(0);
+    let ready = product.halves;
     let x16 = if ready {
         Some(product.x.clone())
     } else {

@@ -4,7 +4,7 @@
 //! 64-bit fractions: the product with the position wraps around by itself, and its first 32 bits are all that is needed. Sine and
 //! cosine are polynomials, since those of a shading language may be as coarse as 2⁻¹¹.
 
-use super::common::GRID;
+use super::common::{DIRECTION, GRID};
 use crate::program::{Bind, Compiled, Kernel};
 use mynah_device::DeviceError;
 use mynah_graph::Rope;
@@ -44,6 +44,7 @@ pub(super) fn declare_turns(k: &mut Kernel<'_, '_>, rope: &Rope) {
     }
     table.push_str(");");
     k.source().define("TABLE", table);
+    k.source().include(DIRECTION);
     k.source().include(include_str!("turn.wgsl"));
 }
 
