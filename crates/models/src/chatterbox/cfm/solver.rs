@@ -3,6 +3,7 @@
 use super::config::CfmConfig;
 use super::estimator::{StepDims, mel_graph, step_graph};
 use super::time::TimeVectors;
+use crate::chatterbox::s3gen::error::S3GenError;
 use crate::error::ModelError;
 use mynah_device::Data;
 use mynah_gguf::GgufFile;
@@ -10,6 +11,7 @@ use mynah_graph::StateDecl;
 use mynah_plan::{Executor, PlanKey, StateId};
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The state tensors of the solver, a row per mel frame: where it stands `[bins]`, and its conditions `[3·bins]`. Row 0 belongs to
 /// no frame; its conditions are zero, which is what unguided sequences read.
@@ -92,7 +94,7 @@ impl Solver {
         Ok(times)
     }
 
-    /// Takes all steps. The states hold noise and conditions before, mel frames after.
+    /// Takes all steps, unless `cancel` is raised on the way. The states hold noise and conditions before, mel frames after.
     pub(crate) fn solve(
         &mut self,
         executor: &mut Executor,
@@ -100,7 +102,8 @@ impl Solver {
         config: &CfmConfig,
         span: &Span,
         steps: usize,
-    ) -> Result<(), ModelError> {
+        cancel: &AtomicBool,
+    ) -> Result<(), S3GenError> {
         let times = self.times(executor, file, config, steps)?;
         let inputs = StepInputs::new(config, span);
         let dims = StepDims { batch: span.lengths.len(), frames: span.frames, stages: false };
@@ -108,6 +111,9 @@ impl Solver {
         let plan = executor.plan(key, || step_graph(file, config, &dims))?;
         let shifts = times.shifts.chunks_exact(config.resnets() * config.channels);
         for (shifts, dt) in shifts.zip(&times.dt) {
+            if cancel.load(Ordering::Relaxed) {
+                return Err(S3GenError::Cancelled);
+            }
             executor.run(plan, &inputs.data(shifts, std::slice::from_ref(dt)), &[], &self.states)?;
         }
         Ok(())

@@ -13,6 +13,7 @@ use mynah_device::Data;
 use mynah_gguf::GgufFile;
 use mynah_plan::{Executor, PlanKey};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Time spent on the way to samples.
@@ -80,18 +81,22 @@ impl Hift {
         self.spectrum.run(source)
     }
 
-    /// Samples of mel frames and their source.
+    /// Samples of mel frames and their source, unless `cancel` is raised on the way.
     pub(crate) fn vocode(
         &self,
         executor: &mut Executor,
         mel: &[f32],
         source: &[f32],
+        cancel: &AtomicBool,
     ) -> Result<Vec<f32>, S3GenError> {
         let (bins, samples) = (self.config.bins, self.config.frame_samples());
         let (windows, numbers) = (self.config.frame_windows(), self.config.window + 2);
         let spectrum = self.spectrum(source);
         let mut pcm = Vec::with_capacity(source.len());
         for tile in tiles(mel.len() / bins, self.tile, self.config.reach()) {
+            if cancel.load(Ordering::Relaxed) {
+                return Err(S3GenError::Cancelled);
+            }
             let frames = tile.frames.len();
             let key = PlanKey { graph: "vocoder", dims: [frames, 0, 0, 0] };
             let plan = executor.plan(key, || vocoder_graph(&self.file, &self.config, frames, false))?;
@@ -127,6 +132,7 @@ impl Hift {
         executor: &mut Executor,
         mel: &[f32],
         noise: &dyn Noise,
+        cancel: &AtomicBool,
         times: &mut HiftTimes,
     ) -> Result<Vec<f32>, S3GenError> {
         let began = Instant::now();
@@ -136,7 +142,7 @@ impl Hift {
         let source = self.source(&f0, &mut SourceState::default(), noise)?;
         times.source += began.elapsed();
         let began = Instant::now();
-        let pcm = self.vocode(executor, mel, &source)?;
+        let pcm = self.vocode(executor, mel, &source, cancel)?;
         times.vocoder += began.elapsed();
         Ok(pcm)
     }

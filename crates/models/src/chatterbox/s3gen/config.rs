@@ -17,6 +17,9 @@ pub const SAMPLE_RATE: u32 = 24_000;
 /// Speech tokens a second.
 pub const TOKEN_RATE: u32 = 25;
 
+/// The most mel frames a token may stand for; the memory of a request grows with it.
+const MAX_RATIO: usize = 8;
+
 /// The architecture such files name.
 pub const ARCHITECTURE: &str = "chatterbox-s3gen";
 
@@ -86,9 +89,9 @@ impl S3GenConfig {
         let flow = FlowConfig::read(file)?;
         let cfm = CfmConfig::read(file, flow.bins)?;
         let hift = HiftConfig::read(file, flow.bins)?;
-        let frames = TOKEN_RATE as usize * flow.ratio;
-        if hift.frame_samples() * frames != SAMPLE_RATE as usize {
-            let what = format!("a vocoder of {} samples a frame", hift.frame_samples());
+        let frames = (TOKEN_RATE as usize).saturating_mul(flow.ratio);
+        if hift.frame_samples().saturating_mul(frames) != SAMPLE_RATE as usize || flow.ratio > MAX_RATIO {
+            let what = format!("{} frames of {} samples for a token", flow.ratio, hift.frame_samples());
             return Err(ModelError::Unsupported { what });
         }
         let variant = if cfm.meanflow { Variant::Turbo } else { Variant::Multilingual };

@@ -52,6 +52,9 @@ pub enum S3GenError {
         /// What is wrong.
         reason: String,
     },
+    /// The flag of [`set_cancel`](super::S3Gen::set_cancel) was raised.
+    #[error("cancelled")]
+    Cancelled,
     /// Recorded noise that is too short.
     #[error(transparent)]
     Noise(#[from] NoiseEnds),

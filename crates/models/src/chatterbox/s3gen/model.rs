@@ -14,6 +14,7 @@ use mynah_device::{Data, Device};
 use mynah_gguf::GgufFile;
 use mynah_plan::{Executor, Options, PlanId, PlanKey, StateId};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// The most tokens that are spoken at a time, those of the voice among them: five minutes.
@@ -92,6 +93,7 @@ pub struct S3Gen {
     pub(super) config: S3GenConfig,
     pub(super) hift: Hift,
     pub(super) executor: Executor,
+    pub(super) cancel: Arc<AtomicBool>,
     positions: Positions,
     solver: Solver,
 }
@@ -122,7 +124,7 @@ impl S3Gen {
     ) -> Result<Self, S3GenError> {
         let positions = Positions::new(&mut executor, &config.flow)?;
         let solver = Solver::new(&mut executor, &config.cfm)?;
-        Ok(Self { file, config, hift, executor, positions, solver })
+        Ok(Self { file, config, hift, executor, cancel: Arc::default(), positions, solver })
     }
 
     /// Another user of the same prepared weights, with its own buffers.
@@ -150,6 +152,12 @@ impl S3Gen {
     /// The executor, for reports and profiles.
     pub fn executor(&mut self) -> &mut Executor {
         &mut self.executor
+    }
+
+    /// Whoever raises the flag ends the request under way, with [`S3GenError::Cancelled`] before its next step of the flow or tile of
+    /// the vocoder, and those that follow until it is lowered.
+    pub fn set_cancel(&mut self, flag: Arc<AtomicBool>) {
+        self.cancel = flag;
     }
 
     /// Lets the vocoder's tiles be so many mel frames long. Samples don't depend on it but for rounding.
@@ -185,7 +193,8 @@ impl S3Gen {
         let mels = self.mels(requests, steps, false, &mut times)?;
         let speak = |(request, mel): (&Request<'_>, Vec<f32>)| {
             let (mut times, mut spent) = (times, HiftTimes::default());
-            let mut samples = self.hift.run(&mut self.executor, &mel, request.noise, &mut spent)?;
+            let mut samples =
+                self.hift.run(&mut self.executor, &mel, request.noise, &self.cancel, &mut spent)?;
             times.hift(spent);
             fade_in(&mut samples, 0);
             Ok(Speech { samples, times })
@@ -211,7 +220,7 @@ impl S3Gen {
         let span = self.encode(requests, open)?;
         times.encoder += began.elapsed();
         let began = Instant::now();
-        self.solver.solve(&mut self.executor, &self.file, &self.config.cfm, &span, steps)?;
+        self.solver.solve(&mut self.executor, &self.file, &self.config.cfm, &span, steps, &self.cancel)?;
         let ratio = self.config.flow.ratio;
         let read = |(i, request): (usize, &Request<'_>)| {
             let length = span.lengths[i];
@@ -437,7 +446,7 @@ impl S3Gen {
             let reason = format!("has {frames} frames and its source {} samples", source.len());
             return Err(S3GenError::Voice { what: "mel spectrogram", reason });
         }
-        self.hift.vocode(&mut self.executor, mel, source)
+        self.hift.vocode(&mut self.executor, mel, source, &self.cancel)
     }
 
     /// What is between the stages of the vocoder, by name.

@@ -153,7 +153,7 @@ impl S3Stream {
         let source = [self.source.as_slice(), &more].concat();
         speech.times.source = began.elapsed();
         let began = Instant::now();
-        let pcm = model.hift.vocode(&mut model.executor, &mel, &source)?;
+        let pcm = model.hift.vocode(&mut model.executor, &mel, &source, &model.cancel)?;
         speech.times.vocoder = began.elapsed();
 
         let (old, new) = pcm.split_at(before * frame);

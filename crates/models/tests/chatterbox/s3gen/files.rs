@@ -138,9 +138,11 @@ fn keys_that_contradict_tensors_are_refused() {
 #[test]
 fn missing_and_misshapen_tensors_are_named_and_nothing_panics() {
     let tokens = [1, 2, 3, 4];
+    let alike = |name: &str| name.contains("resblocks/") && !name.contains("resblocks/0/");
     for (name, t) in tensors("turbo") {
-        if name == "cfm/time_embed_mixer/weight" {
-            continue; // Without it the file is another variant.
+        // Without its mixer the file is another variant.
+        if name == "cfm/time_embed_mixer/weight" || alike(&name) {
+            continue;
         }
         let without = changed("turbo", |n, t| (n != name).then_some(t));
         let flat = HostTensor::from_f32([1], &[0.5]).unwrap();

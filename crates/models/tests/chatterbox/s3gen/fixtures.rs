@@ -110,7 +110,7 @@ pub(crate) fn cpu(threads: usize) -> Arc<dyn Device> {
 }
 
 pub(crate) fn model_on(file: Arc<GgufFile>, device: Arc<dyn Device>, policy: Policy) -> S3Gen {
-    let executor = Options { policy, ..Options::default() };
+    let executor = Options { policy, strict: true, ..Options::default() };
     S3Gen::load(file, device, None, LoadOptions { executor, host_threads: 2 }).unwrap()
 }
 

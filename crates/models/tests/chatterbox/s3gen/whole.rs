@@ -3,8 +3,10 @@
 use crate::fixtures::{CASES, cosine, cpu, file, model, model_on, noise, reference, voice};
 use mynah_device::Policy;
 use mynah_models::chatterbox::noise::Philox;
-use mynah_models::chatterbox::s3gen::{LoadOptions, S3Gen};
+use mynah_models::chatterbox::s3gen::{LoadOptions, Request, S3Gen, S3GenError};
 use mynah_plan::Options;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Tokens of some utterance.
 fn tokens(count: usize, seed: u64) -> Vec<u32> {
@@ -32,11 +34,7 @@ fn fast_routes_stay_near() {
         let reference = reference(case);
         let mut model = model_on(file(case), cpu(2), Policy::default());
         let voice = voice(&model);
-        let request = mynah_models::chatterbox::s3gen::Request {
-            voice: &voice,
-            tokens: &reference.tokens(),
-            noise: &noise(),
-        };
+        let request = Request { voice: &voice, tokens: &reference.tokens(), noise: &noise() };
         let steps = model.config().cfm.steps;
         let mel = model.mel(&request, None, false).unwrap();
         let likeness = cosine(&mel, &reference.array(&format!("mel.{steps}")));
@@ -76,6 +74,20 @@ fn a_fork_shares_nothing_but_weights() {
     fork.synthesize(&voice, &tokens(30, 6), &noise, Some(1)).unwrap();
     let found = fork.synthesize(&voice, &tokens(12, 5), &noise, Some(2)).unwrap().samples;
     assert!(found == wanted);
+}
+
+#[test]
+fn a_cancelled_request_leaves_nothing_behind() {
+    let mut model = model("mtl");
+    let voice = voice(&model);
+    let noise = Philox::new(5);
+    let wanted = model.synthesize(&voice, &tokens(12, 5), &noise, Some(2)).unwrap().samples;
+    let flag = Arc::new(AtomicBool::new(true));
+    model.set_cancel(Arc::clone(&flag));
+    let cancelled = model.synthesize(&voice, &tokens(20, 6), &noise, Some(2));
+    assert!(matches!(cancelled, Err(S3GenError::Cancelled)));
+    flag.store(false, Ordering::Relaxed);
+    assert!(model.synthesize(&voice, &tokens(12, 5), &noise, Some(2)).unwrap().samples == wanted);
 }
 
 #[test]
