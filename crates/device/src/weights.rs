@@ -39,6 +39,10 @@ pub enum WeightUse {
     MatMul,
     /// The kernel of a 2-D convolution.
     Conv2d,
+    /// The kernel of a convolution over time.
+    Conv1d,
+    /// The kernel of a transposed convolution over time.
+    ConvTranspose1d,
     /// The kernel of a depthwise convolution over time.
     DepthwiseConv1d,
     /// A table read by row.
@@ -56,6 +60,8 @@ pub fn weight_use(node: &Node, operand: usize) -> WeightUse {
     match (&node.op, operand) {
         (Op::MatMul(_), 1) => WeightUse::MatMul,
         (Op::Conv2d(_), 1) => WeightUse::Conv2d,
+        (Op::Conv1d(_), 1) => WeightUse::Conv1d,
+        (Op::ConvTranspose1d(_), 1) => WeightUse::ConvTranspose1d,
         (Op::DepthwiseConv1d { .. } | Op::CausalConv1d(_), 1) => WeightUse::DepthwiseConv1d,
         (Op::Gather, 0) => WeightUse::Table,
         (Op::ExpertGateUp(g), 2) if g.fused => WeightUse::ExpertPairs,

@@ -20,7 +20,7 @@ pub struct Rope {
 /// whichever run they came in.
 ///
 /// A sequence is given by the same three numbers as for [`crate::GatedDeltaNet`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CausalConv1d {
     /// Holds the last inputs, oldest first, in rows of `[K − 2 + snapshots, C]`. Going on from snapshot `n` leaves out the last `n`.
     pub state: StateId,

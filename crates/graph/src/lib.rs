@@ -16,6 +16,7 @@ mod ir;
 mod op;
 pub mod shape;
 pub mod transducer;
+mod vocoder;
 
 pub use build::GraphBuilder;
 pub use decoder::{CausalAttention, CausalConv1d, Rope};
@@ -27,3 +28,4 @@ pub use ir::{
 };
 pub use op::{Activation, BinaryOp, Conv2d, Epilogue, GatedDeltaNet, Op, RelPosAttention, Start};
 pub use transducer::{TransducerAdvance, TransducerJoin};
+pub use vocoder::{Attention, Conv1d, ConvTranspose1d, InverseStft};

@@ -9,9 +9,10 @@ use crate::experts::{ExpertChoice, ExpertGateUp, ExpertWeights};
 use crate::heads::Heads;
 use crate::ir::{SlotId, StateId};
 use crate::transducer::{TransducerAdvance, TransducerJoin};
+use crate::vocoder::{Attention, Conv1d, ConvTranspose1d, InverseStft};
 
 /// A function applied to each element.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Activation {
     /// `max(x, 0)`.
     Relu,
@@ -31,6 +32,20 @@ pub enum Activation {
     Softplus,
     /// `1 / sqrt(x)`.
     Rsqrt,
+    /// `x` above zero, the slope times `x` below (Maas et al. 2013).
+    LeakyRelu(f32),
+    /// `x` above zero, `exp(x) − 1` below (Clevert et al. 2016).
+    Elu,
+    /// `x · tanh(ln(1 + exp(x)))` (Misra 2020).
+    Mish,
+    /// Sine of an angle in radians.
+    Sin,
+    /// Cosine of an angle in radians.
+    Cos,
+    /// Square root.
+    Sqrt,
+    /// `|x|`.
+    Abs,
 }
 
 /// A function of two elements; the second operand broadcasts to the first (NumPy rules).
@@ -152,12 +167,25 @@ pub enum Op {
         /// Applied per channel.
         epilogue: Epilogue,
     },
+    /// `x [B, T, Ci]`, weight `[Co, Ci, K]`, epilogue operands → `[B, T', Co]`.
+    Conv1d(Conv1d),
+    /// `x [B, T, Ci]`, weight `[Ci, Co, K]`, epilogue operands → `[B, (T − 1)·stride + K − left − right, Co]`.
+    ConvTranspose1d(ConvTranspose1d),
     /// `a`, `b` (broadcast to `a`) → the shape of `a`.
     Binary(BinaryOp),
     /// `x` → same shape.
     Unary(Activation),
     /// `x` → `factor · x`.
     Scale(f32),
+    /// `x` → same shape, within two bounds: `min(max(x, min), max)`.
+    Clamp {
+        /// The least value.
+        min: f32,
+        /// The largest value, at least `min`.
+        max: f32,
+    },
+    /// `x [.., C]`, `alpha [C]` → `x + sin²(alpha·x) / (alpha + 1e-9)` (Ziyin et al. 2020).
+    Snake,
     /// `x [.., 2C]` → `[.., C]`: first half times `sigmoid` of the second (Dauphin et al. 2016).
     Glu,
     /// `a`, `b` of one shape → `a · act(b)`: the gated unit of two products (Shazeer 2020), and any other gate.
@@ -202,6 +230,8 @@ pub enum Op {
     /// → `[B, T, C]`. Keys at or past the length are not seen; a query that sees no key gives zeros, as do
     /// queries at or past the length.
     RelPosAttention(RelPosAttention),
+    /// `q [B, T, H, D]`, `k`, `v` `[B, S, H, D]`, i32 `lengths [B]` → `[B, T, H, D]`.
+    Attention(Attention),
     /// `gates [B, 4H]` in the order input, forget, cell, output (PyTorch `nn.LSTM`), `c [B, H]` → `[B, 2H]`:
     /// the new hidden state, then the new cell state.
     LstmCell,
@@ -230,6 +260,18 @@ pub enum Op {
     /// [`Heads::Attention`]: `both [B, T, H, 2·D]`, `k`, `v` `[B, T, Hk, D]`, gains of q and k `[D]`, i32 `positions [B, T]`,
     /// `sequences [B, 2]`, `pages [B, N]` → `[B, T, H, D]`.
     Heads(Heads),
+    /// `x [B, T, C]` → `[B, T·n, C]`: each row `n` times, one after the other.
+    RepeatRows {
+        /// How often.
+        times: usize,
+    },
+    /// `x [B, T, C]` → `[B, ⌈T/len⌉, C]`: the means of stretches of `len` rows, of the last over the rows it has.
+    SegmentMean {
+        /// Rows of a segment.
+        len: usize,
+    },
+    /// `x [B, F, 2·(n/2 + 1)]`, the real parts of a frame's spectrum, then the imaginary ones → `[B, hop·(F − 1)]`.
+    InverseStft(InverseStft),
     /// `x` → the same elements under another shape.
     Reshape(Vec<usize>),
     /// `x` → dimension `i` of the output is dimension `perm[i]` of the input.
@@ -292,12 +334,16 @@ impl Op {
             Self::MatMul(_) => "matmul",
             Self::Conv2d(_) => "conv2d",
             Self::DepthwiseConv1d { .. } => "depthwise_conv1d",
+            Self::Conv1d(_) => "conv1d",
+            Self::ConvTranspose1d(_) => "conv_transpose1d",
             Self::Binary(BinaryOp::Add) => "add",
             Self::Binary(BinaryOp::Sub) => "sub",
             Self::Binary(BinaryOp::Mul) => "mul",
             Self::Binary(BinaryOp::Div) => "div",
             Self::Unary(a) => a.name(),
             Self::Scale(_) => "scale",
+            Self::Clamp { .. } => "clamp",
+            Self::Snake => "snake",
             Self::Glu => "glu",
             Self::Gated(_) => "gated",
             Self::LayerNorm { .. } => "layer_norm",
@@ -311,6 +357,7 @@ impl Op {
             Self::Gather => "gather",
             Self::MaskRows => "mask_rows",
             Self::RelPosAttention(_) => "rel_pos_attention",
+            Self::Attention(_) => "attention",
             Self::LstmCell => "lstm_cell",
             Self::GatedDeltaNet(_) => "gated_delta_net",
             Self::Rope(_) => "rope",
@@ -322,6 +369,9 @@ impl Op {
             Self::ExpertDown => "expert_down",
             Self::Heads(Heads::Delta(_)) => "delta_heads",
             Self::Heads(Heads::Attention(_)) => "attention_heads",
+            Self::RepeatRows { .. } => "repeat_rows",
+            Self::SegmentMean { .. } => "segment_mean",
+            Self::InverseStft(_) => "inverse_stft",
             Self::Reshape(_) => "reshape",
             Self::Permute(_) => "permute",
             Self::Slice { .. } => "slice",
@@ -349,6 +399,8 @@ impl Op {
         match self {
             Self::MatMul(e) | Self::DepthwiseConv1d { epilogue: e, .. } => Some(e),
             Self::Conv2d(c) => Some(&c.epilogue),
+            Self::Conv1d(c) => Some(&c.epilogue),
+            Self::ConvTranspose1d(c) => Some(&c.epilogue),
             _ => None,
         }
     }
@@ -358,6 +410,8 @@ impl Op {
         match self {
             Self::MatMul(e) | Self::DepthwiseConv1d { epilogue: e, .. } => Some(e),
             Self::Conv2d(c) => Some(&mut c.epilogue),
+            Self::Conv1d(c) => Some(&mut c.epilogue),
+            Self::ConvTranspose1d(c) => Some(&mut c.epilogue),
             _ => None,
         }
     }
@@ -383,6 +437,13 @@ impl Activation {
             Self::Exp => "exp",
             Self::Softplus => "softplus",
             Self::Rsqrt => "rsqrt",
+            Self::LeakyRelu(_) => "leaky_relu",
+            Self::Elu => "elu",
+            Self::Mish => "mish",
+            Self::Sin => "sin",
+            Self::Cos => "cos",
+            Self::Sqrt => "sqrt",
+            Self::Abs => "abs",
         }
     }
 }

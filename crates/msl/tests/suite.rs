@@ -19,8 +19,28 @@ use std::sync::Arc;
 /// Cases that the shim can't express, with the reason. Exactly these may be unsupported.
 const BEYOND: &[(&str, &str)] = &[];
 
-/// Ops of language models that have no GPU kernel so far.
-const WITHOUT_KERNEL: [&str; 4] = ["expert_choice", "expert_weights", "expert_gate_up", "expert_down"];
+/// Ops of language models and vocoders that have no GPU kernel so far.
+const WITHOUT_KERNEL: [&str; 19] = [
+    "expert_choice",
+    "expert_weights",
+    "expert_gate_up",
+    "expert_down",
+    "conv1d",
+    "conv_transpose1d",
+    "attention",
+    "snake",
+    "clamp",
+    "repeat_rows",
+    "segment_mean",
+    "inverse_stft",
+    "leaky_relu",
+    "elu",
+    "mish",
+    "sin",
+    "cos",
+    "sqrt",
+    "abs",
+];
 
 fn check(device: &dyn Device, policy: &Policy, run: impl Fn(&OpCase) -> CaseResult + Sync) {
     let results = on_all_cores(&SUITE, run);

@@ -75,7 +75,7 @@ fn gather(row: &Row<'_>, group: usize, from: usize, count: usize, height: usize,
         for kh in high.clone() {
             let line = row.batch * g.height.input + (top + kh as isize) as usize;
             for kw in wide.clone() {
-                let pixel = line * g.width.input + (left + kw as isize) as usize;
+                let pixel = line * g.width.input + (left + (kw * g.width.dilation) as isize) as usize;
                 let x = &row.x[pixel * g.inputs + group * inputs..][..inputs];
                 let out = &mut out[(kh * g.width.kernel + kw) * inputs * height + r..];
                 out.iter_mut().step_by(height).zip(x).for_each(|(out, &x)| *out = x);

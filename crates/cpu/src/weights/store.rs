@@ -42,6 +42,8 @@ impl Store {
             WeightUse::Experts => Prepared::Stack(Arc::new(Stack::prepare(weight, 1, isa, bf16, pool)?)),
             WeightUse::ExpertPairs => Prepared::Stack(Arc::new(Stack::prepare(weight, 2, isa, bf16, pool)?)),
             WeightUse::Conv2d => Prepared::Conv(Arc::new(ConvKernel::prepare_2d(weight)?)),
+            WeightUse::Conv1d => Prepared::Conv(Arc::new(ConvKernel::prepare_line(weight)?)),
+            WeightUse::ConvTranspose1d => Prepared::Conv(Arc::new(ConvKernel::prepare_transpose(weight)?)),
             WeightUse::DepthwiseConv1d => Prepared::Conv(Arc::new(ConvKernel::prepare_1d(weight)?)),
             WeightUse::Table => Prepared::Table(Arc::new(Table::prepare(weight)?)),
             WeightUse::Elements => Prepared::Elements(Arc::new(Elements::prepare(weight)?)),

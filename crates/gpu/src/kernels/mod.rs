@@ -17,7 +17,7 @@ mod transducer;
 
 use crate::program::{Bind, Compiled};
 use mynah_device::{DeviceError, Route, Unsupported};
-use mynah_graph::{Heads, Op};
+use mynah_graph::{Activation, Heads, Op};
 
 /// The fast routes of the device.
 pub const ROUTES: &[Route] = &[matmul::F16_MATRIX];
@@ -39,7 +39,15 @@ pub(crate) fn compile(bind: &Bind<'_>) -> Result<Compiled, DeviceError> {
         // Nothing to compute; a dispatch of no workgroups is legal, a binding of no bytes is not.
         return Ok(Compiled { name: "nothing".into(), ..Compiled::default() });
     }
-    match &bind.node().op {
+    let op = &bind.node().op;
+    let unsupported = || {
+        let reason = "there is no kernel yet".to_owned();
+        Err(DeviceError::Unsupported(Unsupported { op: op.name(), reason }))
+    };
+    if activation(op).is_some_and(|f| !common::has_function(f)) {
+        return unsupported();
+    }
+    match op {
         Op::MatMul(e) => matmul::compile(bind, e),
         Op::Conv2d(c) => conv::compile_2d(bind, c),
         Op::DepthwiseConv1d { pad, epilogue } => conv::compile_depthwise(bind, *pad, epilogue),
@@ -77,9 +85,21 @@ pub(crate) fn compile(bind: &Bind<'_>) -> Result<Compiled, DeviceError> {
         Op::CausalAttention(a) => causal::compile_attention(bind, a),
         Op::Heads(Heads::Delta(h)) => delta::compile_heads(bind, h),
         Op::Heads(Heads::Attention(h)) => causal::compile_heads(bind, h),
-        op @ (Op::ExpertChoice(_) | Op::ExpertWeights(_) | Op::ExpertGateUp(_) | Op::ExpertDown) => {
-            let reason = "there is no kernel yet".to_owned();
-            Err(DeviceError::Unsupported(Unsupported { op: op.name(), reason }))
+        Op::ExpertChoice(_) | Op::ExpertWeights(_) | Op::ExpertGateUp(_) | Op::ExpertDown => unsupported(),
+        Op::Conv1d(_) | Op::ConvTranspose1d(_) | Op::Snake | Op::Clamp { .. } => unsupported(),
+        Op::Attention(_) | Op::RepeatRows { .. } | Op::SegmentMean { .. } | Op::InverseStft(_) => {
+            unsupported()
         }
+    }
+}
+
+/// The activation an op applies, on its own or after something else.
+fn activation(op: &Op) -> Option<Activation> {
+    match op {
+        Op::Unary(f) | Op::Gated(f) => Some(*f),
+        Op::CausalConv1d(c) => c.activation,
+        Op::Heads(Heads::Delta(h)) => Some(h.gate),
+        Op::Heads(Heads::Attention(h)) => Some(h.gate),
+        _ => op.epilogue().and_then(|e| e.activation),
     }
 }

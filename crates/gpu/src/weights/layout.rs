@@ -56,6 +56,7 @@ pub(crate) fn plan(
             };
             Layout::Matrix { stored, n: shape.numel().checked_div(k).unwrap_or(0), k }
         }
+        WeightUse::Conv1d | WeightUse::ConvTranspose1d => Layout::Elements,
         WeightUse::Conv2d | WeightUse::DepthwiseConv1d | WeightUse::Elements => Layout::Elements,
     }
 }

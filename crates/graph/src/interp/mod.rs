@@ -24,6 +24,7 @@ mod tensor;
 #[cfg(test)]
 mod testing;
 mod transducer;
+mod vocoder;
 
 pub use env::{Env, Trace};
 pub use tensor::Tensor64;
@@ -102,6 +103,14 @@ fn apply(
         Op::MatMul(e) => product::matmul(e, operands, shape),
         Op::Conv2d(c) => product::conv2d(c, operands, shape),
         Op::DepthwiseConv1d { pad, epilogue } => product::depthwise_conv1d(*pad, epilogue, operands, shape),
+        Op::Conv1d(c) => product::conv1d(c, operands, shape),
+        Op::ConvTranspose1d(c) => product::conv_transpose1d(c, operands, shape),
+        Op::Clamp { min, max } => elementwise::clamp([*min, *max].map(f64::from), x),
+        Op::Snake => elementwise::snake(x, operands[1]),
+        Op::Attention(a) => attention::full_attention(name, a, operands)?,
+        Op::RepeatRows { times } => vocoder::repeat_rows(*times, x),
+        Op::SegmentMean { len } => vocoder::segment_mean(*len, x),
+        Op::InverseStft(i) => vocoder::inverse_stft(i, x),
         Op::Binary(f) => elementwise::binary(*f, x, operands[1]),
         Op::Unary(f) => elementwise::unary(*f, x),
         Op::Scale(factor) => x.data.iter().map(|v| f64::from(*factor) * v).collect(),

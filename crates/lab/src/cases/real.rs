@@ -94,6 +94,7 @@ pub fn real() -> Cases {
         }
     }
     all.extend(super::experts::real()?);
+    all.extend(super::vocoder::real()?);
     Ok(all)
 }
 

@@ -59,5 +59,22 @@ pub(crate) fn function(f: Activation) -> &'static str {
         Activation::Exp => "exponential",
         Activation::Softplus => "softplus",
         Activation::Rsqrt => "reciprocal_root",
+        // Refused before: see `has_function`.
+        Activation::LeakyRelu(_) | Activation::Elu | Activation::Mish | Activation::Sin => f.name(),
+        Activation::Cos | Activation::Sqrt | Activation::Abs => f.name(),
     }
+}
+
+/// Whether [`ACTIVATIONS`] has a function for an activation.
+pub(crate) fn has_function(f: Activation) -> bool {
+    !matches!(
+        f,
+        Activation::LeakyRelu(_)
+            | Activation::Elu
+            | Activation::Mish
+            | Activation::Sin
+            | Activation::Cos
+            | Activation::Sqrt
+            | Activation::Abs
+    )
 }
