@@ -149,7 +149,7 @@ fn run_windows(
         }
         let raw = executor.output(plan, "raw")?;
         let own = raw.chunks_exact(config.embedding).take(count - first);
-        embeddings.extend(own.map(|row| unit(row.iter().map(|&x| f64::from(x)).collect())));
+        embeddings.extend(own.map(|row| unit(&row.iter().map(|&x| f64::from(x)).collect::<Vec<_>>())));
     }
     Ok(embeddings)
 }
@@ -157,12 +157,12 @@ fn run_windows(
 /// One embedding of several: their mean, made of length one.
 pub(super) fn mean(windows: &[Vec<f32>]) -> Vec<f32> {
     let width = windows.first().map_or(0, Vec::len);
-    let sums = (0..width).map(|i| windows.iter().filter_map(|w| w.get(i)).map(|&x| f64::from(x)).sum());
-    unit(sums.collect())
+    let sum = |i: usize| windows.iter().filter_map(|w| w.get(i)).map(|&x| f64::from(x)).sum();
+    unit(&(0..width).map(sum).collect::<Vec<_>>())
 }
 
 /// A vector of length one; zeros stay zeros.
-fn unit(x: Vec<f64>) -> Vec<f32> {
+fn unit(x: &[f64]) -> Vec<f32> {
     let norm = x.iter().map(|x| x * x).sum::<f64>().sqrt();
     x.iter().map(|x| if norm > 0.0 { (x / norm) as f32 } else { 0.0 }).collect()
 }

@@ -99,7 +99,7 @@ impl Voice {
         writer.set("voice.version", VERSION).set("voice.source", self.source().name());
         let vectors = [("speaker_emb", self.speaker_embedding()), ("embedding", self.embedding())];
         for (name, values) in vectors {
-            let bytes = le_bytes(values, |v| v.to_le_bytes());
+            let bytes = le_bytes(values, f32::to_le_bytes);
             writer.tensor(format!("voice/{name}"), DType::F32, &[values.len()], move |out| {
                 out.write_all(&bytes)
             })?;
@@ -107,12 +107,12 @@ impl Voice {
         let tokens =
             [("cond_prompt_speech_tokens", self.t3_prompt_tokens()), ("prompt_token", self.prompt_tokens())];
         for (name, values) in tokens {
-            let bytes = le_bytes(values, |v| v.to_le_bytes());
+            let bytes = le_bytes(values, i32::to_le_bytes);
             writer.tensor(format!("voice/{name}"), DType::I32, &[values.len()], move |out| {
                 out.write_all(&bytes)
             })?;
         }
-        let bytes = le_bytes(self.prompt_feat(), |v| v.to_le_bytes());
+        let bytes = le_bytes(self.prompt_feat(), f32::to_le_bytes);
         let shape = [self.prompt_frames(), PROMPT_MELS];
         writer.tensor("voice/prompt_feat", DType::F32, &shape, move |out| out.write_all(&bytes))?;
         Ok(writer)

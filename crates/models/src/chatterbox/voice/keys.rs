@@ -2,6 +2,7 @@
 
 use crate::error::ModelError;
 use mynah_gguf::GgufFile;
+use std::fmt::Display;
 
 /// No extent of these models comes near this, and products of two can be formed without a thought.
 const LIMIT: usize = 1 << 20;
@@ -40,7 +41,7 @@ impl Keys<'_> {
         }
     }
 
-    pub(super) fn bad(&self, key: &str, found: impl ToString, reason: String) -> ModelError {
+    pub(super) fn bad(&self, key: &str, found: impl Display, reason: String) -> ModelError {
         ModelError::BadKey { key: format!("{}.{key}", self.prefix), found: found.to_string(), reason }
     }
 }

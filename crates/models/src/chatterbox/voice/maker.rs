@@ -111,11 +111,11 @@ impl VoiceMaker {
         let (voice_encoder, tokenizer) = (VoiceEncoderConfig::read(&t3)?, S3TokenizerConfig::read(&s3gen)?);
         let campplus = CampplusConfig::read(&s3gen)?;
         let front = FrontEnds::new([&t3, &s3gen], &voice_encoder, &tokenizer, &campplus)?;
-        let executor = |file: &Arc<GgufFile>| {
-            let weights = Arc::new(GgufWeights::new(Arc::clone(file)));
-            Executor::new(Arc::clone(&device), fallback.clone(), weights, options.clone())
-        };
-        let executors = [executor(&t3)?, executor(&s3gen)?];
+        let weights = |file: &Arc<GgufFile>| Arc::new(GgufWeights::new(Arc::clone(file)));
+        let executors = [
+            Executor::new(Arc::clone(&device), fallback.clone(), weights(&t3), options.clone())?,
+            Executor::new(device, fallback, weights(&s3gen), options)?,
+        ];
         Ok(Self { t3, s3gen, prompt, voice_encoder, tokenizer, campplus, front, executors })
     }
 

@@ -44,7 +44,7 @@ impl Npy {
             return Err(bad(format!("{} bytes of elements for the shape {shape:?}", body.len())));
         }
         let data = elements(kind, width, body).map_err(bad)?;
-        let data = if fortran { data.from_columns(&shape).map_err(bad)? } else { data };
+        let data = if fortran { data.into_rows(&shape).map_err(bad)? } else { data };
         Ok(Self { shape, data })
     }
 
@@ -80,7 +80,7 @@ impl Npy {
 impl NpyData {
     /// The same elements in row-major order. Of three axes and more only those with one long axis beside one other occur; they are
     /// refused.
-    fn from_columns(self, shape: &[usize]) -> Result<Self, String> {
+    fn into_rows(self, shape: &[usize]) -> Result<Self, String> {
         let long: Vec<usize> = shape.iter().copied().filter(|&d| d != 1).collect();
         let (rows, columns) = match long[..] {
             [] | [_] => return Ok(self),

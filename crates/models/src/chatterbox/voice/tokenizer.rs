@@ -18,8 +18,8 @@ const OVERLAP: usize = 400;
 pub(super) const HOP: usize = 4;
 /// Mel frames are rounded up to this, so that clips of like length share a plan.
 const BUCKET: usize = 100;
-/// What the quantiser multiplies by, so that no digit is exactly one.
-const BELOW_ONE: f32 = 0.999_000_012_874_603_3;
+/// What the quantiser multiplies by, so that no digit is exactly one (`0.9990000128746033` in the original, the same float).
+const BELOW_ONE: f32 = 0.999;
 
 /// Frames of `frames` mel frames after each of the two convolutions.
 fn stages(frames: usize) -> [usize; 3] {

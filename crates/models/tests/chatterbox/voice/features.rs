@@ -5,6 +5,8 @@ use crate::fixtures::{Reference, clip, difference, relative, snr};
 use mynah_audio::features::{BandConfig, BandExtractor, Compression, FbankConfig, KaldiFbank, Magnitude};
 use mynah_audio::{integrated_loudness, resample, resample_sinc_hann, resample_sinc_kaiser, trim_silence};
 
+type Resample = fn(&[f32], u32, u32) -> Result<Vec<f32>, AudioError>;
+
 fn recording() -> Vec<f32> {
     clip("mr-allen")[8000..8000 + 2 * 16_000 + 77].to_vec()
 }
@@ -90,7 +92,7 @@ fn the_windowed_sinc_is_torchaudios() {
 #[test]
 fn the_long_sinc_is_near_soxrs() {
     let references = Reference::open("features");
-    let of = |name: &str, resample: fn(&[f32], u32, u32) -> Result<Vec<f32>, mynah_audio::AudioError>| {
+    let of = |name: &str, resample: Resample| {
         let up = resample(&clip("mr-allen"), 16_000, 24_000).unwrap();
         let down = resample(&up, 24_000, 16_000).unwrap();
         let up = snr(&up[24_000..36_000], &references.floats("soxr_24k"));

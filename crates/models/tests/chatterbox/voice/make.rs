@@ -28,15 +28,13 @@ fn compare(name: &str, voice: &Voice, wanted: &VoiceParts) {
     let tokens = |x: &Option<Vec<i32>>| x.clone().unwrap();
     let speaker = cosine(voice.speaker_embedding(), &floats(&wanted.speaker_embedding));
     let embedding = cosine(voice.embedding(), &floats(&wanted.embedding));
-    println!("{name}: 1 - cosine {:e}, {:e}", 1.0 - speaker, 1.0 - embedding);
-    assert!(speaker > 1.0 - 1e-5 && embedding > 1.0 - 1e-4, "{name}: {speaker} {embedding}");
+    assert!(speaker > 1.0 - 1e-8 && embedding > 1.0 - 1e-8, "{name}: {speaker} {embedding}");
     for (what, found, wanted) in [
         ("T3's tokens", voice.t3_prompt_tokens(), tokens(&wanted.t3_prompt_tokens)),
         ("the prompt's tokens", voice.prompt_tokens(), tokens(&wanted.prompt_tokens)),
     ] {
         assert_eq!(found.len(), wanted.len(), "{name}: {what}");
         let equal = found.iter().zip(&wanted).filter(|(a, b)| a == b).count();
-        println!("{name}: {equal} of {} of {what}", wanted.len());
         assert!(equal * 100 >= wanted.len() * 97, "{name}: {equal} of {} of {what}", wanted.len());
     }
 }
@@ -51,7 +49,7 @@ fn a_multilingual_voice_is_prepared_like_the_originals() {
     assert_eq!(frames.len(), 410 * 80);
     let mean: f32 = frames.iter().zip(&feat).map(|(a, b)| (a - b).abs()).sum::<f32>() / frames.len() as f32;
     println!("mel: mean {mean:e}, largest {:e}", difference(frames, &feat[..frames.len()]));
-    assert!(mean < 2e-2, "{mean}");
+    assert!(mean < 1e-3, "{mean}");
     assert!(made.times.total() > std::time::Duration::ZERO);
     assert_eq!(made.warnings.len(), 1);
     assert!(matches!(made.warnings[0], VoiceWarning::Short { seconds } if (8.0..9.0).contains(&seconds)));
