@@ -9,7 +9,8 @@
 //! * [`PieceReader`] cuts long audio in pauses, so that a model sees bounded clips and no word is lost or doubled.
 //! * [`MelExtractor`] turns a clip into the normalised log-mel frames NeMo's `FilterbankFeatures` would give; [`features`] holds
 //!   other models' front ends.
-//! * For voice cloning: [`best_stretch`] of a long recording, [`normalize_loudness`], [`trim_silence`], [`resample_sinc_hann`].
+//! * For voice cloning: [`best_stretch`] of a long recording, [`normalize_loudness`], [`trim_silence`], [`resample_sinc_hann`],
+//!   [`resample_sinc_kaiser`].
 //!
 //! The frames go to the model families; this crate knows none of them.
 //!
@@ -46,7 +47,7 @@ pub use loudness::{integrated_loudness, normalize_loudness};
 pub use pieces::{Cut, Piece, PieceConfig, PieceReader, best_stretch, speech_activity};
 pub use resample::{MAX_RATE, MIN_RATE, Resampler, resample};
 pub use silence::trim_silence;
-pub use sinc::resample_sinc_hann;
+pub use sinc::{resample_sinc_hann, resample_sinc_kaiser};
 pub use stream::{AudioStream, SourceInfo, StreamStats};
 pub use write::{WavFile, pcm_i16, wav_header, write_wav_i16};
 

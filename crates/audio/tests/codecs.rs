@@ -367,3 +367,13 @@ fn what_is_not_audio_says_so() {
     assert!(matches!(error, AudioError::Open { .. }) && error.to_string().contains("no/such/file.wav"));
     assert!(matches!(AudioStream::open(path("")), Err(AudioError::Open { .. })), "a folder");
 }
+
+#[test]
+fn a_stream_comes_at_any_rate() {
+    let stream = AudioStream::open(path("s16.wav")).unwrap().at_rate(24_000);
+    let found = stream.unwrap().read_all().unwrap();
+    assert!(found == mynah_audio::resample(&original(), 16_000, 24_000).unwrap());
+    let own = AudioStream::open(path("stereo44.flac")).unwrap().at_rate(44_100).unwrap().read_all().unwrap();
+    assert_eq!(own.len(), 44_100 * 5 / 4);
+    assert!(AudioStream::open(path("s16.wav")).unwrap().at_rate(1).is_err());
+}

@@ -59,7 +59,7 @@ impl KaldiFbank {
     /// [`AudioError::Config`] if a size is zero or too large, or if the filters have the wrong length or values that are not finite.
     pub fn new(config: FbankConfig, filterbank: Option<&[f32]>) -> Result<Self, AudioError> {
         let FbankConfig { sample_rate, win_length, hop_length, n_mels, low_hz } = config;
-        if win_length < 2 || win_length > MAX_FFT || hop_length == 0 {
+        if !(2..=MAX_FFT).contains(&win_length) || hop_length == 0 {
             return Err(bad(format!("frames of {win_length} samples every {hop_length}")));
         }
         if n_mels == 0 || n_mels > MAX_MELS || !(low_hz >= 0.0 && low_hz < f64::from(sample_rate) / 2.0) {

@@ -22,7 +22,8 @@ pub fn hann_periodic(length: usize) -> Vec<f32> {
 
 /// Kaldi's window: the symmetric Hann window to the power 0.85.
 pub fn povey(length: usize) -> Vec<f32> {
-    hann_symmetric(length).iter().map(|w| w.powf(0.85)).collect()
+    let step = TAU / length.saturating_sub(1).max(1) as f64;
+    (0..length).map(|n| (0.5 - 0.5 * (n as f64 * step).cos()).powf(0.85) as f32).collect()
 }
 
 #[cfg(test)]
