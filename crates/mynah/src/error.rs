@@ -6,6 +6,7 @@ use mynah_gpu::GpuError;
 use mynah_models::ModelError;
 use mynah_models::chatterbox::s3gen::S3GenError;
 use mynah_models::chatterbox::t3::T3Error;
+use mynah_models::chatterbox::voice::VoiceError;
 use mynah_plan::PlanError;
 use mynah_runtime::EngineError;
 use mynah_text::bpe::BpeError;
@@ -75,6 +76,9 @@ pub enum Error {
     /// Samples could not be made.
     #[error("can't speak")]
     S3Gen(#[from] S3GenError),
+    /// A voice can't be made, read or used.
+    #[error("can't use the voice")]
+    Voice(#[from] VoiceError),
     /// The files bring no voice.
     #[error("the model files have no voice of their own")]
     NoVoice,

@@ -28,6 +28,7 @@
 //!
 //! let mut mouth = Speaker::open("chatterbox-turbo-t3-q8_0.gguf", "chatterbox-turbo-s3gen-q8_0.gguf", &Options::default())?;
 //! let voice = mouth.built_in_voice()?;
+//! let voice = mouth.ready(&voice)?;
 //! let mut samples = Vec::new();
 //! mouth.say("Good morning.", &voice, &SpeakOptions::default(), &mut |sound| {
 //!     samples.extend_from_slice(sound);
@@ -60,6 +61,9 @@ pub use transcriber::{Options, TranscribeOptions, Transcriber};
 pub use mynah_audio::{AudioError, AudioStream, PieceConfig, StreamStats};
 pub use mynah_device::{Device, DeviceReport, Policy, Precision, Route};
 pub use mynah_gpu::{Api, GpuChoice, GpuError, GpuInfo, list as list_gpus};
+pub use mynah_models::chatterbox::voice::{
+    Made, MakeOptions, Voice, VoiceError, VoiceParts, VoiceWarning, read_recording,
+};
 pub use mynah_models::language::MemoryEstimate;
 pub use mynah_models::parakeet::{Head, ParakeetConfig};
 pub use mynah_runtime::{

@@ -37,7 +37,10 @@ pub struct Speaker {
     t3: T3,
     s3gen: S3Gen,
     front: FrontEnd,
+    /// T3's and S3Gen's.
     files: [Arc<GgufFile>; 2],
+    devices: Devices,
+    executor: mynah_plan::Options,
 }
 
 /// Takes sound as it is made; breaking off ends the speech.
@@ -58,7 +61,7 @@ impl Speaker {
     /// # Errors
     /// What is wrong with a file or the options.
     pub fn on(files: [GgufFile; 2], devices: Devices, options: &Options) -> Result<Self, Error> {
-        let Devices { device, fallback } = devices;
+        let Devices { device, fallback } = devices.clone();
         let mut policy = Policy { precision: options.precision, ..Policy::default() };
         policy
             .switch(&options.routes, device.routes())
@@ -74,9 +77,9 @@ impl Speaker {
             t3::LoadOptions { executor: executor.clone(), ..t3::LoadOptions::default() },
         )?;
         let host_threads = device.report().parallelism;
-        let options = s3gen::LoadOptions { executor, host_threads };
+        let options = s3gen::LoadOptions { executor: executor.clone(), host_threads };
         let vocoder = S3Gen::load(Arc::clone(&s3gen), device, fallback, options)?;
-        Ok(Self { t3: loaded, s3gen: vocoder, front, files: [t3, s3gen] })
+        Ok(Self { t3: loaded, s3gen: vocoder, front, files: [t3, s3gen], devices, executor })
     }
 
     /// The text side of the model: its languages, how it spells.

@@ -2,6 +2,7 @@
 
 mod files;
 mod sink;
+mod voice;
 
 use crate::exit::{Exit, Usage};
 use crate::flags::{ModelFlags, SpeechFlags, VolumeFlags};
@@ -10,7 +11,7 @@ use crate::notes;
 use anyhow::Context as _;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use mynah::{SPEECH_RATE, Said, Speaker, SpeakerVoice};
+use mynah::{SPEECH_RATE, Said, Speaker, SpeakerVoice, Voice};
 use sink::{Form, Sink};
 use std::io::{IsTerminal, Read};
 use std::ops::ControlFlow;
@@ -23,7 +24,8 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   mynah speak -m turbo-t3.gguf 'Good morning.' -o morning.wav
   mynah speak -m mtl-t3.gguf --s3gen mtl-s3gen.gguf -l fr 'Bonjour tout le monde.' -o bonjour.wav
-  mynah speak -m turbo-t3.gguf --file chapter.txt -o chapter.wav
+  mynah speak -m turbo-t3.gguf --voice me.mp3 --save-voice me.gguf
+  mynah speak -m turbo-t3.gguf --voice me.gguf --file chapter.txt -o chapter.wav
   mynah speak -m turbo-t3.gguf --stream 'Now.' -o - --format pcm | aplay -f S16_LE -r 24000";
 
 /// Flags of `mynah speak`.
@@ -38,8 +40,8 @@ pub(crate) struct Speak {
     file: Option<String>,
 
     /// Where the sound goes; - is standard output
-    #[arg(short, long, value_name = "FILE")]
-    output: String,
+    #[arg(short, long, value_name = "FILE", required_unless_present = "save_voice")]
+    output: Option<String>,
 
     /// How it is written; by default what the name after -o ends in, else wav
     #[arg(short, long, value_enum, value_name = "FORM")]
@@ -48,6 +50,14 @@ pub(crate) struct Speak {
     /// The file of S3Gen; by default the one beside T3's whose name has s3gen in place of t3
     #[arg(long, value_name = "FILE")]
     s3gen: Option<PathBuf>,
+
+    /// Whose voice: a recording of 10 s or more, or a voice that was saved; by default the models' own
+    #[arg(long, value_name = "FILE|FOLDER")]
+    voice: Option<PathBuf>,
+
+    /// Keep the voice, as a file if the name ends in .gguf, else as a folder that chatterbox.cpp reads, too; without -o nothing is said
+    #[arg(long, value_name = "FILE|FOLDER")]
+    save_voice: Option<PathBuf>,
 
     #[command(flatten)]
     speech: SpeechFlags,
@@ -66,17 +76,23 @@ impl Speak {
     /// A text, model or voice that can't be used, a file that can't be written.
     pub(crate) fn run(&self) -> anyhow::Result<Exit> {
         let volume = self.volume.volume();
-        let form = self.form()?;
+        let Some(output) = self.output.as_deref() else {
+            let speaker = open(&self.model, self.s3gen.as_deref(), volume)?;
+            self.voice(&speaker)?;
+            return Ok(Exit::Success);
+        };
+        let form = self.form(output)?;
         let text = self.text()?;
         if text.trim().is_empty() {
             return Err(Usage::new("there is nothing to say", "give a text, --file FILE, or a pipe").into());
         }
         let mut speaker = open(&self.model, self.s3gen.as_deref(), volume)?;
-        let mut voice = speaker.built_in_voice()?;
+        let voice = self.voice(&speaker)?;
+        let mut voice = speaker.ready(&voice)?;
         if let Some(exaggeration) = self.speech.exaggeration {
             voice.exaggerate(exaggeration);
         }
-        let mut sink = Sink::open(&self.output, form, SPEECH_RATE)?;
+        let mut sink = Sink::open(output, form, SPEECH_RATE)?;
         let said = self.say(&mut speaker, &voice, &text, &mut sink)?;
         // What was said until Ctrl-C is kept.
         sink.finish()?;
@@ -91,6 +107,16 @@ impl Speak {
         Ok(if said.cancelled { Exit::Interrupted } else { Exit::Success })
     }
 
+    /// The voice, kept if that was asked for.
+    fn voice(&self, speaker: &Speaker) -> anyhow::Result<Voice> {
+        let voice = voice::voice(speaker, self.voice.as_deref(), self.volume.volume())?;
+        if let Some(path) = &self.save_voice {
+            voice::save(&voice, path)?;
+            self.volume.volume().detail(&format!("the voice was saved to {}", path.display()));
+        }
+        Ok(voice)
+    }
+
     fn say(
         &self,
         speaker: &mut Speaker,
@@ -98,7 +124,7 @@ impl Speak {
         text: &str,
         sink: &mut Sink,
     ) -> anyhow::Result<Said> {
-        let bar = bar(self.volume.quiet || self.output == "-" && std::io::stdout().is_terminal());
+        let bar = bar(self.volume.quiet);
         let (options, began) = (self.speech.options(), Instant::now());
         let (mut samples, mut failed) = (0, None);
         let said = interrupt::interruptible(|pressed| {
@@ -117,8 +143,8 @@ impl Speak {
     }
 
     /// What the flag says, or the name after `-o`.
-    fn form(&self) -> anyhow::Result<Form> {
-        let ending = std::path::Path::new(&self.output).extension().and_then(|e| e.to_str());
+    fn form(&self, output: &str) -> anyhow::Result<Form> {
+        let ending = std::path::Path::new(output).extension().and_then(|e| e.to_str());
         let ending = ending.map(str::to_ascii_lowercase);
         match (self.format, ending.as_deref()) {
             (Some(form), _) => Ok(form),
