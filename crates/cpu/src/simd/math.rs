@@ -21,13 +21,29 @@ fn split<S: Simd>(s: S, x: S::F) -> (S::F, S::F) {
     let round = s.splat(ROUND);
     let n = s.sub(s.fma(x, s.splat(LOG2_E), round), round);
     let r = s.fma(n, s.splat(-LN2_HIGH), x);
-    let r = s.fma(n, s.splat(-LN2_LOW), r);
+    (n, remainder(s, s.fma(n, s.splat(-LN2_LOW), r)))
+}
+
+/// `e^r − 1`.
+#[inline(always)]
+fn remainder<S: Simd>(s: S, r: S::F) -> S::F {
     let p = s.fma(s.splat(1.0 / 5040.0), r, s.splat(1.0 / 720.0));
     let p = s.fma(p, r, s.splat(1.0 / 120.0));
     let p = s.fma(p, r, s.splat(1.0 / 24.0));
     let p = s.fma(p, r, s.splat(1.0 / 6.0));
     let p = s.fma(p, r, s.splat(0.5));
-    (n, s.fma(s.mul(p, r), r, r))
+    s.fma(s.mul(p, r), r, r)
+}
+
+/// `e^(x + y)` for x from −400 to 0 and a small y: the exponent is never rounded as a whole.
+#[inline(always)]
+fn exp_sum<S: Simd>(s: S, x: S::F, y: S::F) -> S::F {
+    let round = s.splat(ROUND);
+    let n = s.sub(s.fma(s.add(x, y), s.splat(LOG2_E), round), round);
+    let r = s.fma(n, s.splat(-LN2_HIGH), x);
+    let r = s.add(s.fma(n, s.splat(-LN2_LOW), r), y);
+    let p = s.add(remainder(s, r), s.splat(1.0));
+    s.scale2(p, s.max(s.splat(-160.0), n))
 }
 
 /// `e^x`; 0 below −104, infinity above 88.73, not a number for not a number.
@@ -116,7 +132,8 @@ fn softplus<S: Simd>(s: S, x: S::F) -> S::F {
 #[inline(always)]
 fn gelu<S: Simd>(s: S, x: S::F) -> S::F {
     let one = s.splat(1.0);
-    let size = s.min(s.splat(20.0), s.abs(x));
+    // Beyond 15 both tails are what they are at 15, to the last bit.
+    let size = s.min(s.splat(15.0), s.abs(x));
     // z/2 = |x| / (2·√2).
     let t = s.div(one, s.fma(size, s.splat(0.353_553_4), one));
     let p = s.fma(s.splat(0.170_872_77), t, s.splat(-0.822_152_23));
@@ -133,7 +150,7 @@ fn gelu<S: Simd>(s: S, x: S::F) -> S::F {
     let square = s.mul(near, near);
     let rest = s.mul(s.sub(size, near), s.add(size, near));
     let half = s.splat(-0.5);
-    let tail = s.mul(t, s.mul(exp(s, s.mul(square, half)), exp(s, s.fma(rest, half, p))));
+    let tail = s.mul(t, exp_sum(s, s.mul(square, half), s.fma(rest, half, p)));
     let phi = s.mul(s.splat(0.5), tail);
     s.mul(x, s.select(s.less(x, s.zero()), phi, s.sub(one, phi)))
 }
