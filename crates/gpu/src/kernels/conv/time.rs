@@ -72,7 +72,7 @@ impl Windows {
         k.source().flag("WHOLE", self.padded == self.channels);
         for (name, value) in [
             ("CHANNELS", self.channels),
-            ("TAP_QUADS", (self.padded / 4).max(1)),
+            ("TAP_QUADS", self.padded / 4),
             ("QUADS", self.row() / 4),
             ("STRIDE", self.stride),
             ("DILATION", self.dilation),
