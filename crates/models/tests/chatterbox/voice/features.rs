@@ -3,7 +3,9 @@
 
 use crate::fixtures::{Reference, clip, difference, relative, snr};
 use mynah_audio::features::{BandConfig, BandExtractor, Compression, FbankConfig, KaldiFbank, Magnitude};
-use mynah_audio::{integrated_loudness, resample, resample_sinc_hann, resample_sinc_kaiser, trim_silence};
+use mynah_audio::{
+    AudioError, integrated_loudness, resample, resample_sinc_hann, resample_sinc_kaiser, trim_silence,
+};
 
 type Resample = fn(&[f32], u32, u32) -> Result<Vec<f32>, AudioError>;
 

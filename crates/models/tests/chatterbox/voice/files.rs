@@ -5,7 +5,7 @@ use mynah_gguf::{GgufFile, GgufWriter};
 use mynah_models::chatterbox::voice::{
     Npy, NpyData, PROMPT_MELS, Voice, VoiceError, VoiceParts, VoiceSource,
 };
-use mynah_tensor::DType;
+use mynah_tensor::{DType, Rng};
 use std::path::PathBuf;
 
 /// A folder of the test's own, gone when it ends.
@@ -182,4 +182,51 @@ fn damaged_files_are_errors() {
     }
     let other = GgufFile::open(root().join("features.ref.gguf")).unwrap();
     assert_eq!(VoiceParts::read_file(&other).unwrap(), None);
+}
+
+/// Flipped, cut and repeated bytes of arrays and voice files are read or refused, and what is read is a voice.
+#[test]
+fn damage_anywhere_is_no_more_than_an_error() {
+    let voice = Voice::load(root().join("multilingual")).unwrap();
+    let small = VoiceParts {
+        prompt_tokens: Some(voice.prompt_tokens()[..3].to_vec()),
+        prompt_feat: Some(voice.prompt_feat()[..6 * PROMPT_MELS].to_vec()),
+        ..VoiceParts::from(voice)
+    };
+    let voice = small.complete().unwrap();
+    let file = voice.to_bytes().unwrap();
+    let npy =
+        Npy { shape: vec![6, PROMPT_MELS], data: NpyData::F32(voice.prompt_feat().to_vec()) }.to_bytes();
+    let mut rng = Rng::new(7);
+    let (mut read, mut refused) = (0, 0);
+    for round in 0..20_000 {
+        let whole = if round % 2 == 0 { &file } else { &npy };
+        let mut bytes = whole.clone();
+        // Most of the bytes are elements, which may be anything; tables and headers come first.
+        let head = if round % 2 == 0 { 900 } else { 128 };
+        for _ in 0..=rng.below(3) {
+            let at = rng.below(head);
+            bytes[at] = if rng.below(2) == 0 { rng.next_u64() as u8 } else { bytes[at].wrapping_add(1) };
+        }
+        if rng.below(8) == 0 {
+            bytes.truncate(rng.below(bytes.len()));
+        }
+        let parts = if round % 2 == 0 {
+            GgufFile::from_bytes(bytes)
+                .map_err(VoiceError::from)
+                .and_then(|file| VoiceParts::read_file(&file))
+        } else {
+            let mut parts = VoiceParts::default();
+            parts.read_npy("prompt_feat", &bytes).map(|()| Some(parts))
+        };
+        match parts.map(|parts| parts.map(|p| p.or(VoiceParts::from(voice.clone())).complete())) {
+            Ok(Some(Ok(found))) => {
+                assert_eq!(found.prompt_frames(), 2 * found.prompt_tokens().len());
+                read += 1;
+            }
+            _ => refused += 1,
+        }
+    }
+    println!("{read} read, {refused} refused");
+    assert!(read > 100 && refused > 1000);
 }
