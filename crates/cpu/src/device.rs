@@ -92,7 +92,7 @@ impl Device for CpuDevice {
                 Some(0)
             }
             Op::LayerNorm { .. } | Op::RmsNorm { .. } | Op::L2Norm { .. } | Op::BatchNorm { .. } => Some(0),
-            Op::Gated(_) => Some(0),
+            Op::Gated(_) | Op::Clamp { .. } | Op::Snake => Some(0),
             Op::StateScatter(_) => Some(1),
             Op::StateAppend { .. } => Some(0),
             // The residual is the last operand; each of its elements is read just before its place is written.

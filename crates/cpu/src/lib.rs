@@ -21,6 +21,7 @@ mod pool;
 mod program;
 mod recurrent;
 mod session;
+mod signal;
 mod simd;
 mod state;
 mod transducer;

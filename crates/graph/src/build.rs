@@ -8,6 +8,7 @@ use crate::error::GraphError;
 use crate::ir::{ElemType, Graph, Node, SlotId, StateDecl, StateId, Value, ValueId, ValueSource, WeightSpec};
 use crate::op::{Activation, BinaryOp, Conv2d, Epilogue, Op, RelPosAttention, Start};
 use crate::shape;
+use crate::vocoder::{Attention, Conv1d, ConvTranspose1d, InverseStft};
 use mynah_tensor::Shape;
 use std::collections::HashMap;
 
@@ -208,6 +209,54 @@ impl GraphBuilder {
     ) -> ValueId {
         let y = self.op(Op::DepthwiseConv1d { pad, epilogue: Epilogue::default() }, &[x, w]);
         bias.map_or(y, |b| self.add(y, b))
+    }
+
+    /// A convolution over time with an optional bias.
+    pub fn conv1d(&mut self, x: ValueId, w: ValueId, bias: Option<ValueId>, conv: Conv1d) -> ValueId {
+        let y = self.op(Op::Conv1d(conv), &[x, w]);
+        bias.map_or(y, |b| self.add(y, b))
+    }
+
+    /// A transposed convolution over time with an optional bias.
+    pub fn conv_transpose1d(
+        &mut self,
+        x: ValueId,
+        w: ValueId,
+        bias: Option<ValueId>,
+        conv: ConvTranspose1d,
+    ) -> ValueId {
+        let y = self.op(Op::ConvTranspose1d(conv), &[x, w]);
+        bias.map_or(y, |b| self.add(y, b))
+    }
+
+    /// `x + sin²(alpha·x) / alpha` for each channel.
+    pub fn snake(&mut self, x: ValueId, alpha: ValueId) -> ValueId {
+        self.op(Op::Snake, &[x, alpha])
+    }
+
+    /// Elements within two bounds.
+    pub fn clamp(&mut self, x: ValueId, min: f32, max: f32) -> ValueId {
+        self.op(Op::Clamp { min, max }, &[x])
+    }
+
+    /// Full attention of `q` over `k` and `v`; `lengths` says how many keys of each sequence there are.
+    pub fn attention(&mut self, q: ValueId, k: ValueId, v: ValueId, lengths: ValueId, scale: f32) -> ValueId {
+        self.op(Op::Attention(Attention { scale }), &[q, k, v, lengths])
+    }
+
+    /// Each row `times` times.
+    pub fn repeat_rows(&mut self, x: ValueId, times: usize) -> ValueId {
+        self.op(Op::RepeatRows { times }, &[x])
+    }
+
+    /// Means over stretches of `len` rows.
+    pub fn segment_mean(&mut self, x: ValueId, len: usize) -> ValueId {
+        self.op(Op::SegmentMean { len }, &[x])
+    }
+
+    /// Samples of a spectrum.
+    pub fn inverse_stft(&mut self, x: ValueId, hop: usize) -> ValueId {
+        self.op(Op::InverseStft(InverseStft { hop }), &[x])
     }
 
     /// Zeroes rows past each sequence's length.

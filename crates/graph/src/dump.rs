@@ -2,7 +2,8 @@
 
 use crate::heads::Heads;
 use crate::ir::{Graph, Node, ValueId, ValueSource};
-use crate::op::{Epilogue, Op, Start};
+use crate::op::{Activation, Epilogue, Op, Start};
+use crate::prologue::Prologue;
 use std::fmt;
 
 impl fmt::Display for Graph {
@@ -60,6 +61,16 @@ fn attributes(op: &Op) -> String {
             format!("stride={:?} pad={:?}{:?} groups={}", c.stride, c.pad_height, c.pad_width, c.groups)
         }
         Op::DepthwiseConv1d { pad, .. } => format!("pad={pad:?}"),
+        Op::MatMulAfter(Prologue::RmsNorm { eps } | Prologue::LayerNorm { eps }, _) => format!("eps={eps:e}"),
+        Op::MatMulAfter(Prologue::Gated(f), _) => f.name().to_owned(),
+        Op::Conv1d(c) => format!("stride={} dilation={} pad={:?}", c.stride, c.dilation, c.pad),
+        Op::ConvTranspose1d(c) => format!("stride={} pad={:?}", c.stride, c.pad),
+        Op::Attention(a) => format!("scale={}", a.scale),
+        Op::Unary(Activation::LeakyRelu(slope)) => format!("slope={slope}"),
+        Op::Clamp { min, max } => format!("{min}..={max}"),
+        Op::RepeatRows { times } => format!("times={times}"),
+        Op::SegmentMean { len } => format!("len={len}"),
+        Op::InverseStft(i) => format!("hop={}", i.hop),
         Op::Scale(s) => format!("{s}"),
         Op::L2Norm { eps } => format!("eps={eps:e}"),
         Op::LayerNorm { eps } | Op::RmsNorm { eps } | Op::BatchNorm { eps } | Op::BatchNormScale { eps } => {
@@ -76,11 +87,14 @@ fn attributes(op: &Op) -> String {
         Op::StateGather(s) | Op::StateScatter(s) => format!("state{}", s.0),
         Op::StateAppend { state, at } => format!("state{} at slot{}", state.0, at.0),
         Op::StateNumbers { state, column } => format!("state{} column={column}", state.0),
-        Op::Gated(f) => f.name().to_owned(),
-        Op::Rope(r) => format!("dims={} theta={}", r.dims, r.theta),
+        Op::Gated(f) => activation(*f),
+        Op::Rope(r) => {
+            let scaling = r.scaling.map(|s| format!(" *{} {}..{}/{}", s.factor, s.low, s.high, s.original));
+            format!("dims={} theta={}{}", r.dims, r.theta, scaling.unwrap_or_default())
+        }
         Op::CausalConv1d(c) => {
-            let activation = c.activation.map(|f| format!(" +{}", f.name())).unwrap_or_default();
-            format!("state{} snapshots={}{activation}", c.state.0, c.snapshots)
+            let then = c.activation.map(|f| format!(" +{}", activation(f))).unwrap_or_default();
+            format!("state{} snapshots={}{then}", c.state.0, c.snapshots)
         }
         Op::CausalAttention(a) => format!("state{} state{} scale={}", a.keys.0, a.values.0, a.scale),
         Op::ExpertChoice(c) => {
@@ -92,7 +106,7 @@ fn attributes(op: &Op) -> String {
         }
         Op::ExpertGateUp(g) => {
             let limit = g.limit.map(|limit| format!(" limit={limit}")).unwrap_or_default();
-            format!("{}{limit}{}", g.activation.name(), if g.fused { " fused" } else { "" })
+            format!("{}{limit}{}", activation(g.activation), if g.fused { " fused" } else { "" })
         }
         Op::Heads(Heads::Delta(h)) => {
             let conv = h.conv.map(|c| format!("state{} ", c.state.0)).unwrap_or_default();
@@ -121,7 +135,7 @@ fn epilogue(e: &Epilogue) -> String {
     if e.bias {
         parts.push("+bias".to_owned());
     }
-    parts.extend(e.activation.map(|a| format!("+{}", a.name())));
+    parts.extend(e.activation.map(|a| format!("+{}", activation(a))));
     if e.scale != 1.0 {
         parts.push(format!("*{}", e.scale));
     }
@@ -129,4 +143,12 @@ fn epilogue(e: &Epilogue) -> String {
         parts.push("+residual".to_owned());
     }
     parts.join(" ")
+}
+
+/// An activation with its attribute.
+fn activation(f: Activation) -> String {
+    match f {
+        Activation::LeakyRelu(slope) => format!("{}({slope})", f.name()),
+        _ => f.name().to_owned(),
+    }
 }

@@ -8,10 +8,12 @@ use crate::decoder::{CausalAttention, CausalConv1d, Rope};
 use crate::experts::{ExpertChoice, ExpertGateUp, ExpertWeights};
 use crate::heads::Heads;
 use crate::ir::{SlotId, StateId};
+use crate::prologue::Prologue;
 use crate::transducer::{TransducerAdvance, TransducerJoin};
+use crate::vocoder::{Attention, Conv1d, ConvTranspose1d, InverseStft};
 
 /// A function applied to each element.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Activation {
     /// `max(x, 0)`.
     Relu,
@@ -31,6 +33,20 @@ pub enum Activation {
     Softplus,
     /// `1 / sqrt(x)`.
     Rsqrt,
+    /// `x` above zero, the slope times `x` below (Maas et al. 2013).
+    LeakyRelu(f32),
+    /// `x` above zero, `exp(x) − 1` below (Clevert et al. 2016).
+    Elu,
+    /// `x · tanh(ln(1 + exp(x)))` (Misra 2020).
+    Mish,
+    /// Sine of an angle in radians.
+    Sin,
+    /// Cosine of an angle in radians.
+    Cos,
+    /// Square root.
+    Sqrt,
+    /// `|x|`.
+    Abs,
 }
 
 /// A function of two elements; the second operand broadcasts to the first (NumPy rules).
@@ -143,6 +159,9 @@ pub enum Start {
 pub enum Op {
     /// `x [.., K]`, weight `w [N, K]`, epilogue operands → `[.., N]`: each row times `wᵀ`.
     MatMul(Epilogue),
+    /// `x [.., K]`, weight `w [N, K]`, what the prologue takes besides, epilogue operands → `[.., N]`: each row after the prologue
+    /// times `wᵀ`.
+    MatMulAfter(Prologue, Epilogue),
     /// `x [B, H, W, Cin]`, weight `[Cout, Cin/groups, kh, kw]`, epilogue operands → `[B, H', W', Cout]`.
     Conv2d(Conv2d),
     /// `x [B, T, C]`, weight `[C, 1, K]`, epilogue operands → `[B, T + left + right − K + 1, C]`.
@@ -152,12 +171,25 @@ pub enum Op {
         /// Applied per channel.
         epilogue: Epilogue,
     },
+    /// `x [B, T, Ci]`, weight `[Co, Ci, K]`, epilogue operands → `[B, T', Co]`.
+    Conv1d(Conv1d),
+    /// `x [B, T, Ci]`, weight `[Ci, Co, K]`, epilogue operands → `[B, (T − 1)·stride + K − left − right, Co]`.
+    ConvTranspose1d(ConvTranspose1d),
     /// `a`, `b` (broadcast to `a`) → the shape of `a`.
     Binary(BinaryOp),
     /// `x` → same shape.
     Unary(Activation),
     /// `x` → `factor · x`.
     Scale(f32),
+    /// `x` → same shape, within two bounds: `min(max(x, min), max)`.
+    Clamp {
+        /// The least value.
+        min: f32,
+        /// The largest value, at least `min`.
+        max: f32,
+    },
+    /// `x [.., C]`, `alpha [C]` → `x + sin²(alpha·x) / (alpha + 1e-9)` (Ziyin et al. 2020).
+    Snake,
     /// `x [.., 2C]` → `[.., C]`: first half times `sigmoid` of the second (Dauphin et al. 2016).
     Glu,
     /// `a`, `b` of one shape → `a · act(b)`: the gated unit of two products (Shazeer 2020), and any other gate.
@@ -202,6 +234,8 @@ pub enum Op {
     /// → `[B, T, C]`. Keys at or past the length are not seen; a query that sees no key gives zeros, as do
     /// queries at or past the length.
     RelPosAttention(RelPosAttention),
+    /// `q [B, T, H, D]`, `k`, `v` `[B, S, H, D]`, i32 `lengths [B]` → `[B, T, H, D]`.
+    Attention(Attention),
     /// `gates [B, 4H]` in the order input, forget, cell, output (PyTorch `nn.LSTM`), `c [B, H]` → `[B, 2H]`:
     /// the new hidden state, then the new cell state.
     LstmCell,
@@ -230,6 +264,18 @@ pub enum Op {
     /// [`Heads::Attention`]: `both [B, T, H, 2·D]`, `k`, `v` `[B, T, Hk, D]`, gains of q and k `[D]`, i32 `positions [B, T]`,
     /// `sequences [B, 2]`, `pages [B, N]` → `[B, T, H, D]`.
     Heads(Heads),
+    /// `x [B, T, C]` → `[B, T·n, C]`: each row `n` times, one after the other.
+    RepeatRows {
+        /// How often.
+        times: usize,
+    },
+    /// `x [B, T, C]` → `[B, ⌈T/len⌉, C]`: the means of stretches of `len` rows, of the last over the rows it has.
+    SegmentMean {
+        /// Rows of a segment.
+        len: usize,
+    },
+    /// `x [B, F, 2·(n/2 + 1)]`, the real parts of a frame's spectrum, then the imaginary ones → `[B, hop·(F − 1)]`.
+    InverseStft(InverseStft),
     /// `x` → the same elements under another shape.
     Reshape(Vec<usize>),
     /// `x` → dimension `i` of the output is dimension `perm[i]` of the input.
@@ -290,14 +336,21 @@ impl Op {
     pub fn name(&self) -> &'static str {
         match self {
             Self::MatMul(_) => "matmul",
+            Self::MatMulAfter(Prologue::RmsNorm { .. }, _) => "rms_norm_matmul",
+            Self::MatMulAfter(Prologue::LayerNorm { .. }, _) => "layer_norm_matmul",
+            Self::MatMulAfter(Prologue::Gated(_), _) => "gated_matmul",
             Self::Conv2d(_) => "conv2d",
             Self::DepthwiseConv1d { .. } => "depthwise_conv1d",
+            Self::Conv1d(_) => "conv1d",
+            Self::ConvTranspose1d(_) => "conv_transpose1d",
             Self::Binary(BinaryOp::Add) => "add",
             Self::Binary(BinaryOp::Sub) => "sub",
             Self::Binary(BinaryOp::Mul) => "mul",
             Self::Binary(BinaryOp::Div) => "div",
             Self::Unary(a) => a.name(),
             Self::Scale(_) => "scale",
+            Self::Clamp { .. } => "clamp",
+            Self::Snake => "snake",
             Self::Glu => "glu",
             Self::Gated(_) => "gated",
             Self::LayerNorm { .. } => "layer_norm",
@@ -311,6 +364,7 @@ impl Op {
             Self::Gather => "gather",
             Self::MaskRows => "mask_rows",
             Self::RelPosAttention(_) => "rel_pos_attention",
+            Self::Attention(_) => "attention",
             Self::LstmCell => "lstm_cell",
             Self::GatedDeltaNet(_) => "gated_delta_net",
             Self::Rope(_) => "rope",
@@ -322,6 +376,9 @@ impl Op {
             Self::ExpertDown => "expert_down",
             Self::Heads(Heads::Delta(_)) => "delta_heads",
             Self::Heads(Heads::Attention(_)) => "attention_heads",
+            Self::RepeatRows { .. } => "repeat_rows",
+            Self::SegmentMean { .. } => "segment_mean",
+            Self::InverseStft(_) => "inverse_stft",
             Self::Reshape(_) => "reshape",
             Self::Permute(_) => "permute",
             Self::Slice { .. } => "slice",
@@ -347,8 +404,10 @@ impl Op {
     /// The epilogue, for the ops that carry one.
     pub fn epilogue(&self) -> Option<&Epilogue> {
         match self {
-            Self::MatMul(e) | Self::DepthwiseConv1d { epilogue: e, .. } => Some(e),
+            Self::MatMul(e) | Self::MatMulAfter(_, e) | Self::DepthwiseConv1d { epilogue: e, .. } => Some(e),
             Self::Conv2d(c) => Some(&c.epilogue),
+            Self::Conv1d(c) => Some(&c.epilogue),
+            Self::ConvTranspose1d(c) => Some(&c.epilogue),
             _ => None,
         }
     }
@@ -356,8 +415,10 @@ impl Op {
     /// The epilogue, to change it.
     pub fn epilogue_mut(&mut self) -> Option<&mut Epilogue> {
         match self {
-            Self::MatMul(e) | Self::DepthwiseConv1d { epilogue: e, .. } => Some(e),
+            Self::MatMul(e) | Self::MatMulAfter(_, e) | Self::DepthwiseConv1d { epilogue: e, .. } => Some(e),
             Self::Conv2d(c) => Some(&mut c.epilogue),
+            Self::Conv1d(c) => Some(&mut c.epilogue),
+            Self::ConvTranspose1d(c) => Some(&mut c.epilogue),
             _ => None,
         }
     }
@@ -383,6 +444,13 @@ impl Activation {
             Self::Exp => "exp",
             Self::Softplus => "softplus",
             Self::Rsqrt => "rsqrt",
+            Self::LeakyRelu(_) => "leaky_relu",
+            Self::Elu => "elu",
+            Self::Mish => "mish",
+            Self::Sin => "sin",
+            Self::Cos => "cos",
+            Self::Sqrt => "sqrt",
+            Self::Abs => "abs",
         }
     }
 }

@@ -6,11 +6,13 @@
 mod decoder;
 mod experts;
 mod heads;
+mod vocoder;
 
 use crate::error::GraphError;
 use crate::heads::Heads;
 use crate::ir::{ElemType, Graph, StateId, ValueId};
 use crate::op::{Conv2d, Epilogue, GatedDeltaNet, Op, RelPosAttention, Start};
+use crate::prologue::Prologue;
 use crate::transducer::{LIMIT, TransducerAdvance, TransducerJoin};
 use mynah_tensor::Shape;
 
@@ -112,7 +114,7 @@ fn reads(op: &Op, operand: usize) -> Option<ElemType> {
         (Op::TransducerJoin(_) | Op::TransducerAdvance(_), 1) => Some(ElemType::I32),
         (Op::Rope(_), 1) | (Op::CausalConv1d(_), 2) | (Op::CausalAttention(_), 3 | 4) => Some(ElemType::I32),
         (Op::Heads(Heads::Delta(_)), 6) | (Op::Heads(Heads::Attention(_)), 5..=7) => Some(ElemType::I32),
-        (Op::LstmStep { .. }, 1 | 2) => Some(ElemType::I32),
+        (Op::LstmStep { .. }, 1 | 2) | (Op::Attention(_), 3) => Some(ElemType::I32),
         (Op::ExpertWeights(_) | Op::ExpertGateUp(_) | Op::ExpertDown, 1) => Some(ElemType::I32),
         _ => Some(ElemType::F32),
     }
@@ -122,14 +124,18 @@ fn operand_count(op: &Op, found: usize) -> usize {
     let own = match op {
         Op::Unary(_) | Op::Scale(_) | Op::Glu | Op::Softmax | Op::LogSoftmax | Op::Argmax => 1,
         Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::StateGather(_) | Op::StateAppend { .. } => 1,
-        Op::StateNumbers { .. } | Op::L2Norm { .. } => 1,
+        Op::StateNumbers { .. } | Op::L2Norm { .. } | Op::Clamp { .. } => 1,
+        Op::RepeatRows { .. } | Op::SegmentMean { .. } | Op::InverseStft(_) => 1,
+        Op::Conv1d(_) | Op::ConvTranspose1d(_) | Op::Snake => 2,
         Op::TransducerJoin(_) | Op::TransducerAdvance(_) | Op::Gated(_) | Op::Rope(_) => 2,
         Op::MatMul(_) | Op::Conv2d(_) | Op::DepthwiseConv1d { .. } | Op::Binary(_) | Op::RmsNorm { .. } => 2,
         Op::Gather | Op::MaskRows | Op::LstmCell | Op::StateScatter(_) | Op::BatchNormScale { .. } => 2,
+        Op::MatMulAfter(prologue, _) => 2 + prologue.extra_inputs(),
         Op::LayerNorm { .. } | Op::LstmStep { .. } | Op::CausalConv1d(_) => 3,
         Op::BatchNorm { .. } | Op::CausalAttention(_) => 5,
         Op::ExpertChoice(c) => 1 + usize::from(c.bias),
         Op::ExpertWeights(_) => 2,
+        Op::Attention(_) => 4,
         Op::ExpertGateUp(g) => 4 - usize::from(g.fused),
         Op::ExpertDown => 4,
         Op::GatedDeltaNet(_) => 6,
@@ -166,13 +172,27 @@ impl Rule<'_> {
     fn infer(&self, op: &Op) -> Result<Shape, GraphError> {
         let x = self.shapes[0];
         match op {
-            Op::MatMul(e) => self.matmul(e),
+            Op::MatMul(e) => self.matmul(e, 2),
+            Op::MatMulAfter(p, e) => {
+                self.prologue(p)?;
+                self.matmul(e, 2 + p.extra_inputs())
+            }
             Op::Conv2d(c) => self.conv2d(c),
             Op::DepthwiseConv1d { pad, epilogue } => self.depthwise(*pad, epilogue),
             Op::Binary(_) => {
                 self.need(broadcasts(self.shapes[1], x), || "the second must broadcast to the first".into())?;
                 Ok(x)
             }
+            Op::Conv1d(c) => self.conv1d(c),
+            Op::ConvTranspose1d(c) => self.conv_transpose1d(c),
+            Op::Clamp { min, max } => {
+                self.need(min <= max, || format!("no number lies between {min} and {max}"))?;
+                Ok(x)
+            }
+            Op::Attention(_) => self.full_attention(),
+            Op::RepeatRows { times } => self.repeat_rows(*times),
+            Op::SegmentMean { len } => self.segment_mean(*len),
+            Op::InverseStft(i) => self.inverse_stft(i),
             Op::Unary(_) | Op::Scale(_) | Op::Softmax | Op::LogSoftmax | Op::L2Norm { .. } => Ok(x),
             Op::Gated(_) => {
                 self.need(self.shapes[1] == x, || "both must have one shape".into())?;
@@ -187,7 +207,7 @@ impl Rule<'_> {
                 self.need(x.last().is_multiple_of(2), || "the last dimension must be even".into())?;
                 self.make(&with_last(x, x.last() / 2))
             }
-            Op::LayerNorm { .. } | Op::RmsNorm { .. } | Op::BatchNorm { .. } => {
+            Op::LayerNorm { .. } | Op::RmsNorm { .. } | Op::BatchNorm { .. } | Op::Snake => {
                 let fits = self.shapes[1..].iter().all(|s| s.dims() == [x.last()]);
                 self.need(fits, || format!("parameters must be [{}]", x.last()))?;
                 Ok(x)
@@ -260,11 +280,26 @@ impl Rule<'_> {
         Ok(out)
     }
 
-    fn matmul(&self, e: &Epilogue) -> Result<Shape, GraphError> {
+    fn prologue(&self, p: &Prologue) -> Result<(), GraphError> {
+        let x = self.shapes[0];
+        for &shape in &self.shapes[2..2 + p.extra_inputs()] {
+            match p {
+                Prologue::Gated(_) => self.need(shape == x, || "both operands must have one shape".into())?,
+                _ => {
+                    let width = x.last();
+                    self.need(shape.dims() == [width], || format!("gain and bias must be [{width}]"))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A product whose own operands are so many.
+    fn matmul(&self, e: &Epilogue, own: usize) -> Result<Shape, GraphError> {
         let (x, w) = (self.shapes[0], self.shapes[1]);
         let fits = w.rank() == 2 && x.rank() >= 1 && x.last() == w.last();
         self.need(fits, || "x must be [.., K], weight [N, K]".into())?;
-        self.epilogue(e, 2, self.make(&with_last(x, w.dims()[0]))?)
+        self.epilogue(e, own, self.make(&with_last(x, w.dims()[0]))?)
     }
 
     fn conv2d(&self, c: &Conv2d) -> Result<Shape, GraphError> {

@@ -40,17 +40,26 @@ impl Work {
         let outputs = size(node.output);
         let (Some(x), Some(second)) = (operand(0), operand(1)) else { return };
         match &node.op {
-            Op::MatMul(_) => {
+            Op::MatMul(_) | Op::MatMulAfter(..) => {
                 let operations = 2.0 * outputs * graph.shape(x).last() as f64;
                 let quantised = graph.weight(second).is_some_and(|w| w.dtype.is_quantized());
                 *(if quantised { &mut self.quantised } else { &mut self.floats }) += operations;
             }
             // Each token has rows of its own in `[.., k, F]`: those of two products, or what goes into a third.
             Op::ExpertGateUp(_) | Op::ExpertDown => return self.add_experts(graph, node),
-            Op::Conv2d(_) | Op::DepthwiseConv1d { .. } => {
+            Op::Conv2d(_) | Op::Conv1d(_) | Op::DepthwiseConv1d { .. } => {
                 // A kernel is `[channels out, ..]`: what is left is multiplied for each element that comes out.
                 let channels = graph.shape(second).dims().first().copied().unwrap_or(1);
                 self.convolutions += 2.0 * outputs * size(second) / channels.max(1) as f64;
+            }
+            // Each frame that comes in meets the whole kernel.
+            Op::ConvTranspose1d(_) => {
+                let frames = size(x) / graph.shape(x).last().max(1) as f64;
+                self.convolutions += 2.0 * frames * size(second);
+            }
+            Op::Attention(_) => {
+                let keys = graph.shape(second).dims().get(1).copied().unwrap_or(0);
+                self.attention += 4.0 * outputs * keys as f64;
             }
             Op::RelPosAttention(attention) => {
                 let frames = graph.shape(second).dims().get(1).copied().unwrap_or(0);

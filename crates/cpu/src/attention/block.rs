@@ -16,9 +16,9 @@ pub(super) struct Queries<'a> {
     /// `[B, T, C]`.
     pub(super) q: &'a [f32],
     /// `[heads, depth]`, added to queries before they meet keys.
-    pub(super) content_bias: &'a [f32],
-    /// `[heads, depth]`, added to queries before they meet positions.
-    pub(super) position_bias: &'a [f32],
+    pub(super) content_bias: Option<&'a [f32]>,
+    /// `[heads, depth]`, added to queries before they meet positions, where there are positions.
+    pub(super) position_bias: Option<&'a [f32]>,
     /// Keys, values and positions as [`Layout`] places them.
     pub(super) panels: &'a [f32],
     pub(super) out: Output<'a, f32>,
@@ -29,8 +29,14 @@ impl Queries<'_> {
     #[inline(always)]
     pub(super) fn row(&self, batch: usize, query: usize, head: usize) -> Range<usize> {
         let l = self.layout;
-        let at = ((batch * l.time + query) * l.heads + head) * l.depth;
+        let at = ((batch * l.queries + query) * l.heads + head) * l.depth;
         at..at + l.depth
+    }
+
+    /// What of a bias is a head's, zeros being `None`.
+    #[inline(always)]
+    pub(super) fn bias_of<'b>(&self, bias: Option<&'b [f32]>, head: usize) -> Option<&'b [f32]> {
+        bias.map(|bias| &bias[head * self.layout.depth..(head + 1) * self.layout.depth])
     }
 }
 
@@ -72,12 +78,11 @@ unsafe fn attend_body<S: Tiles>(
     scratch: &mut [f32],
 ) {
     let l = queries.layout;
-    let block = first..l.time.min(first + l.block);
-    let rows = first..block.end.min(length).max(first);
+    let block = first..l.queries.min(first + l.block);
+    let rows = first..block.end.min(l.present(length)).max(first);
     for i in rows.end..block.end {
-        let at = ((batch * l.time + i) * l.heads + head) * l.depth;
         // SAFETY: these rows of this head belong to this task.
-        unsafe { queries.out.slice(at..at + l.depth) }.fill(0.0);
+        unsafe { queries.out.slice(queries.row(batch, i, head)) }.fill(0.0);
     }
     if rows.is_empty() {
         return;
@@ -101,7 +106,9 @@ unsafe fn attend_body<S: Tiles>(
     let place = Place { batch, head, rows, keys, first_key, first_offset };
 
     add_bias(queries, &place, queries.content_bias, content);
-    add_bias(queries, &place, queries.position_bias, position);
+    if l.positional {
+        add_bias(queries, &place, queries.position_bias, position);
+    }
     // SAFETY: the buffers are as wide as `Layout` makes them, the panels lie within `panels`.
     unsafe {
         for panel in first_key / S::PANEL..place.keys.end.div_ceil(S::PANEL) {
@@ -121,7 +128,8 @@ unsafe fn attend_body<S: Tiles>(
             score(s, l, &place, position, &queries.panels[from..], &mut shifts[at..], l.spread);
         }
         for (r, sum) in sums.iter_mut().enumerate().take(place.rows.len()) {
-            let (scores, shifts) = (&mut scores[r * l.keys..][..l.keys], &shifts[r * l.spread..][..l.spread]);
+            let scores = &mut scores[r * l.keys..][..l.keys];
+            let shifts = l.positional.then(|| &shifts[r * l.spread..][..l.spread]);
             *sum = probabilities(s, l, &place, place.rows.start + r, scores, shifts);
         }
         mix(s, queries, &place, scores, packed, totals, sums);
@@ -130,9 +138,9 @@ unsafe fn attend_body<S: Tiles>(
 
 /// Packs the block's queries plus a bias, tile by tile.
 #[inline(always)]
-fn add_bias(queries: &Queries<'_>, place: &Place, bias: &[f32], out: &mut [f32]) {
+fn add_bias(queries: &Queries<'_>, place: &Place, bias: Option<&[f32]>, out: &mut [f32]) {
     let l = queries.layout;
-    let bias = &bias[place.head * l.depth..(place.head + 1) * l.depth];
+    let bias = queries.bias_of(bias, place.head);
     let tallest = l.tiles.tallest();
     for (tile, out) in out.chunks_exact_mut(tallest * l.depth).enumerate() {
         let first = place.rows.start + tile * tallest;
@@ -142,10 +150,11 @@ fn add_bias(queries: &Queries<'_>, place: &Place, bias: &[f32], out: &mut [f32])
         let rows = first..place.rows.end.min(first + tallest);
         let height = l.tiles.height_for(rows.len());
         for (r, i) in rows.clone().enumerate() {
-            let at = ((place.batch * l.time + i) * l.heads + place.head) * l.depth;
-            let q = &queries.q[at..at + l.depth];
-            for ((out, &q), &b) in out[r..].iter_mut().step_by(height).zip(q).zip(bias) {
-                *out = q + b;
+            let q = &queries.q[queries.row(place.batch, i, place.head)];
+            let out = out[r..].iter_mut().step_by(height).zip(q);
+            match bias {
+                Some(bias) => out.zip(bias).for_each(|((out, &q), &b)| *out = q + b),
+                None => out.for_each(|(out, &q)| *out = q),
             }
         }
         for r in rows.len()..height {
@@ -172,6 +181,9 @@ unsafe fn score<S: Tiles>(
             let x = &queries[tile * tallest * l.depth + k0 * height..];
             let tile = Tile {
                 x: x.as_ptr(),
+                x_step: height,
+                segments: 1,
+                x_jump: 0,
                 w: panel[k0 * S::PANEL..].as_ptr().cast(),
                 w_stride: S::PANEL,
                 k: K_BLOCK.min(l.depth - k0),
@@ -193,7 +205,7 @@ unsafe fn probabilities<S: Tiles>(
     place: &Place,
     query: usize,
     scores: &mut [f32],
-    shifts: &[f32],
+    shifts: Option<&[f32]>,
 ) -> f32 {
     let [left, right] = l.window.unwrap_or([usize::MAX; 2]);
     let from = place.keys.start.max(query.saturating_sub(left));
@@ -207,22 +219,26 @@ unsafe fn probabilities<S: Tiles>(
     let shift = l.first_offset - query as i64 + from as i64 - place.first_offset as i64;
     let n = to - from;
     let scores = &mut scores[from - place.first_key..to - place.first_key];
-    let shifts = &shifts[usize::try_from(shift).unwrap_or(usize::MAX)..][..n];
-    let (x, p) = (scores.as_mut_ptr(), shifts.as_ptr());
+    let shifts = shifts.map(|all| all[usize::try_from(shift).unwrap_or(usize::MAX)..][..n].as_ptr());
+    let x = scores.as_mut_ptr();
     let factor = s.splat(l.scale);
     // SAFETY: both slices are n long.
     unsafe {
         let mut top = s.splat(f32::NEG_INFINITY);
         let mut i = 0;
         while i + S::LANES <= n {
-            let score = s.mul(s.add(s.load(x.add(i)), s.load(p.add(i))), factor);
+            let mut score = s.load(x.add(i));
+            if let Some(p) = shifts {
+                score = s.add(score, s.load(p.add(i)));
+            }
+            let score = s.mul(score, factor);
             s.store(x.add(i), score);
             top = s.max(top, score);
             i += S::LANES;
         }
         let mut largest = s.largest(top);
         for i in i..n {
-            *x.add(i) = (*x.add(i) + *p.add(i)) * l.scale;
+            *x.add(i) = shifts.map_or(*x.add(i), |p| *x.add(i) + *p.add(i)) * l.scale;
             largest = largest.max(*x.add(i));
         }
         exponentials(s, scores, largest)
@@ -257,6 +273,9 @@ unsafe fn mix<S: Tiles>(
                 let end = ((key / K_BLOCK + 1) * K_BLOCK).min(place.keys.end);
                 let tile = Tile {
                     x: packed[(key - place.first_key) * height..].as_ptr(),
+                    x_step: height,
+                    segments: 1,
+                    x_jump: 0,
                     w: values[key * S::PANEL..].as_ptr().cast(),
                     w_stride: S::PANEL,
                     k: end - key,
@@ -271,7 +290,7 @@ unsafe fn mix<S: Tiles>(
             let len = S::PANEL.min(l.depth - panel * S::PANEL);
             for r in 0..count {
                 let i = place.rows.start + tile * tallest + r;
-                let at = ((place.batch * l.time + i) * l.heads + place.head) * l.depth + panel * S::PANEL;
+                let at = queries.row(place.batch, i, place.head).start + panel * S::PANEL;
                 let sum = sums[tile * tallest + r];
                 let factor = if sum == 0.0 { 0.0 } else { 1.0 / sum };
                 // SAFETY: these rows of this head belong to this task.

@@ -4,17 +4,38 @@ use crate::matmul::pack_rows;
 use crate::memory::Output;
 use crate::simd::Bf16;
 use crate::simd::tile::TileShape;
-use mynah_graph::RelPosAttention;
 use std::ops::Range;
+
+/// What an attention is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extents {
+    pub(super) batch: usize,
+    /// Queries of a sequence.
+    pub(super) queries: usize,
+    /// Keys of a sequence.
+    pub(super) time: usize,
+    pub(super) heads: usize,
+    /// Width of a head.
+    pub(super) depth: usize,
+    pub(super) scale: f32,
+    pub(super) window: Option<[usize; 2]>,
+    /// Rows of the position table and the offset that the first stands for, where there is a table.
+    pub(super) positions: Option<(usize, i64)>,
+}
 
 /// Shapes of one attention and of its scratch memory.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     pub(super) batch: usize,
+    /// Queries of a sequence.
+    pub(super) queries: usize,
+    /// Keys of a sequence.
     pub(super) time: usize,
     pub(super) heads: usize,
     /// Width of a head.
     pub(super) depth: usize,
+    /// Whether scores have a part by position.
+    pub(super) positional: bool,
     /// Rows of the position table.
     pub(super) offsets: usize,
     pub(super) first_offset: i64,
@@ -33,18 +54,11 @@ pub(super) struct Layout {
 
 impl Layout {
     /// The layout, unless its sizes overflow.
-    pub(super) fn new(
-        op: &RelPosAttention,
-        batch: usize,
-        time: usize,
-        width: usize,
-        offsets: usize,
-        tiles: TileShape,
-        bf16: Option<Bf16>,
-        block: usize,
-    ) -> Option<Self> {
+    pub(super) fn new(of: &Extents, tiles: TileShape, bf16: Option<Bf16>, block: usize) -> Option<Self> {
+        let Extents { batch, queries, time, heads, depth, scale, window, positions } = *of;
+        let (offsets, first_offset) = positions.unwrap_or((0, 0));
         let block = block.next_multiple_of(tiles.tallest());
-        let seen = match op.window {
+        let seen = match window {
             Some([left, right]) => left.saturating_add(right).saturating_add(block).min(time),
             None => time,
         };
@@ -52,13 +66,15 @@ impl Layout {
         let keys = seen.checked_add(tiles.panel)?.checked_next_multiple_of(tiles.panel)?;
         let layout = Self {
             batch,
+            queries,
             time,
-            heads: op.heads,
-            depth: width / op.heads.max(1),
+            heads,
+            depth,
+            positional: positions.is_some(),
             offsets,
-            first_offset: op.first_offset,
-            window: op.window,
-            scale: op.scale,
+            first_offset,
+            window,
+            scale,
             tiles,
             bf16,
             block,
@@ -66,10 +82,15 @@ impl Layout {
             spread: keys.checked_add(block + tiles.panel)?.checked_next_multiple_of(tiles.panel)?,
         };
         // Everything below is a sum of a few products of these.
-        let per_head = time.checked_add(offsets)?.checked_add(4 * tiles.panel)?;
+        let per_head = time.checked_add(queries)?.checked_add(offsets)?.checked_add(4 * tiles.panel)?;
         let all = per_head.checked_mul(layout.depth.checked_add(tiles.panel)?)?.checked_mul(batch + 1)?;
-        all.checked_mul(op.heads)?.checked_mul(16)?;
+        all.checked_mul(heads)?.checked_mul(16)?;
         layout.spread.checked_mul(16 * block).map(|_| layout)
+    }
+
+    /// Queries of a sequence that are computed, given its length: where there are as many as keys, they are the same frames.
+    pub(super) fn present(&self, length: usize) -> usize {
+        if self.queries == self.time { length } else { self.queries }
     }
 
     /// The keys a block of queries sees, given the sequence's length.

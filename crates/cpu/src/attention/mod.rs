@@ -1,5 +1,5 @@
-//! Attention with relative positions, fused: neither the scores of all pairs nor their shifted position terms are
-//! ever stored.
+//! Attention over whole sequences, with relative positions or without, fused: neither the scores of all pairs nor their
+//! shifted position terms are ever stored.
 //!
 //! Keys, values and positions are first brought into panels. A task then takes a block of queries of one head:
 //! content scores against the keys they see, position scores against the stretch of the table that those pairs need
@@ -24,9 +24,9 @@ use crate::simd::tile::TileShape;
 use crate::simd::{Bf16, Isa};
 use crate::{BF16_DOT, ONLINE_SOFTMAX};
 use block::Queries;
-use layout::Layout;
+use layout::{Extents, Layout};
 use mynah_device::DeviceError;
-use mynah_graph::RelPosAttention;
+use mynah_graph::{Attention as Full, RelPosAttention};
 
 /// Queries of a task, rounded up to whole tiles: enough to use a key that was fetched, few enough for their scores
 /// to stay in the cache.
@@ -36,9 +36,8 @@ struct Attention {
     q: Operand,
     k: Operand,
     v: Operand,
-    positions: Operand,
-    content_bias: Operand,
-    position_bias: Operand,
+    /// Table, bias of content, bias of positions.
+    positions: Option<[Operand; 3]>,
     lengths: Operand,
     out: Target,
     layout: Layout,
@@ -46,23 +45,54 @@ struct Attention {
     online: bool,
 }
 
-/// Compiles an attention.
+/// Compiles an attention with relative positions.
 pub(crate) fn compile(bind: &Bind<'_>, op: &RelPosAttention) -> Result<Box<dyn Kernel>, DeviceError> {
-    let (q, p) = (bind.shape(0), bind.shape(3));
+    let (&[batch, time, width], p) = (bind.shape(0).dims(), bind.shape(3)) else {
+        return Err(bind.misplaced("q has no three dimensions"));
+    };
+    let extents = Extents {
+        batch,
+        queries: time,
+        time,
+        heads: op.heads,
+        depth: width / op.heads.max(1),
+        scale: op.scale,
+        window: op.window,
+        positions: Some((p.dims()[0], op.first_offset)),
+    };
+    let positions = [bind.operand(3)?, bind.operand(4)?, bind.operand(5)?];
+    build(bind, &extents, Some(positions), bind.operand(6)?)
+}
+
+/// Compiles an attention without positions.
+pub(crate) fn compile_full(bind: &Bind<'_>, op: &Full) -> Result<Box<dyn Kernel>, DeviceError> {
+    let (&[batch, queries, heads, depth], &[_, time, ..]) = (bind.shape(0).dims(), bind.shape(1).dims())
+    else {
+        return Err(bind.misplaced("q has no four dimensions"));
+    };
+    let scale = op.scale;
+    let extents = Extents { batch, queries, time, heads, depth, scale, window: None, positions: None };
+    build(bind, &extents, None, bind.operand(3)?)
+}
+
+fn build(
+    bind: &Bind<'_>,
+    extents: &Extents,
+    positions: Option<[Operand; 3]>,
+    lengths: Operand,
+) -> Result<Box<dyn Kernel>, DeviceError> {
     let shape = TileShape::of(bind.isa());
     let online = bind.policy().allows(&ONLINE_SOFTMAX);
     let bf16 = Bf16::of(bind.level()).filter(|_| online && bind.policy().allows(&BF16_DOT));
     let block = if online { online::TILES * shape.tallest() } else { BLOCK };
-    let layout = Layout::new(op, q.dims()[0], q.dims()[1], q.last(), p.dims()[0], shape, bf16, block)
+    let layout = Layout::new(extents, shape, bf16, block)
         .ok_or_else(|| bind.misplaced("the attention's scratch memory has no size"))?;
     Ok(Box::new(Attention {
         q: bind.operand(0)?,
         k: bind.operand(1)?,
         v: bind.operand(2)?,
-        positions: bind.operand(3)?,
-        content_bias: bind.operand(4)?,
-        position_bias: bind.operand(5)?,
-        lengths: bind.operand(6)?,
+        positions,
+        lengths,
         out: bind.target()?,
         layout,
         isa: bind.isa(),
@@ -78,7 +108,8 @@ impl Kernel for Attention {
             (true, None) => "online-f32",
             (false, _) => "f32",
         };
-        format!("rel-pos-attention-{kind}/{}/{route}", self.isa.name())
+        let positions = if self.layout.positional { "rel-pos-" } else { "" };
+        format!("{positions}attention-{kind}/{}/{route}", self.isa.name())
     }
 
     fn scratch(&self) -> ScratchNeed {
@@ -92,26 +123,30 @@ impl Kernel for Attention {
         for &length in lengths {
             Fault::check("length", i64::from(length), l.time + 1)?;
         }
-        if l.batch == 0 || l.time == 0 || l.depth == 0 {
+        if l.batch == 0 || l.queries == 0 || l.depth == 0 || l.heads == 0 {
             return Ok(());
         }
         let shared = launch.scratch().shared(0, l.shared());
-        let (k, v, p) = (launch.read(&self.k), launch.read(&self.v), launch.read(&self.positions));
+        let (k, v) = (launch.read(&self.k), launch.read(&self.v));
+        let [p, content_bias, position_bias] = match &self.positions {
+            Some(operands) => operands.each_ref().map(|operand| Some(launch.read(operand))),
+            None => [None; 3],
+        };
         launch.pool().run(l.panels(), &|task| {
             // SAFETY: the panels of different tasks are disjoint.
-            unsafe { l.pack(task.index, k, v, p, lengths, &shared) };
+            unsafe { l.pack(task.index, k, v, p.unwrap_or_default(), lengths, &shared) };
         })?;
         // SAFETY: the panels are only read from here on.
         let panels = unsafe { shared.slice(0..shared.len()) };
         let queries = Queries {
             layout: l,
             q: launch.read(&self.q),
-            content_bias: launch.read(&self.content_bias),
-            position_bias: launch.read(&self.position_bias),
+            content_bias,
+            position_bias,
             panels,
             out: launch.output(&self.out),
         };
-        let blocks = l.time.div_ceil(l.block);
+        let blocks = l.queries.div_ceil(l.block);
         launch.pool().run(l.batch * l.heads * blocks, &|task| {
             // Blocks of one head follow each other, so that its keys and values stay in the cache.
             let (line, first) = (task.index / blocks, task.index % blocks * l.block);

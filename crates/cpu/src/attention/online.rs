@@ -120,8 +120,8 @@ unsafe fn attend_body<S: Tiles>(
 ) {
     let l = queries.layout;
     let sizes = Sizes::of(l);
-    let block = first..l.time.min(first + TILES * sizes.tallest);
-    let present = first..block.end.min(length).max(first);
+    let block = first..l.queries.min(first + TILES * sizes.tallest);
+    let present = first..block.end.min(l.present(length)).max(first);
     for i in present.end..block.end {
         // SAFETY: these rows of this head belong to this task.
         unsafe { queries.out.slice(queries.row(batch, i, head)) }.fill(0.0);
@@ -196,14 +196,16 @@ fn rows_in<'a>(
 fn pack_queries(queries: &Queries<'_>, batch: usize, head: usize, rows: &mut Rows<'_>, biased: &mut [f32]) {
     let l = queries.layout;
     let biased = &mut biased[..rows.queries.len() * l.depth];
-    for (bias, out) in
-        [(queries.content_bias, &mut *rows.content), (queries.position_bias, &mut *rows.position)]
-    {
-        let bias = &bias[head * l.depth..(head + 1) * l.depth];
+    let biases = [(queries.content_bias, &mut *rows.content), (queries.position_bias, &mut *rows.position)];
+    for (bias, out) in biases.into_iter().take(if l.positional { 2 } else { 1 }) {
+        let bias = queries.bias_of(bias, head);
         for (i, row) in rows.queries.clone().zip(biased.chunks_exact_mut(l.depth)) {
             let q = &queries.q[queries.row(batch, i, head)];
-            for ((out, &q), &b) in row.iter_mut().zip(q).zip(bias) {
-                *out = q + b;
+            match bias {
+                Some(bias) => {
+                    row.iter_mut().zip(q).zip(bias).for_each(|((out, &q), &b)| *out = q + b);
+                }
+                None => row.copy_from_slice(q),
             }
         }
         let biased = biased.chunks_exact(l.depth);
@@ -235,12 +237,14 @@ unsafe fn meet<S: Tiles>(
             let c = &mut scores[panel * S::PANEL - at.block..];
             product(s, l, rows.height, rows.content, w, l.steps(l.depth), (c, KEYS), false);
         }
-        position_scores(s, queries, sizes, at, rows);
+        if l.positional {
+            position_scores(s, queries, sizes, at, rows);
+        }
         let mut r = 0;
         while r < rows.queries.len() {
             let query = rows.queries.start + r;
             let scores = &mut scores[r * KEYS..(r + 1) * KEYS];
-            let shifts = &rows.shifts[r * sizes.spread..(r + 1) * sizes.spread];
+            let shifts = l.positional.then(|| &rows.shifts[r * sizes.spread..(r + 1) * sizes.spread]);
             let factor = weigh(s, l, at, query, scores, shifts, &mut rows.largest[r], &mut rows.totals[r]);
             if factor != 1.0 {
                 let sums = rows.sums[r * sizes.width..(r + 1) * sizes.width].as_mut_ptr();
@@ -323,6 +327,9 @@ unsafe fn product<S: Tiles>(
         debug_assert!(c.len() >= (height - 1) * c_stride + S::PANEL);
         let tile = Tile {
             x: x.as_ptr(),
+            x_step: height,
+            segments: 1,
+            x_jump: 0,
             w: w.as_ptr().cast(),
             w_stride: S::PANEL,
             k: terms,
@@ -353,7 +360,7 @@ unsafe fn weigh<S: Tiles>(
     at: &Meeting,
     query: usize,
     scores: &mut [f32],
-    shifts: &[f32],
+    shifts: Option<&[f32]>,
     largest: &mut f32,
     total: &mut f32,
 ) -> f32 {
@@ -372,10 +379,10 @@ unsafe fn weigh<S: Tiles>(
     // Vectors lie at multiples of their width from the block's beginning, so that a row's sums have one order.
     let (first, last) = (from / S::LANES * S::LANES, to.next_multiple_of(S::LANES));
     let shift = l.first_offset - query as i64 + at.block as i64 - at.first_position * S::PANEL as i64;
-    let shifts = &shifts[usize::try_from(shift).unwrap_or(usize::MAX)..][..last];
+    let shifts = shifts.map(|all| all[usize::try_from(shift).unwrap_or(usize::MAX)..][..last].as_ptr());
     scores[start..first].fill(0.0);
     scores[last..end].fill(0.0);
-    let (x, p) = (scores.as_mut_ptr(), shifts.as_ptr());
+    let x = scores.as_mut_ptr();
     let scale = s.splat(l.scale);
     // SAFETY: both slices reach to `last`.
     unsafe {
@@ -383,7 +390,11 @@ unsafe fn weigh<S: Tiles>(
         let mut top = s.splat(*largest);
         let mut i = first;
         while i < last {
-            let mut score = s.mul(s.add(s.load(x.add(i)), s.load(p.add(i))), scale);
+            let mut score = s.load(x.add(i));
+            if let Some(p) = shifts {
+                score = s.add(score, s.load(p.add(i)));
+            }
+            score = s.mul(score, scale);
             if i < from {
                 score = s.select(s.less(lane, s.splat((from - i) as f32)), nothing, score);
             }

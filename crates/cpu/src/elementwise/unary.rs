@@ -12,6 +12,7 @@ use mynah_graph::Activation;
 enum Function {
     Activate(Activation),
     Scale(f32),
+    Clamp([f32; 2]),
 }
 
 struct Unary {
@@ -31,6 +32,11 @@ pub(crate) fn compile_scale(bind: &Bind<'_>, factor: f32) -> Result<Box<dyn Kern
     compile(bind, Function::Scale(factor))
 }
 
+/// Compiles bounds.
+pub(crate) fn compile_clamp(bind: &Bind<'_>, bounds: [f32; 2]) -> Result<Box<dyn Kernel>, DeviceError> {
+    compile(bind, Function::Clamp(bounds))
+}
+
 fn compile(bind: &Bind<'_>, function: Function) -> Result<Box<dyn Kernel>, DeviceError> {
     let (x, out) = (bind.operand_in_place(0)?, bind.target()?);
     Ok(Box::new(Unary { x, out, function, isa: bind.isa() }))
@@ -41,6 +47,7 @@ impl Kernel for Unary {
         match self.function {
             Function::Activate(f) => format!("{}/{}", f.name(), self.isa.name()),
             Function::Scale(_) => format!("scale/{}", self.isa.name()),
+            Function::Clamp(_) => format!("clamp/{}", self.isa.name()),
         }
     }
 
@@ -66,6 +73,8 @@ fn of<S: Simd>(s: S, f: Function, x: S::F) -> S::F {
     match f {
         Function::Activate(f) => activate(s, f, x),
         Function::Scale(factor) => s.mul(x, s.splat(factor)),
+        // The element stands second, so that what is no number stays none.
+        Function::Clamp([min, max]) => s.min(s.splat(max), s.max(s.splat(min), x)),
     }
 }
 

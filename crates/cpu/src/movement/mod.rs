@@ -4,12 +4,14 @@ mod concat;
 mod copy;
 mod gather;
 mod permute;
+mod repeat;
 mod slice;
 
 pub(crate) use concat::compile as compile_concat;
 pub(crate) use copy::compile as compile_copy;
 pub(crate) use gather::compile as compile_gather;
 pub(crate) use permute::compile as compile_permute;
+pub(crate) use repeat::compile as compile_repeat;
 pub(crate) use slice::compile as compile_slice;
 
 use mynah_tensor::Shape;

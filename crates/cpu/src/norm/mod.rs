@@ -4,12 +4,14 @@ mod argmax;
 mod batch;
 mod l2;
 mod layer;
+mod segments;
 mod softmax;
 
 pub(crate) use argmax::{compile as compile_argmax, first_largest};
 pub(crate) use batch::{compile as compile_batch, compile_scale as compile_batch_scale};
 pub(crate) use l2::compile as compile_l2;
 pub(crate) use layer::{compile_layer, compile_rms};
+pub(crate) use segments::compile as compile_segments;
 pub(crate) use softmax::compile as compile_softmax;
 
 use crate::simd::Simd;

@@ -6,7 +6,9 @@ use super::{Bind, Kernel, Program, Step};
 use crate::memory::ScratchNeed;
 use crate::simd::SimdLevel;
 use crate::weights::Store;
-use crate::{attention, conv, elementwise, experts, matmul, movement, norm, recurrent, state, transducer};
+use crate::{
+    attention, conv, elementwise, experts, matmul, movement, norm, recurrent, signal, state, transducer,
+};
 use mynah_device::{DeviceError, Location, Plan, Policy, Unsupported, WeightUse};
 use mynah_graph::{ElemType, Graph, Heads, Node, Op, ValueId};
 use std::time::Duration;
@@ -19,13 +21,20 @@ pub(crate) fn supports(graph: &Graph, node: &Node) -> Result<(), Unsupported> {
     let refuse = |reason: &str| Err(Unsupported { op: node.op.name(), reason: reason.to_owned() });
     let stored = match node.op {
         Op::Conv2d(_) | Op::DepthwiseConv1d { .. } | Op::CausalConv1d(_) => node.inputs.get(1..2),
+        Op::Conv1d(_) | Op::ConvTranspose1d(_) => node.inputs.get(1..2),
         Op::ExpertGateUp(_) => node.inputs.get(2..),
         Op::ExpertDown => node.inputs.get(3..),
         _ => None,
     };
-    if let Op::Heads(_) = node.op {
-        // Steps cost a CPU nothing that one of several would save.
-        return refuse("heads run as the ops they stand for");
+    // Steps cost a CPU nothing that one of several would save.
+    match node.op {
+        Op::Heads(_) => return refuse("heads run as the ops they stand for"),
+        Op::MatMulAfter(..) => return refuse("a product and what comes before it run one after the other"),
+        _ => {}
+    }
+    let numbers = node.inputs.first().map_or(0, |&v| graph.shape(v).last());
+    if matches!(node.op, Op::InverseStft(_)) && numbers > signal::LARGEST + 2 {
+        return refuse("the window is longer than its matrix may be");
     }
     if stored.unwrap_or_default().iter().any(|&v| graph.weight(v).is_none()) {
         return refuse("the kernel must be a weight, not a computed value");
@@ -114,6 +123,7 @@ fn kernel(bind: &Bind<'_>) -> Result<Box<dyn Kernel>, DeviceError> {
         Op::Gather | Op::MaskRows | Op::TransducerJoin(_) | Op::TransducerAdvance(_) => &[1],
         Op::RelPosAttention(_) => &[6],
         Op::GatedDeltaNet(_) => &[5],
+        Op::Attention(_) => &[3],
         Op::LstmStep { .. } => &[1, 2],
         Op::Heads(Heads::Delta(_)) => &[6],
         Op::Heads(Heads::Attention(_)) => &[5, 6, 7],
@@ -133,6 +143,14 @@ fn kernel(bind: &Bind<'_>) -> Result<Box<dyn Kernel>, DeviceError> {
         Op::MatMul(e) => matmul::compile(bind, e),
         Op::Conv2d(c) => conv::compile_2d(bind, c),
         Op::DepthwiseConv1d { pad, epilogue } => conv::compile_depthwise(bind, *pad, epilogue),
+        Op::Conv1d(c) => conv::compile_line(bind, c),
+        Op::ConvTranspose1d(c) => conv::compile_transpose(bind, c),
+        Op::Clamp { min, max } => elementwise::compile_clamp(bind, [*min, *max]),
+        Op::Snake => elementwise::compile_snake(bind),
+        Op::Attention(a) => attention::compile_full(bind, a),
+        Op::RepeatRows { times } => movement::compile_repeat(bind, *times),
+        Op::SegmentMean { len } => norm::compile_segments(bind, *len),
+        Op::InverseStft(i) => signal::compile_inverse_stft(bind, *i),
         Op::Binary(op) => elementwise::compile_binary(bind, *op),
         Op::Unary(f) => elementwise::compile_unary(bind, *f),
         Op::Scale(factor) => elementwise::compile_scale(bind, *factor),
@@ -170,5 +188,8 @@ fn kernel(bind: &Bind<'_>) -> Result<Box<dyn Kernel>, DeviceError> {
         Op::TransducerJoin(j) => transducer::compile_join(bind, j),
         Op::TransducerAdvance(a) => transducer::compile_advance(bind, a),
         Op::Heads(_) => Err(bind.misplaced("heads run as the ops they stand for")),
+        Op::MatMulAfter(..) => {
+            Err(bind.misplaced("a product and what comes before it run one after the other"))
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! Taylor polynomial of degree seven is off by less than a tenth of an ulp; `2^n` is exact.
 
 use super::Simd;
+use super::trigonometry::{cos, sin};
 use mynah_graph::Activation;
 
 const LOG2_E: f32 = std::f32::consts::LOG2_E;
@@ -12,7 +13,7 @@ const LN2_HIGH: f32 = 0.693_359_4;
 /// What [`LN2_HIGH`] lacks.
 const LN2_LOW: f32 = -2.121_944_4e-4;
 /// Adding and subtracting 1.5·2^23 rounds to the nearest whole number.
-const ROUND: f32 = 12_582_912.0;
+pub(super) const ROUND: f32 = 12_582_912.0;
 
 /// `n` and `e^r − 1` of the decomposition above.
 #[inline(always)]
@@ -75,9 +76,24 @@ fn gelu_tanh<S: Simd>(s: S, x: S::F) -> S::F {
     s.mul(s.mul(x, s.splat(0.5)), s.add(t, s.splat(1.0)))
 }
 
+/// `x` above zero, `e^x − 1` below, without cancellation near it.
+#[inline(always)]
+fn elu<S: Simd>(s: S, x: S::F) -> S::F {
+    let below = exp_m1(s, s.max(s.splat(-80.0), s.min(x, s.zero())));
+    s.select(s.less(x, s.zero()), below, x)
+}
+
+/// `x · tanh(ln(1 + e^x))`: with `n = e^2x + 2·e^x` the hyperbolic tangent is `n / (n + 2)`; 1 to the last bit from 20 on.
+#[inline(always)]
+fn mish<S: Simd>(s: S, x: S::F) -> S::F {
+    let e = exp(s, s.min(s.splat(20.0), x));
+    let n = s.fma(e, e, s.add(e, e));
+    s.mul(x, s.div(n, s.add(n, s.splat(2.0))))
+}
+
 /// Applies a scalar function to each lane.
 #[inline(always)]
-fn each<S: Simd>(s: S, x: S::F, f: impl Fn(f32) -> f32) -> S::F {
+pub(super) fn each<S: Simd>(s: S, x: S::F, f: impl Fn(f32) -> f32) -> S::F {
     let mut lanes = [0.0f32; 16];
     // SAFETY: no set has more than sixteen lanes.
     unsafe {
@@ -100,6 +116,13 @@ pub(crate) fn activate<S: Simd>(s: S, f: Activation, x: S::F) -> S::F {
         Activation::Exp => exp(s, x),
         Activation::Softplus => each(s, x, softplus),
         Activation::Rsqrt => s.div(s.splat(1.0), s.sqrt(x)),
+        Activation::LeakyRelu(slope) => s.select(s.less(x, s.zero()), s.mul(x, s.splat(slope)), x),
+        Activation::Elu => elu(s, x),
+        Activation::Mish => mish(s, x),
+        Activation::Sin => sin(s, x),
+        Activation::Cos => cos(s, x),
+        Activation::Sqrt => s.sqrt(x),
+        Activation::Abs => s.abs(x),
     }
 }
 

@@ -13,6 +13,7 @@ mod level;
 pub(crate) mod math;
 mod portable;
 pub(crate) mod tile;
+pub(crate) mod trigonometry;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -75,6 +76,8 @@ pub(crate) trait Simd: Copy + 'static {
     fn scale2(self, v: Self::F, n: Self::F) -> Self::F;
     /// `a < b`, false when either is no number.
     fn less(self, a: Self::F, b: Self::F) -> Self::Mask;
+    /// Whether the mask is set in any lane.
+    fn any(self, mask: Self::Mask) -> bool;
     /// `a` where the mask is set, else `b`.
     fn select(self, mask: Self::Mask, a: Self::F, b: Self::F) -> Self::F;
     /// The sum of all lanes, always in the same order.

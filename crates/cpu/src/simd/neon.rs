@@ -99,6 +99,10 @@ impl Simd for Neon {
         unsafe { vcltq_f32(a, b) }
     }
     #[inline(always)]
+    fn any(self, mask: uint32x4_t) -> bool {
+        unsafe { vmaxvq_u32(mask) != 0 }
+    }
+    #[inline(always)]
     fn select(self, mask: uint32x4_t, a: float32x4_t, b: float32x4_t) -> float32x4_t {
         unsafe { vbslq_f32(mask, a, b) }
     }

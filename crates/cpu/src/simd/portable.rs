@@ -125,6 +125,10 @@ impl Simd for Portable {
         each!(I => a[I] < b[I])
     }
     #[inline(always)]
+    fn any(self, mask: [bool; LANES]) -> bool {
+        mask.contains(&true)
+    }
+    #[inline(always)]
     fn select(self, mask: [bool; LANES], a: V, b: V) -> V {
         each!(I => if mask[I] { a[I] } else { b[I] })
     }

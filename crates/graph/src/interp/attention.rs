@@ -1,8 +1,9 @@
-//! Attention with relative positions.
+//! Attention over whole sequences, with relative positions and without.
 
 use super::{Tensor64, index, norm::softmax_row, product::dot};
 use crate::error::GraphError;
 use crate::op::RelPosAttention;
+use crate::vocoder::Attention;
 
 pub(super) fn rel_pos_attention(
     node: &str,
@@ -37,6 +38,34 @@ pub(super) fn rel_pos_attention(
                     let value = &v.data[columns(b * time + j)];
                     target.iter_mut().zip(value).for_each(|(t, v)| *t += weight * v);
                 }
+            }
+        }
+    }
+    Ok(out)
+}
+
+pub(super) fn full_attention(
+    node: &str,
+    a: &Attention,
+    operands: &[&Tensor64],
+) -> Result<Vec<f64>, GraphError> {
+    let &[q, k, v, lengths] = operands else { return Ok(Vec::new()) };
+    let (&[_, queries, heads, width], keys) = (q.shape.dims(), k.shape.dims()[1]) else {
+        return Ok(Vec::new());
+    };
+    let mut out = vec![0.0; q.data.len()];
+    for (b, &length) in lengths.data.iter().enumerate() {
+        let length = index(node, "length", length, keys + 1)?;
+        let present = if queries == keys { length } else { queries };
+        for (i, head) in (0..present).flat_map(|i| (0..heads).map(move |head| (i, head))) {
+            let columns = |row: usize| (row * heads + head) * width..(row * heads + head + 1) * width;
+            let query = &q.data[columns(b * queries + i)];
+            let score = |j| dot(query, &k.data[columns(b * keys + j)]) * f64::from(a.scale);
+            let scores: Vec<f64> = (0..length).map(score).collect();
+            let target = &mut out[columns(b * queries + i)];
+            for (j, weight) in softmax_row(&scores).into_iter().enumerate() {
+                let value = &v.data[columns(b * keys + j)];
+                target.iter_mut().zip(value).for_each(|(t, v)| *t += weight * v);
             }
         }
     }
@@ -157,5 +186,47 @@ mod tests {
             let error = attend(ONE_HEAD, [&x, &x, &x, &p, &u, &u, &t([1], &[bad])]).unwrap_err();
             assert!(matches!(error, GraphError::OutOfRange { limit: 3, .. }), "{error}");
         }
+    }
+
+    fn full(scale: f32, operands: [&Tensor64; 4]) -> Result<Tensor64, GraphError> {
+        evaluate(Op::Attention(Attention { scale }), &operands)
+    }
+
+    #[test]
+    fn full_attention_by_hand() {
+        // One query 1 over keys ln 1, ln 2, ln 5 with scale 1: weights 1/8, 2/8, 5/8.
+        let q = t([1, 1, 1, 1], &[1.]);
+        let (k, v) = (t([1, 3, 1, 1], &[0., 2f64.ln(), 5f64.ln()]), t([1, 3, 1, 1], &[8., 16., 24.]));
+        close(full(1.0, [&q, &k, &v, &t([1], &[3.])]).unwrap().data[0], 20.0);
+        // Over the first two keys: 1/3 and 2/3. Over none: nothing.
+        close(full(1.0, [&q, &k, &v, &t([1], &[2.])]).unwrap().data[0], 40.0 / 3.0);
+        assert_eq!(full(1.0, [&q, &k, &v, &t([1], &[0.])]).unwrap().data, [0.0]);
+        // A scale of 2 squares the weights' ratios: 1, 4, 25.
+        close(full(2.0, [&q, &k, &v, &t([1], &[3.])]).unwrap().data[0], (8. + 64. + 600.) / 30.0);
+    }
+
+    #[test]
+    fn full_attention_without_positions_is_that_with_relative_positions() {
+        let [q, k, v] = [31, 32, 33].map(|seed| normal([2, 6, 2, 3], seed));
+        let lengths = t([2], &[6., 4.]);
+        let y = full(0.6, [&q, &k, &v, &lengths]).unwrap();
+        let flat = |x: &Tensor64| Tensor64::new([2, 6, 6], x.data.clone()).unwrap();
+        let (p, zero) = (t([11, 6], &[0.; 66]), t([2, 3], &[0.; 6]));
+        let a = RelPosAttention { heads: 2, scale: 0.6, first_offset: 5, window: None };
+        let with = attend(a, [&flat(&q), &flat(&k), &flat(&v), &p, &zero, &zero, &lengths]).unwrap();
+        y.data.iter().zip(&with.data).for_each(|(a, b)| close(*a, *b));
+        assert_eq!(y.data[(6 + 4) * 6..], [0.0; 12], "queries past the length");
+    }
+
+    #[test]
+    fn queries_of_another_sequence_are_all_computed() {
+        let (q, k) = (normal([1, 2, 1, 4], 34), normal([1, 5, 1, 4], 35));
+        let y = full(0.5, [&q, &k, &k, &t([1], &[1.])]).unwrap();
+        // Both see the first key alone.
+        y.data.iter().zip(k.data[..4].repeat(2)).for_each(|(a, b)| close(*a, b));
+        assert!(matches!(
+            full(0.5, [&q, &k, &k, &t([1], &[6.])]),
+            Err(GraphError::OutOfRange { limit: 6, .. })
+        ));
     }
 }

@@ -19,6 +19,14 @@ pub(super) fn activate(f: Activation, x: f64) -> f64 {
         // The same value as ln(1 + exp(x)) where that does not overflow.
         Activation::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
         Activation::Rsqrt => 1.0 / x.sqrt(),
+        Activation::LeakyRelu(slope) if x < 0.0 => f64::from(slope) * x,
+        Activation::Elu if x < 0.0 => x.exp_m1(),
+        Activation::LeakyRelu(_) | Activation::Elu => x,
+        Activation::Mish => x * activate(Activation::Softplus, x).tanh(),
+        Activation::Sin => x.sin(),
+        Activation::Cos => x.cos(),
+        Activation::Sqrt => x.sqrt(),
+        Activation::Abs => x.abs(),
     }
 }
 
@@ -60,6 +68,16 @@ pub(super) fn gated(f: Activation, a: &Tensor64, b: &Tensor64) -> Vec<f64> {
     a.data.iter().zip(&b.data).map(|(a, &b)| a * activate(f, b)).collect()
 }
 
+/// What is no number stays none.
+pub(super) fn clamp([min, max]: [f64; 2], x: &Tensor64) -> Vec<f64> {
+    x.data.iter().map(|&v| if v.is_nan() { v } else { v.max(min).min(max) }).collect()
+}
+
+pub(super) fn snake(x: &Tensor64, alpha: &Tensor64) -> Vec<f64> {
+    let periodic = |(x, alpha): (&f64, &f64)| x + (alpha * x).sin().powi(2) / (alpha + 1e-9);
+    x.rows().flat_map(|row| row.iter().zip(&alpha.data).map(periodic)).collect()
+}
+
 pub(super) fn glu(x: &Tensor64) -> Vec<f64> {
     let half = x.shape.last() / 2;
     x.rows().flat_map(|row| (0..half).map(move |i| row[i] * sigmoid(row[half + i]))).collect()
@@ -91,6 +109,19 @@ mod tests {
             (Activation::Softplus, 0.0, ln2),
             (Activation::Softplus, 900.0, 900.0),
             (Activation::Rsqrt, 4.0, 0.5),
+            (Activation::LeakyRelu(0.25), -8.0, -2.0),
+            (Activation::LeakyRelu(0.25), 8.0, 8.0),
+            // exp(−ln 2) − 1.
+            (Activation::Elu, -ln2, -0.5),
+            (Activation::Elu, 3.0, 3.0),
+            // softplus(0) = ln 2, whose tanh is 3/5; softplus(ln 3) = ln 4, whose tanh is 15/17.
+            (Activation::Mish, 0.0, 0.0),
+            (Activation::Mish, ln3, 15.0 / 17.0 * ln3),
+            (Activation::Mish, 900.0, 900.0),
+            (Activation::Sin, std::f64::consts::FRAC_PI_6, 0.5),
+            (Activation::Cos, -std::f64::consts::FRAC_PI_3, 0.5),
+            (Activation::Sqrt, 2.25, 1.5),
+            (Activation::Abs, -7.0, 7.0),
         ] {
             let found = evaluate(Op::Unary(f), &[&t([1], &[x])]).unwrap();
             assert!((found.data[0] - y).abs() < 1e-12, "{f:?}({x}) is {}, not {y}", found.data[0]);
@@ -106,6 +137,27 @@ mod tests {
             close(activate(Activation::Tanh, x), 2.0 * sigmoid(2.0 * x) - 1.0);
             assert!((activate(Activation::Gelu, x) - activate(Activation::GeluTanh, x)).abs() < 1e-3);
         }
+    }
+
+    #[test]
+    fn snake_waves_around_the_identity_with_a_frequency_for_each_channel() {
+        // sin²(π/6 · 1) = 1/4 over π/6; sin²(π/2 · −1) = 1 over π/2.
+        let pi = std::f64::consts::PI;
+        let y = evaluate(Op::Snake, &[&t([1, 2], &[1., -1.]), &t([2], &[pi / 6.0, pi / 2.0])]).unwrap();
+        for (found, wanted) in y.data.iter().zip([1.0 + 1.5 / pi, -1.0 + 2.0 / pi]) {
+            assert!((found - wanted).abs() < 1e-8, "{found} is not {wanted}");
+        }
+        // Where the frequency is zero so is the wave, and nothing is divided by it.
+        let y = evaluate(Op::Snake, &[&t([1, 1], &[3.]), &t([1], &[0.])]).unwrap();
+        assert_eq!(y.data, [3.0]);
+    }
+
+    #[test]
+    fn clamped_elements_lie_within_the_bounds() {
+        let x = t([4], &[-2., 0.25, 7., f64::NAN]);
+        let y = evaluate(Op::Clamp { min: -1.0, max: 0.5 }, &[&x]).unwrap();
+        assert_eq!(y.data[..3], [-1., 0.25, 0.5]);
+        assert!(y.data[3].is_nan());
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod tensor;
 #[cfg(test)]
 mod testing;
 mod transducer;
+mod vocoder;
 
 pub use env::{Env, Trace};
 pub use tensor::Tensor64;
@@ -32,6 +33,7 @@ use crate::error::GraphError;
 use crate::heads::Heads;
 use crate::ir::{Graph, Node};
 use crate::op::{Op, Start};
+use crate::prologue::Prologue;
 use crate::shape;
 use env::Memory;
 
@@ -100,8 +102,28 @@ fn apply(
     let x = operands[0];
     let data = match &node.op {
         Op::MatMul(e) => product::matmul(e, operands, shape),
+        Op::MatMulAfter(prologue, e) => {
+            let first = match (*prologue, &operands[2..]) {
+                (Prologue::RmsNorm { eps }, more) => norm::rms_norm(f64::from(eps), &[x, more[0]]),
+                (Prologue::LayerNorm { eps }, more) => {
+                    norm::layer_norm(f64::from(eps), &[x, more[0], more[1]])
+                }
+                (Prologue::Gated(f), more) => elementwise::gated(f, x, more[0]),
+            };
+            let first = Tensor64::new(x.shape, first)?;
+            let others = &operands[2 + prologue.extra_inputs()..];
+            product::matmul(e, &[&[&first, operands[1]], others].concat(), shape)
+        }
         Op::Conv2d(c) => product::conv2d(c, operands, shape),
         Op::DepthwiseConv1d { pad, epilogue } => product::depthwise_conv1d(*pad, epilogue, operands, shape),
+        Op::Conv1d(c) => product::conv1d(c, operands, shape),
+        Op::ConvTranspose1d(c) => product::conv_transpose1d(c, operands, shape),
+        Op::Clamp { min, max } => elementwise::clamp([*min, *max].map(f64::from), x),
+        Op::Snake => elementwise::snake(x, operands[1]),
+        Op::Attention(a) => attention::full_attention(name, a, operands)?,
+        Op::RepeatRows { times } => vocoder::repeat_rows(*times, x),
+        Op::SegmentMean { len } => vocoder::segment_mean(*len, x),
+        Op::InverseStft(i) => vocoder::inverse_stft(i, x),
         Op::Binary(f) => elementwise::binary(*f, x, operands[1]),
         Op::Unary(f) => elementwise::unary(*f, x),
         Op::Scale(factor) => x.data.iter().map(|v| f64::from(*factor) * v).collect(),

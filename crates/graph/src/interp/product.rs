@@ -2,6 +2,7 @@
 
 use super::{Tensor64, elementwise::activate};
 use crate::op::{Conv2d, Epilogue};
+use crate::vocoder::{Conv1d, ConvTranspose1d};
 use mynah_tensor::Shape;
 
 pub(super) fn matmul(e: &Epilogue, operands: &[&Tensor64], out: Shape) -> Vec<f64> {
@@ -86,6 +87,48 @@ pub(super) fn depthwise_conv1d(
     finish(e, &operands[2..], acc, channels)
 }
 
+pub(super) fn conv1d(c: &Conv1d, operands: &[&Tensor64], out: Shape) -> Vec<f64> {
+    let (x, w) = (operands[0], operands[1]);
+    let (&[batch, time, inputs], taps) = (dims3(&x.shape), w.shape.last());
+    let &[_, frames, channels] = dims3(&out);
+    // A kernel for each tap, so that sums over input channels run along memory.
+    let kernels: Vec<Vec<f64>> =
+        (0..taps).map(|k| w.data.iter().skip(k).step_by(taps).copied().collect()).collect();
+    let mut acc = vec![0.0; out.numel()];
+    for (row, sums) in acc.chunks_exact_mut(channels.max(1)).enumerate().take(batch * frames) {
+        let (b, t) = (row / frames, row % frames);
+        for (k, kernel) in kernels.iter().enumerate() {
+            let Some(at) = inside(t * c.stride + k * c.dilation, c.pad[0], time) else { continue };
+            let input = &x.data[(b * time + at) * inputs..][..inputs];
+            for (channel, sum) in sums.iter_mut().enumerate() {
+                *sum += dot(input, &kernel[channel * inputs..][..inputs]);
+            }
+        }
+    }
+    finish(&c.epilogue, &operands[2..], acc, channels)
+}
+
+pub(super) fn conv_transpose1d(c: &ConvTranspose1d, operands: &[&Tensor64], out: Shape) -> Vec<f64> {
+    let (x, w) = (operands[0], operands[1]);
+    let (&[batch, time, inputs], taps) = (dims3(&x.shape), w.shape.last());
+    let &[_, frames, channels] = dims3(&out);
+    let mut acc = vec![0.0; out.numel()];
+    for b in 0..batch {
+        for t in 0..time {
+            for k in 0..taps {
+                let Some(at) = inside(t * c.stride + k, c.pad[0], frames) else { continue };
+                let sums = &mut acc[(b * frames + at) * channels..][..channels];
+                for (input, &value) in x.data[(b * time + t) * inputs..][..inputs].iter().enumerate() {
+                    for (channel, sum) in sums.iter_mut().enumerate() {
+                        *sum += value * w.data[(input * channels + channel) * taps + k];
+                    }
+                }
+            }
+        }
+    }
+    finish(&c.epilogue, &operands[2..], acc, channels)
+}
+
 /// `scale · act(acc + bias) + residual`.
 fn finish(e: &Epilogue, extra: &[&Tensor64], mut acc: Vec<f64>, channels: usize) -> Vec<f64> {
     let bias = e.bias.then(|| extra[0]);
@@ -101,6 +144,10 @@ fn finish(e: &Epilogue, extra: &[&Tensor64], mut acc: Vec<f64>, channels: usize)
 /// A padded coordinate as one of the input, `None` in the padding.
 fn inside(padded: usize, before: usize, extent: usize) -> Option<usize> {
     padded.checked_sub(before).filter(|&i| i < extent)
+}
+
+fn dims3(shape: &Shape) -> &[usize; 3] {
+    shape.dims().try_into().unwrap_or(&[0; 3])
 }
 
 fn dims4(shape: Shape) -> [usize; 4] {
@@ -244,5 +291,68 @@ mod tests {
         let kernel = Tensor64 { shape: [3, 1, 5, 1].into(), data: w.data };
         let b = evaluate(Op::Conv2d(conv), &[&image, &kernel, &bias]).unwrap();
         a.data.iter().zip(&b.data).for_each(|(a, b)| close(*a, *b));
+    }
+
+    fn plain_line(stride: usize, dilation: usize, pad: [usize; 2]) -> Op {
+        Op::Conv1d(Conv1d { stride, dilation, pad, epilogue: Epilogue::default() })
+    }
+
+    #[test]
+    fn conv1d_slides_over_padded_frames() {
+        // Two channels over three frames, one output channel: taps [1 10] over channel 0, [0 100] over channel 1.
+        let x = t([1, 3, 2], &[1., 4., 2., 5., 3., 6.]);
+        let w = t([1, 2, 2], &[1., 10., 0., 100.]);
+        // Frame t sees t − 1 and t: 10·1 + 100·4; 1 + 20 + 500; 2 + 30 + 600.
+        let y = evaluate(plain_line(1, 1, [1, 0]), &[&x, &w]).unwrap();
+        assert_eq!(y, t([1, 3, 1], &[410., 521., 632.]));
+        // Taps two frames apart and two frames of padding on the right: 1 + 30 + 600, 2, 3.
+        let y = evaluate(plain_line(1, 2, [0, 2]), &[&x, &w]).unwrap();
+        assert_eq!(y, t([1, 3, 1], &[631., 2., 3.]));
+        // Every second window of the first.
+        let y = evaluate(plain_line(2, 1, [1, 0]), &[&x, &w]).unwrap();
+        assert_eq!(y, t([1, 2, 1], &[410., 632.]));
+    }
+
+    #[test]
+    fn conv1d_is_a_conv2d_one_pixel_wide() {
+        let epilogue =
+            Epilogue { bias: true, activation: Some(Activation::Elu), scale: -0.5, residual: true };
+        let (x, w, bias) = (normal([2, 11, 3], 8), normal([4, 3, 5], 9), normal([4], 10));
+        let residual = normal([2, 5, 4], 11);
+        let line = Op::Conv1d(Conv1d { stride: 2, dilation: 1, pad: [2, 1], epilogue });
+        let a = evaluate(line, &[&x, &w, &bias, &residual]).unwrap();
+        let conv = Conv2d { stride: [2, 1], pad_height: [2, 1], pad_width: [0, 0], groups: 1, epilogue };
+        let image =
+            |x: &Tensor64, [b, t, c]: [usize; 3]| Tensor64::new([b, t, 1, c], x.data.clone()).unwrap();
+        let kernel = Tensor64::new([4, 3, 5, 1], w.data.clone()).unwrap();
+        let (image, residual) = (image(&x, [2, 11, 3]), image(&residual, [2, 5, 4]));
+        let b = evaluate(Op::Conv2d(conv), &[&image, &kernel, &bias, &residual]).unwrap();
+        assert_eq!(a.data.len(), b.data.len());
+        a.data.iter().zip(&b.data).for_each(|(a, b)| close(*a, *b));
+    }
+
+    #[test]
+    fn conv_transpose1d_lays_kernels_side_by_side() {
+        // One channel: 2 and 3 by [1 10 100], two frames apart: [2 20 200 0 0] + [0 0 3 30 300].
+        let (x, w) = (t([1, 2, 1], &[2., 3.]), t([1, 1, 3], &[1., 10., 100.]));
+        let of = |pad| {
+            let conv = ConvTranspose1d { stride: 2, pad, epilogue: Epilogue::default() };
+            evaluate(Op::ConvTranspose1d(conv), &[&x, &w]).unwrap().data
+        };
+        assert_eq!(of([0, 0]), [2., 20., 203., 30., 300.]);
+        assert_eq!(of([1, 2]), [20., 203.]);
+    }
+
+    #[test]
+    fn conv_transpose1d_is_the_adjoint_of_conv1d() {
+        // ⟨conv(x), y⟩ = ⟨x, transpose(y)⟩ for any x and y, the kernel being the very same one.
+        let (x, w) = (normal([1, 9, 3], 12), normal([4, 3, 4], 13));
+        let conv = evaluate(plain_line(3, 1, [1, 0]), &[&x, &w]).unwrap();
+        let y = normal([1, 3, 4], 14);
+        assert_eq!(conv.shape, y.shape);
+        let transpose = ConvTranspose1d { stride: 3, pad: [1, 0], epilogue: Epilogue::default() };
+        let back = evaluate(Op::ConvTranspose1d(transpose), &[&y, &w]).unwrap();
+        assert_eq!(back.shape, x.shape);
+        close(dot(&conv.data, &y.data), dot(&x.data, &back.data));
     }
 }

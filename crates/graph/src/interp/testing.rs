@@ -37,6 +37,7 @@ pub(super) fn evaluate(op: Op, operands: &[&Tensor64]) -> Result<Tensor64, Graph
 fn takes(op: &Op, operand: usize) -> ElemType {
     match (op, operand) {
         (Op::Gather | Op::MaskRows, 1) | (Op::RelPosAttention(_), 6) | (Op::Rope(_), 1) => ElemType::I32,
+        (Op::Attention(_), 3) => ElemType::I32,
         (Op::ExpertWeights(_) | Op::ExpertGateUp(_) | Op::ExpertDown, 1) => ElemType::I32,
         _ => ElemType::F32,
     }

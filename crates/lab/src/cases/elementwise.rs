@@ -7,7 +7,7 @@ use crate::error::LabError;
 use mynah_graph::{Activation, BinaryOp, Op};
 use mynah_tensor::DType;
 
-/// All activations.
+/// The activations of recognisers and language models; those of vocoders have a list of their own.
 pub(super) const ACTIVATIONS: [Activation; 9] = [
     Activation::Relu,
     Activation::Silu,
@@ -26,9 +26,14 @@ pub(super) const BINARY: [BinaryOp; 4] = [BinaryOp::Add, BinaryOp::Sub, BinaryOp
 pub(super) fn unary(f: Activation, tag: &str, dims: &[usize], fill: Fill) -> Result<OpCase, LabError> {
     let op = Op::Unary(f);
     let mut b = CaseBuilder::new(op.name(), &format!("{tag}/{}", by(dims)));
-    // The square root wants positive elements; relu only picks.
-    let fill = if f == Activation::Rsqrt { Fill::Within(0.01, 9.0) } else { fill };
-    let bounds = if f == Activation::Relu { Bounds::MOVED } else { Bounds::EXPONENTIAL };
+    // The square root wants positive elements; some only pick.
+    let root = matches!(f, Activation::Rsqrt | Activation::Sqrt);
+    let fill = if root { Fill::Within(0.01, 9.0) } else { fill };
+    let bounds = match f {
+        Activation::Relu | Activation::Abs => Bounds::MOVED,
+        Activation::LeakyRelu(_) | Activation::Sqrt => Bounds::ROUNDED,
+        _ => Bounds::EXPONENTIAL,
+    };
     let x = b.input("x", dims, fill);
     let y = b.op(op, &[x]);
     b.finish(&[y], bounds)

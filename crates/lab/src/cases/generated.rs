@@ -9,11 +9,14 @@ use super::experts::{self, Experts, Logits};
 use super::norm::{argmax, batch_norm_scale, norm, softmax};
 use super::product::Product;
 use super::transducer::{self, Clip, TDT, Walk};
-use super::{Cases, WEIGHT_TYPES, layout, sequence};
+use super::{Cases, WEIGHT_TYPES, layout, sequence, vocoder};
 use crate::bounds::Bounds;
 use crate::case::{Fill, OpCase};
 use crate::error::LabError;
-use mynah_graph::{Activation, Conv2d, Epilogue, ExpertChoice, ExpertGateUp, ExpertWeights, Op, RouterScore};
+use mynah_graph::{
+    Activation, Conv1d, Conv2d, ConvTranspose1d, Epilogue, ExpertChoice, ExpertGateUp, ExpertWeights, Op,
+    Rope, RouterScore,
+};
 use mynah_tensor::{DType, Rng};
 
 /// `n` cases of a seed; the same seed gives the same cases everywhere.
@@ -22,18 +25,20 @@ use mynah_tensor::{DType, Rng};
 /// When a case can't be built, which would be a mistake in this crate.
 pub fn generated(seed: u64, n: usize) -> Cases {
     /// Of so many cases the last is a transducer's, the one before an op of decoder language models, the one before that one of
-    /// routed experts.
+    /// routed experts, the one before that one of speech synthesis.
     const EVERY: usize = 20;
     let mut draw = Draw { rng: Rng::new(seed) };
     // Draws of their own, so that these cases change none of the others.
     let mut transducers = Draw { rng: Rng::new(!seed) };
     let mut decoders = Draw { rng: Rng::new(seed.rotate_left(32) ^ 1) };
     let mut experts = Draw { rng: Rng::new(seed.rotate_left(32) ^ 2) };
+    let mut vocoders = Draw { rng: Rng::new(seed.rotate_left(32) ^ 3) };
     let case = |i: usize| match i % EVERY {
         last if last + 1 == EVERY => transducers.transducer(&format!("random{seed}-{i}")),
         last if last + 2 == EVERY => decoders.decoder(&format!("random{seed}-{i}")),
         last if last + 3 == EVERY => experts.experts(&format!("random{seed}-{i}"), i / EVERY),
-        _ => draw.case(&format!("random{seed}-{}", i - 3 * (i / EVERY))),
+        last if last + 4 == EVERY => vocoders.vocoder(&format!("random{seed}-{i}"), i / EVERY),
+        _ => draw.case(&format!("random{seed}-{}", i - 4 * (i / EVERY))),
     };
     (0..n).map(case).collect()
 }
@@ -322,7 +327,9 @@ impl Draw {
                 let positions: Vec<i32> =
                     (0..dims[0] * time).map(|_| self.rng.below(1 << 18) as i32).collect();
                 let turned = 2 * (1 + self.rng.below(width / 2));
-                decoder::rope(tag, dims, turned, self.pick(&[1e7, 1e4, 10.0]), &positions)
+                let scaling = self.pick(&[None, decoder::LLAMA3.scaling]);
+                let rope = Rope { scaling, ..Rope::new(turned, self.pick(&[1e7, 1e4, 10.0])) };
+                decoder::rope(tag, dims, rope, &positions)
             }
             3 => {
                 let (batch, snapshots) = (self.small(), 1 + self.rng.below(4));
@@ -355,6 +362,57 @@ impl Draw {
                     sharpness: self.pick(&[1.0, 1.0, 4.0]),
                 }
                 .case(tag)
+            }
+        }
+    }
+
+    /// The families in turn, and the ops of each in turn.
+    fn vocoder(&mut self, tag: &str, turn: usize) -> Result<OpCase, LabError> {
+        let (batch, time, width) = (self.small(), self.size(), self.size());
+        let again = turn / 4;
+        match (turn % 4, again % 2) {
+            (0, 0) => {
+                let (taps, dilation) = (self.pick(&[1, 2, 3, 5, 7, 11]), self.pick(&[1, 1, 2, 3, 5]));
+                let reach = dilation * (taps - 1);
+                let left = self.rng.below(reach + 1);
+                let pad = [left, reach - left + self.rng.below(3)];
+                let conv = Conv1d { stride: 1 + self.rng.below(3), dilation, pad, epilogue: self.epilogue() };
+                let out = [self.size().max(17), taps];
+                vocoder::conv1d(tag, [batch, time, width], out, self.plain_type(), conv)
+            }
+            (0, _) => {
+                let (taps, stride) = (self.pick(&[1, 2, 3, 7, 16]), self.pick(&[1, 2, 3, 5, 8]));
+                let pad = [self.rng.below(taps / 2 + 1), self.rng.below(taps / 2 + 1)];
+                let conv = ConvTranspose1d { stride, pad, epilogue: self.epilogue() };
+                let out = [self.size().max(17), taps];
+                vocoder::conv_transpose1d(tag, [batch, time + 1, width], out, self.plain_type(), conv)
+            }
+            (1, 0) => {
+                let keys = if self.coin() { time } else { self.size() };
+                let lengths = self.lengths(batch, keys);
+                let (heads, sharpness) = (self.small(), self.pick(&[1.0, 1.0, 4.0]));
+                vocoder::Full { queries: time, keys, heads, width, lengths: &lengths, sharpness }.case(tag)
+            }
+            (1, _) => {
+                let window = 2 * (1 + self.rng.below(20));
+                let hop = 1 + self.rng.below(window / 2);
+                vocoder::inverse_stft(tag, [batch, 1 + time], window, hop)
+            }
+            (2, _) => match again % 4 {
+                0 => {
+                    let frequencies = self.pick(&[Fill::Within(0.1, 3.0), Fill::Normal(20.0)]);
+                    vocoder::snake(tag, &[batch, time, width], Fill::Normal(2.0), frequencies)
+                }
+                1 => vocoder::clamp(tag, &self.dims(4), -0.5, self.pick(&[0.25, 2.0])),
+                2 => vocoder::repeat_rows(tag, [batch, time, width], self.small()),
+                _ => vocoder::segment_mean(tag, [batch, time, width], self.size()),
+            },
+            _ => {
+                let f = vocoder::ACTIVATIONS[again % vocoder::ACTIVATIONS.len()];
+                let dims = self.dims(4);
+                // Where there is nothing else, near a root every error is large.
+                let few = dims.iter().product::<usize>() < 16;
+                unary(f, tag, &dims, if few { Fill::Within(0.5, 1.5) } else { Fill::Normal(3.0) })
             }
         }
     }

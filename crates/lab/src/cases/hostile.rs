@@ -3,6 +3,7 @@
 use super::decoder::Causal;
 use super::experts::{self, Experts};
 use super::transducer::{Clip, TDT, Walk, with_number};
+use super::vocoder::Full;
 use super::{Cases, layout, sequence, transducer};
 use crate::case::{Expect, OpCase};
 use crate::elements::Elements;
@@ -28,6 +29,11 @@ pub(super) fn cases() -> Cases {
             sharpness: 1.0,
         };
         all.push(with_ints(&attention.case("too-long")?, 4, &[5, length]));
+        let lengths = &[5, 5];
+        let full = Full { queries: 5, keys: 5, heads: 1, width: 8, lengths, sharpness: 1.0 };
+        all.push(with_ints(&full.case("too-long")?, 3, &[5, length]));
+        let cross = Full { queries: 2, ..full };
+        all.push(with_ints(&cross.case("too-long")?, 3, &[5, length]));
     }
     for rows in [[1, 4], [1, -1], [i32::MAX, 0], [2, 2]] {
         let case = sequence::state_scatter("bad-rows", 4, &[5], &[0, 1])?;

@@ -18,6 +18,7 @@ mod hostile;
 mod layout;
 mod norm;
 mod product;
+mod prologue;
 mod real;
 mod sequence;
 mod shapes;
@@ -25,6 +26,7 @@ mod smallest;
 mod stored;
 mod transducer;
 mod views;
+mod vocoder;
 
 pub use generated::generated;
 pub use real::{quick, real};
@@ -73,6 +75,8 @@ pub fn cases() -> Result<Vec<OpCase>, LabError> {
         layout::cases,
         composite::cases,
         heads::cases,
+        prologue::cases,
+        vocoder::cases,
         hostile::cases,
     ];
     let mut all = Vec::new();
@@ -136,7 +140,8 @@ mod tests {
                      mask_rows rel_pos_attention lstm_cell reshape permute slice concat state_gather state_scatter \
                      state_append gated_delta_net state_numbers lstm_step transducer_join transducer_advance gated \
                      l2_norm rope causal_conv1d causal_attention expert_choice expert_weights expert_gate_up \
-                     expert_down";
+                     expert_down conv1d conv_transpose1d attention snake clamp repeat_rows segment_mean inverse_stft \
+                     leaky_relu elu mish sin cos sqrt abs";
         for name in names.split_whitespace() {
             assert!(fixed.contains_key(name), "{name} has no fixed case");
             assert!(random.contains_key(name), "{name} has no generated case");
