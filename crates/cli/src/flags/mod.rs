@@ -7,6 +7,7 @@ mod model;
 mod render;
 mod sampling;
 mod talk;
+mod tools;
 mod values;
 
 pub(crate) use answer::AnswerFlags;
