@@ -424,7 +424,7 @@ fn tools_that_can_not_be_called() {
         {
             let tool =
                 json!({ "name": "f", "parameters": { "type": "object", "properties": { "a": schema } } });
-            let grammar = Grammar::calls(&[tool.clone()], form);
+            let grammar = Grammar::calls(std::slice::from_ref(&tool), form);
             if form == CallForm::Json && tool["parameters"]["properties"]["a"] == 3 {
                 assert!(compile(&grammar.unwrap()).is_err());
                 continue;
