@@ -42,7 +42,10 @@ pub enum WeightUse {
     /// The kernel of a convolution over time.
     Conv1d,
     /// The kernel of a transposed convolution over time.
-    ConvTranspose1d,
+    ConvTranspose1d {
+        /// Frames of the output for each of the input.
+        stride: usize,
+    },
     /// The kernel of a depthwise convolution over time.
     DepthwiseConv1d,
     /// A table read by row.
@@ -58,10 +61,10 @@ pub enum WeightUse {
 /// How `node` reads its operand number `operand`.
 pub fn weight_use(node: &Node, operand: usize) -> WeightUse {
     match (&node.op, operand) {
-        (Op::MatMul(_), 1) => WeightUse::MatMul,
+        (Op::MatMul(_) | Op::MatMulAfter(..), 1) => WeightUse::MatMul,
         (Op::Conv2d(_), 1) => WeightUse::Conv2d,
         (Op::Conv1d(_), 1) => WeightUse::Conv1d,
-        (Op::ConvTranspose1d(_), 1) => WeightUse::ConvTranspose1d,
+        (Op::ConvTranspose1d(c), 1) => WeightUse::ConvTranspose1d { stride: c.stride },
         (Op::DepthwiseConv1d { .. } | Op::CausalConv1d(_), 1) => WeightUse::DepthwiseConv1d,
         (Op::Gather, 0) => WeightUse::Table,
         (Op::ExpertGateUp(g), 2) if g.fused => WeightUse::ExpertPairs,

@@ -14,6 +14,7 @@ mod heads;
 pub mod interp;
 mod ir;
 mod op;
+mod prologue;
 pub mod shape;
 pub mod transducer;
 mod vocoder;
@@ -27,5 +28,6 @@ pub use ir::{
     ElemType, Graph, Node, NodeId, SlotId, StateDecl, StateId, Value, ValueId, ValueSource, WeightSpec,
 };
 pub use op::{Activation, BinaryOp, Conv2d, Epilogue, GatedDeltaNet, Op, RelPosAttention, Start};
+pub use prologue::Prologue;
 pub use transducer::{TransducerAdvance, TransducerJoin};
 pub use vocoder::{Attention, Conv1d, ConvTranspose1d, InverseStft};

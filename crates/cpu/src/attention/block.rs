@@ -181,6 +181,9 @@ unsafe fn score<S: Tiles>(
             let x = &queries[tile * tallest * l.depth + k0 * height..];
             let tile = Tile {
                 x: x.as_ptr(),
+                x_step: height,
+                segments: 1,
+                x_jump: 0,
                 w: panel[k0 * S::PANEL..].as_ptr().cast(),
                 w_stride: S::PANEL,
                 k: K_BLOCK.min(l.depth - k0),
@@ -270,6 +273,9 @@ unsafe fn mix<S: Tiles>(
                 let end = ((key / K_BLOCK + 1) * K_BLOCK).min(place.keys.end);
                 let tile = Tile {
                     x: packed[(key - place.first_key) * height..].as_ptr(),
+                    x_step: height,
+                    segments: 1,
+                    x_jump: 0,
                     w: values[key * S::PANEL..].as_ptr().cast(),
                     w_stride: S::PANEL,
                     k: end - key,

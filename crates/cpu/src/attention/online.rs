@@ -327,6 +327,9 @@ unsafe fn product<S: Tiles>(
         debug_assert!(c.len() >= (height - 1) * c_stride + S::PANEL);
         let tile = Tile {
             x: x.as_ptr(),
+            x_step: height,
+            segments: 1,
+            x_jump: 0,
             w: w.as_ptr().cast(),
             w_stride: S::PANEL,
             k: terms,

@@ -18,6 +18,8 @@ unsafe fn body<S: Tiles>(s: S, row: &Row<'_>, scratch: &mut [f32]) {
         (tiles.tallest(), g.channels / g.groups, row.kernel.taps() * row.kernel.inputs);
     let (patches, scratch) = scratch.split_at_mut(k * tallest);
     let (panel, sums) = scratch.split_at_mut(k * S::PANEL);
+    // Where there is nothing to add up, no tile writes its sums.
+    sums.fill(0.0);
     let mut from = row.from;
     while from < row.to {
         let count = tallest.min(row.to - from);
@@ -38,6 +40,9 @@ unsafe fn body<S: Tiles>(s: S, row: &Row<'_>, scratch: &mut [f32]) {
                 while k0 < k {
                     let tile = Tile {
                         x: patches[k0 * height..].as_ptr(),
+                        x_step: height,
+                        segments: 1,
+                        x_jump: 0,
                         w: weights[k0 * stride..].as_ptr().cast(),
                         w_stride: stride,
                         k: K_BLOCK.min(k - k0),
@@ -69,13 +74,16 @@ unsafe fn body<S: Tiles>(s: S, row: &Row<'_>, scratch: &mut [f32]) {
 fn gather(row: &Row<'_>, group: usize, from: usize, count: usize, height: usize, out: &mut [f32]) {
     let (g, inputs) = (row.geometry, row.kernel.inputs);
     out[..row.kernel.taps() * inputs * height].fill(0.0);
+    if inputs == 0 {
+        return;
+    }
     let (high, top) = g.height.taps(row.at);
     for r in 0..count {
         let (wide, left) = g.width.taps(from + r);
         for kh in high.clone() {
             let line = row.batch * g.height.input + (top + kh as isize) as usize;
             for kw in wide.clone() {
-                let pixel = line * g.width.input + (left + (kw * g.width.dilation) as isize) as usize;
+                let pixel = line * g.width.input + (left + kw as isize) as usize;
                 let x = &row.x[pixel * g.inputs + group * inputs..][..inputs];
                 let out = &mut out[(kh * g.width.kernel + kw) * inputs * height + r..];
                 out.iter_mut().step_by(height).zip(x).for_each(|(out, &x)| *out = x);

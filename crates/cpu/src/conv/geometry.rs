@@ -13,8 +13,6 @@ pub(crate) struct Axis {
     pub(crate) kernel: usize,
     /// Step of the kernel.
     pub(crate) stride: usize,
-    /// From one tap to the next.
-    pub(crate) dilation: usize,
     /// Zeros before the input.
     pub(crate) pad: usize,
 }
@@ -24,9 +22,8 @@ impl Axis {
     /// negative.
     pub(crate) fn taps(&self, at: usize) -> (Range<usize>, isize) {
         let start = (at * self.stride) as isize - self.pad as isize;
-        let taps =
-            |reach: isize| usize::try_from(reach).unwrap_or(0).div_ceil(self.dilation).min(self.kernel);
-        let (first, last) = (taps(-start), taps(self.input as isize - start));
+        let first = usize::try_from(-start).unwrap_or(0).min(self.kernel);
+        let last = usize::try_from(self.input as isize - start).unwrap_or(0).min(self.kernel);
         (first..last.max(first), start)
     }
 }
@@ -50,16 +47,12 @@ mod tests {
 
     #[test]
     fn taps_outside_the_input_are_left_out() {
-        let axis = Axis { input: 5, output: 3, kernel: 3, stride: 2, dilation: 1, pad: 1 };
+        let axis = Axis { input: 5, output: 3, kernel: 3, stride: 2, pad: 1 };
         assert_eq!(axis.taps(0), (1..3, -1));
         assert_eq!(axis.taps(1), (0..3, 1));
         assert_eq!(axis.taps(2), (0..2, 3));
-        let far = Axis { input: 2, output: 9, kernel: 3, stride: 1, dilation: 1, pad: 5 };
+        let far = Axis { input: 2, output: 9, kernel: 3, stride: 1, pad: 5 };
         assert_eq!(far.taps(0), (3..3, -5));
         assert_eq!(far.taps(8).0.len(), 0);
-        // Taps at −3, 0, 3 and 6 of an input of 4.
-        let apart = Axis { input: 4, output: 9, kernel: 4, stride: 1, dilation: 3, pad: 3 };
-        assert_eq!(apart.taps(0), (1..3, -3));
-        assert_eq!(apart.taps(1), (1..2, -2));
     }
 }

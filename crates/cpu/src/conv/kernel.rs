@@ -10,7 +10,7 @@ use crate::simd::Isa;
 use crate::simd::tile::TileShape;
 use crate::weights::ConvKernel;
 use mynah_device::DeviceError;
-use mynah_graph::{Conv1d, Conv2d, Epilogue};
+use mynah_graph::{Conv2d, Epilogue};
 use std::sync::Arc;
 
 struct Conv {
@@ -39,7 +39,6 @@ enum Code {
 impl Code {
     fn of(kernel: &ConvKernel, geometry: &Geometry) -> Self {
         match (kernel.inputs, geometry.groups) {
-            _ if geometry.width.dilation > 1 => Self::General,
             (1, groups) if groups == geometry.channels => Self::Depthwise,
             (1, 1) => Self::Spread,
             _ => Self::General,
@@ -73,7 +72,6 @@ pub(crate) fn compile_2d(bind: &Bind<'_>, conv: &Conv2d) -> Result<Box<dyn Kerne
         output: y.dims()[dim],
         kernel: kernel.extent[dim - 1],
         stride: conv.stride[dim - 1],
-        dilation: 1,
         pad: pad[0],
     };
     let geometry = Geometry {
@@ -98,42 +96,13 @@ pub(crate) fn compile_depthwise(
     let taps = kernel.extent[1];
     let geometry = Geometry {
         batch: x.dims()[0],
-        height: Axis { input: 1, output: 1, kernel: 1, stride: 1, dilation: 1, pad: 0 },
-        width: Axis {
-            input: x.dims()[1],
-            output: y.dims()[1],
-            kernel: taps,
-            stride: 1,
-            dilation: 1,
-            pad: pad[0],
-        },
+        height: Axis { input: 1, output: 1, kernel: 1, stride: 1, pad: 0 },
+        width: Axis { input: x.dims()[1], output: y.dims()[1], kernel: taps, stride: 1, pad: pad[0] },
         inputs: x.last(),
         channels: y.last(),
         groups: y.last(),
     };
     compile(bind, epilogue, kernel, geometry)
-}
-
-/// Compiles a convolution over time with all channels.
-pub(crate) fn compile_1d(bind: &Bind<'_>, conv: &Conv1d) -> Result<Box<dyn Kernel>, DeviceError> {
-    let kernel = bind.conv_kernel(1)?;
-    let (x, y) = (bind.shape(0), bind.out_shape());
-    let geometry = Geometry {
-        batch: x.dims()[0],
-        height: Axis { input: 1, output: 1, kernel: 1, stride: 1, dilation: 1, pad: 0 },
-        width: Axis {
-            input: x.dims()[1],
-            output: y.dims()[1],
-            kernel: kernel.extent[1],
-            stride: conv.stride,
-            dilation: conv.dilation,
-            pad: conv.pad[0],
-        },
-        inputs: x.last(),
-        channels: y.last(),
-        groups: 1,
-    };
-    compile(bind, &conv.epilogue, kernel, geometry)
 }
 
 fn compile(

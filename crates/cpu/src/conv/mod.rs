@@ -4,9 +4,9 @@ mod causal;
 mod general;
 mod geometry;
 mod kernel;
+mod line;
 mod single;
-mod transpose;
 
 pub(crate) use causal::compile as compile_causal;
-pub(crate) use kernel::{compile_1d, compile_2d, compile_depthwise};
-pub(crate) use transpose::compile as compile_transpose;
+pub(crate) use kernel::{compile_2d, compile_depthwise};
+pub(crate) use line::{compile as compile_line, compile_transpose};

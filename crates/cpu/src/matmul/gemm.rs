@@ -333,6 +333,9 @@ unsafe fn stretch<S: Tiles>(
         let totals = &mut totals[i * tallest * S::PANEL..][..height * S::PANEL];
         let tile = Tile {
             x: x.as_ptr(),
+            x_step: height,
+            segments: 1,
+            x_jump: 0,
             w: weights,
             w_stride: S::PANEL,
             k: steps,

@@ -13,7 +13,7 @@ use mynah_device::DeviceError;
 use mynah_graph::Epilogue;
 
 pub(crate) use grouped::{Group, GroupedProduct};
-pub(crate) use pack::pack_rows;
+pub(crate) use pack::{pack_columns, pack_rows};
 
 /// Compiles a matrix product.
 pub(crate) fn compile(bind: &Bind<'_>, epilogue: &Epilogue) -> Result<Box<dyn Kernel>, DeviceError> {

@@ -19,7 +19,7 @@ where
     if found >= 4 {
         // The last four rows may overlap those before: that is cheaper than a way for every remainder.
         for first in (0..found - 3).step_by(4).chain([found - 4]) {
-            four_rows([all[first], all[first + 1], all[first + 2], all[first + 3]], first, height, out);
+            pack_columns([all[first], all[first + 1], all[first + 2], all[first + 3]], first, height, out);
         }
     } else {
         for (r, row) in all[..found].iter().enumerate() {
@@ -31,8 +31,9 @@ where
     }
 }
 
-/// Four rows at once: squares of four by four are turned in registers, so that four elements go with one store.
-fn four_rows(rows: [&[f32]; 4], r: usize, height: usize, out: &mut [f32]) {
+/// Writes four rows of one length as columns `r .. r + 4` of `[k][height]`: squares of four by four are turned in registers, so that
+/// four elements go with one store.
+pub(crate) fn pack_columns(rows: [&[f32]; 4], r: usize, height: usize, out: &mut [f32]) {
     let k = rows[0].len();
     assert!(rows.iter().all(|row| row.len() == k) && r + 4 <= height && out.len() >= k * height);
     let mut i = 0;

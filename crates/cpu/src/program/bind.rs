@@ -1,7 +1,7 @@
 //! Resolves a node's operands to memory, and makes sure that no kernel reads what it writes by accident.
 
 use crate::simd::{Isa, SimdLevel};
-use crate::weights::{ConvKernel, Elements, Panels, Stack, Store, Table};
+use crate::weights::{ConvKernel, Elements, Line, Panels, Stack, Store, Table};
 use mynah_device::{DeviceError, Location, Plan, Policy, weight_use};
 use mynah_graph::{Epilogue, Graph, Node, ValueId};
 use mynah_tensor::Shape;
@@ -166,6 +166,11 @@ impl<'a> Bind<'a> {
     /// A convolution's kernel.
     pub(crate) fn conv_kernel(&self, operand: usize) -> Result<Arc<ConvKernel>, DeviceError> {
         self.weight(operand, Store::conv)
+    }
+
+    /// The kernel of a convolution over time, or of a transposed one.
+    pub(crate) fn line(&self, operand: usize) -> Result<Arc<Line>, DeviceError> {
+        self.weight(operand, Store::line)
     }
 
     /// A table read by row.

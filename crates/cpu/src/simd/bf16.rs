@@ -42,6 +42,21 @@ impl Bf16 {
         }
     }
 
+    /// Writes four rows of one length as columns `r .. r + 4` of `[k / 2 rounded up][height]` pairs.
+    pub(crate) fn pack_columns(self, rows: [&[f32]; 4], r: usize, height: usize, out: &mut [f32]) {
+        let k = rows[0].len();
+        let out = &mut out[..k.div_ceil(2) * height];
+        assert!(rows.iter().all(|row| row.len() == k) && r + 4 <= height);
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `self` proves the features; the rows are k long and the places within `out`.
+        unsafe {
+            x86::four_rows(rows.map(Some), k, out.get_mut(r..).unwrap_or(&mut []), height, 4);
+        }
+        // Elsewhere nobody has a proof.
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (rows, &out);
+    }
+
     /// Writes the pairs of two rows' elements, a missing second row as zeros.
     pub(crate) fn pair_rows(self, first: &[f32], second: Option<&[f32]>, out: &mut [f32]) {
         let n = first.len();

@@ -25,29 +25,6 @@ impl ConvKernel {
         }
     }
 
-    /// From the file's `[Cout, Cin, K]`; the time axis becomes the width.
-    pub(crate) fn prepare_line(weight: &WeightBytes<'_>) -> Result<Self, DeviceError> {
-        match *weight.shape.dims() {
-            [channels, inputs, k] => Self::prepare(weight, channels, inputs, [1, k]),
-            _ => Err(bad(weight, format!("a kernel over time is [Cout, Cin, K], not {}", weight.shape))),
-        }
-    }
-
-    /// From the file's `[Cin, Cout, K]`; the time axis becomes the width.
-    pub(crate) fn prepare_transpose(weight: &WeightBytes<'_>) -> Result<Self, DeviceError> {
-        let [inputs, channels, k] = *weight.shape.dims() else {
-            return Err(bad(weight, format!("a transposed kernel is [Cin, Cout, K], not {}", weight.shape)));
-        };
-        let elements = Elements::prepare(weight)?;
-        let mut data = Buffer::zeroed_f32(elements.as_f32().len(), weight.name)?;
-        let out = data.as_f32_mut();
-        for (i, &x) in elements.as_f32().iter().enumerate() {
-            let (input, channel, tap) = (i / k / channels, i / k % channels, i % k);
-            out[(tap * inputs + input) * channels + channel] = x;
-        }
-        Ok(Self { data, channels, inputs, extent: [1, k] })
-    }
-
     /// From the file's `[C, 1, K]`; the time axis becomes the width.
     pub(crate) fn prepare_1d(weight: &WeightBytes<'_>) -> Result<Self, DeviceError> {
         match *weight.shape.dims() {

@@ -1,6 +1,6 @@
 //! The prepared weights of a model, by name and use.
 
-use super::{ConvKernel, Elements, Panels, Stack, Table};
+use super::{ConvKernel, Elements, Line, Panels, Stack, Table};
 use crate::pool::Pool;
 use crate::simd::{Bf16, Isa};
 use mynah_device::{DeviceError, WeightBytes, WeightUse};
@@ -13,6 +13,7 @@ enum Prepared {
     Panels(Arc<Panels>),
     Stack(Arc<Stack>),
     Conv(Arc<ConvKernel>),
+    Line(Arc<Line>),
     Table(Arc<Table>),
     Elements(Arc<Elements>),
 }
@@ -42,8 +43,10 @@ impl Store {
             WeightUse::Experts => Prepared::Stack(Arc::new(Stack::prepare(weight, 1, isa, bf16, pool)?)),
             WeightUse::ExpertPairs => Prepared::Stack(Arc::new(Stack::prepare(weight, 2, isa, bf16, pool)?)),
             WeightUse::Conv2d => Prepared::Conv(Arc::new(ConvKernel::prepare_2d(weight)?)),
-            WeightUse::Conv1d => Prepared::Conv(Arc::new(ConvKernel::prepare_line(weight)?)),
-            WeightUse::ConvTranspose1d => Prepared::Conv(Arc::new(ConvKernel::prepare_transpose(weight)?)),
+            WeightUse::Conv1d => Prepared::Line(Arc::new(Line::prepare(weight, isa, bf16, pool)?)),
+            WeightUse::ConvTranspose1d { stride } => {
+                Prepared::Line(Arc::new(Line::prepare_transpose(weight, stride, isa, bf16, pool)?))
+            }
             WeightUse::DepthwiseConv1d => Prepared::Conv(Arc::new(ConvKernel::prepare_1d(weight)?)),
             WeightUse::Table => Prepared::Table(Arc::new(Table::prepare(weight)?)),
             WeightUse::Elements => Prepared::Elements(Arc::new(Elements::prepare(weight)?)),
@@ -63,6 +66,7 @@ impl Store {
             Prepared::Panels(w) => w.bytes(),
             Prepared::Stack(w) => w.bytes(),
             Prepared::Conv(w) => w.bytes(),
+            Prepared::Line(w) => w.bytes(),
             Prepared::Table(w) => w.bytes(),
             Prepared::Elements(w) => w.bytes(),
         };
@@ -89,6 +93,14 @@ impl Store {
     pub(crate) fn conv(&self, name: &str, use_: WeightUse) -> Option<Arc<ConvKernel>> {
         match self.get(name, use_) {
             Some(Prepared::Conv(w)) => Some(w),
+            _ => None,
+        }
+    }
+
+    /// The kernel of a convolution over time.
+    pub(crate) fn line(&self, name: &str, use_: WeightUse) -> Option<Arc<Line>> {
+        match self.get(name, use_) {
+            Some(Prepared::Line(w)) => Some(w),
             _ => None,
         }
     }

@@ -43,6 +43,7 @@ pub(crate) fn compile(bind: &Bind<'_>) -> Result<Compiled, DeviceError> {
     }
     match &bind.node().op {
         Op::MatMul(e) => matmul::compile(bind, e),
+        Op::MatMulAfter(prologue, e) => matmul::compile_after(bind, prologue, e),
         Op::Conv2d(c) => conv::compile_2d(bind, c),
         Op::DepthwiseConv1d { pad, epilogue } => conv::compile_depthwise(bind, *pad, epilogue),
         Op::Binary(op) => elementwise::compile_binary(bind, *op),

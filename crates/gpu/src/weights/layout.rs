@@ -57,7 +57,7 @@ pub(crate) fn plan(
             };
             Layout::Matrix { stored, n: shape.numel().checked_div(k).unwrap_or(0), k }
         }
-        WeightUse::Conv1d | WeightUse::ConvTranspose1d => {
+        WeightUse::Conv1d | WeightUse::ConvTranspose1d { .. } => {
             // Blocks lie along the taps and are taken apart with them.
             let stored = match dtype {
                 DType::F16 => MatrixType::F16,

@@ -31,7 +31,7 @@ impl Kernel {
         let &[first, second, taps] = shape.dims() else { return None };
         match use_ {
             WeightUse::Conv1d => Some(Self { inputs: second, outputs: first, taps, transposed: false }),
-            WeightUse::ConvTranspose1d => {
+            WeightUse::ConvTranspose1d { .. } => {
                 Some(Self { inputs: first, outputs: second, taps, transposed: true })
             }
             _ => None,
@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(moved([2, 3, 2], WeightUse::Conv1d), wanted);
         // Three channels to two outputs by two taps.
         let wanted = [1., 5., 9., 3., 7., 11., 2., 6., 10., 4., 8., 12.];
-        assert_eq!(moved([3, 2, 2], WeightUse::ConvTranspose1d), wanted);
+        assert_eq!(moved([3, 2, 2], WeightUse::ConvTranspose1d { stride: 1 }), wanted);
     }
 
     #[test]

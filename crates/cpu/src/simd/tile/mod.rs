@@ -12,13 +12,19 @@ use super::Simd;
 /// What one tile works on.
 #[derive(Clone, Copy)]
 pub(crate) struct Tile {
-    /// `[k][rows]`: the rows' elements interleaved.
+    /// `[k][x_step]`: the rows' elements interleaved, the first of each step used.
     pub(crate) x: *const f32,
+    /// Elements between one k and the next in `x`: the tile's height where rows were packed for it alone.
+    pub(crate) x_step: usize,
+    /// How many stretches of `k` terms are summed, one, but for convolutions, whose taps are stretches.
+    pub(crate) segments: usize,
+    /// Elements from the end of a stretch in `x` to the beginning of the next; in `w` they follow each other.
+    pub(crate) x_jump: isize,
     /// `[k][w_stride]` of the stored type, the first `panel` of each used.
     pub(crate) w: *const u8,
     /// Elements between one k and the next in `w`.
     pub(crate) w_stride: usize,
-    /// Terms of the sum.
+    /// Terms of a stretch.
     pub(crate) k: usize,
     /// `[rows][c_stride]`, the first `panel` of each written.
     pub(crate) c: *mut f32,
@@ -105,22 +111,25 @@ const WIDE: usize = 2;
 
 /// The body of a tile: every sum is a variable of its own, because sums in an array end up in memory.
 macro_rules! tile_body {
-    ($s:ident, $t:ident, $ahead:ident, $rows:literal: $($r:literal $left:ident $right:ident),*) => {{
+    ($s:ident, $t:ident, $ahead:ident, $($r:literal $left:ident $right:ident),*) => {{
         let lanes = lanes_of($s);
         let size = size_of_stored(STORED);
         $(let (mut $left, mut $right) = ($s.zero(), $s.zero());)*
         let (mut x, mut w) = ($t.x, $t.w);
-        for _ in 0..$t.k {
-            $ahead.fetch();
-            let first = load::<_, STORED>($s, w);
-            let second = load::<_, STORED>($s, w.add(lanes * size));
-            $(
-                let factor = $s.splat(*x.add($r));
-                $left = $s.fma(factor, first, $left);
-                $right = $s.fma(factor, second, $right);
-            )*
-            x = x.wrapping_add($rows);
-            w = w.wrapping_add($t.w_stride * size);
+        for _ in 0..$t.segments {
+            for _ in 0..$t.k {
+                $ahead.fetch();
+                let first = load::<_, STORED>($s, w);
+                let second = load::<_, STORED>($s, w.add(lanes * size));
+                $(
+                    let factor = $s.splat(*x.add($r));
+                    $left = $s.fma(factor, first, $left);
+                    $right = $s.fma(factor, second, $right);
+                )*
+                x = x.wrapping_add($t.x_step);
+                w = w.wrapping_add($t.w_stride * size);
+            }
+            x = x.wrapping_offset($t.x_jump);
         }
         $(
             let c = $t.c.add($r * $t.c_stride);
@@ -141,11 +150,11 @@ fn lanes_of<S: Simd>(_: S) -> usize {
 
 /// One function for each height, so that each has the registers to itself.
 macro_rules! heights {
-    ($isa:ty, #[$features:meta] $($name:ident $rows:literal: [$($row:tt)*];)*) => {$(
+    ($isa:ty, #[$features:meta] $($name:ident: [$($row:tt)*];)*) => {$(
         #[$features]
         unsafe fn $name<const STORED: u8>(s: $isa, t: &Tile, mut ahead: Ahead) {
             // SAFETY: the caller's pointers cover the extents that `Tile` documents.
-            unsafe { tile_body!(s, t, ahead, $rows: $($row)*) }
+            unsafe { tile_body!(s, t, ahead, $($row)*) }
         }
     )*};
 }
@@ -182,27 +191,27 @@ mod avx512 {
     heights! {
         Avx512,
         #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")]
-        rows1 1: [0 l0 r0];
-        rows2 2: [0 l0 r0, 1 l1 r1];
-        rows3 3: [0 l0 r0, 1 l1 r1, 2 l2 r2];
-        rows4 4: [0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3];
-        rows5 5: [
+        rows1: [0 l0 r0];
+        rows2: [0 l0 r0, 1 l1 r1];
+        rows3: [0 l0 r0, 1 l1 r1, 2 l2 r2];
+        rows4: [0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3];
+        rows5: [
             0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3, 4 l4 r4
         ];
-        rows6 6: [
+        rows6: [
             0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3, 4 l4 r4, 5 l5 r5
         ];
-        rows8 8: [
+        rows8: [
             0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3, 4 l4 r4, 5 l5 r5, 6 l6 r6, 7 l7 r7
         ];
-        rows10 10: [
+        rows10: [
             0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3, 4 l4 r4, 5 l5 r5, 6 l6 r6, 7 l7 r7, 8 l8 r8, 9 l9 r9
         ];
-        rows12 12: [
+        rows12: [
             0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3, 4 l4 r4, 5 l5 r5, 6 l6 r6, 7 l7 r7, 8 l8 r8, 9 l9 r9,
             10 l10 r10, 11 l11 r11
         ];
-        rows14 14: [
+        rows14: [
             0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3, 4 l4 r4, 5 l5 r5, 6 l6 r6, 7 l7 r7, 8 l8 r8, 9 l9 r9,
             10 l10 r10, 11 l11 r11, 12 l12 r12, 13 l13 r13
         ];
@@ -248,14 +257,14 @@ mod avx2 {
     heights! {
         Avx2,
         #[target_feature(enable = "avx2,fma,f16c")]
-        rows1 1: [0 l0 r0];
-        rows2 2: [0 l0 r0, 1 l1 r1];
-        rows3 3: [0 l0 r0, 1 l1 r1, 2 l2 r2];
-        rows4 4: [0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3];
-        rows5 5: [
+        rows1: [0 l0 r0];
+        rows2: [0 l0 r0, 1 l1 r1];
+        rows3: [0 l0 r0, 1 l1 r1, 2 l2 r2];
+        rows4: [0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3];
+        rows5: [
             0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3, 4 l4 r4
         ];
-        rows6 6: [
+        rows6: [
             0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3, 4 l4 r4, 5 l5 r5
         ];
     }
@@ -295,17 +304,17 @@ mod neon {
     heights! {
         Neon,
         #[inline(never)]
-        rows1 1: [0 l0 r0];
-        rows2 2: [0 l0 r0, 1 l1 r1];
-        rows3 3: [0 l0 r0, 1 l1 r1, 2 l2 r2];
-        rows4 4: [0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3];
-        rows6 6: [
+        rows1: [0 l0 r0];
+        rows2: [0 l0 r0, 1 l1 r1];
+        rows3: [0 l0 r0, 1 l1 r1, 2 l2 r2];
+        rows4: [0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3];
+        rows6: [
             0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3, 4 l4 r4, 5 l5 r5
         ];
-        rows8 8: [
+        rows8: [
             0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3, 4 l4 r4, 5 l5 r5, 6 l6 r6, 7 l7 r7
         ];
-        rows12 12: [
+        rows12: [
             0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3, 4 l4 r4, 5 l5 r5, 6 l6 r6, 7 l7 r7, 8 l8 r8, 9 l9 r9,
             10 l10 r10, 11 l11 r11
         ];
@@ -346,9 +355,9 @@ mod portable {
     heights! {
         Portable,
         #[inline(never)]
-        rows1 1: [0 l0 r0];
-        rows2 2: [0 l0 r0, 1 l1 r1];
-        rows4 4: [0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3];
+        rows1: [0 l0 r0];
+        rows2: [0 l0 r0, 1 l1 r1];
+        rows4: [0 l0 r0, 1 l1 r1, 2 l2 r2, 3 l3 r3];
     }
 
     impl Tiles for Portable {

@@ -16,17 +16,20 @@ macro_rules! heights {
                 unsafe {
                     $(let (mut $left, mut $right) = (_mm512_setzero_ps(), _mm512_setzero_ps());)*
                     let (mut x, mut w) = (t.x.cast::<i32>(), t.w.cast::<i32>());
-                    for _ in 0..t.k {
-                        ahead.fetch();
-                        let first = bits(_mm512_loadu_si512(w.cast()));
-                        let second = bits(_mm512_loadu_si512(w.add(16).cast()));
-                        $(
-                            let factor = bits(_mm512_set1_epi32(*x.add($r)));
-                            $left = _mm512_dpbf16_ps($left, factor, first);
-                            $right = _mm512_dpbf16_ps($right, factor, second);
-                        )*
-                        x = x.wrapping_add($rows);
-                        w = w.wrapping_add(t.w_stride);
+                    for _ in 0..t.segments {
+                        for _ in 0..t.k {
+                            ahead.fetch();
+                            let first = bits(_mm512_loadu_si512(w.cast()));
+                            let second = bits(_mm512_loadu_si512(w.add(16).cast()));
+                            $(
+                                let factor = bits(_mm512_set1_epi32(*x.add($r)));
+                                $left = _mm512_dpbf16_ps($left, factor, first);
+                                $right = _mm512_dpbf16_ps($right, factor, second);
+                            )*
+                            x = x.wrapping_add(t.x_step);
+                            w = w.wrapping_add(t.w_stride);
+                        }
+                        x = x.wrapping_offset(t.x_jump);
                     }
                     $(
                         let c = t.c.add($r * t.c_stride);
