@@ -1,39 +1,111 @@
 //! Writes 16-bit WAV files, atomically: a file appears complete or not at all.
 
-use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
 
 use crate::AudioError;
 
-/// Writes mono samples as 16-bit PCM. Samples are rounded to nearest and clipped to [-1, 1); NaN becomes 0. The file is
-/// written beside its final place and renamed.
+/// Bytes before the samples.
+const HEADER: usize = 44;
+
+/// Writes mono samples as 16-bit PCM, see [`WavFile`].
 ///
 /// # Errors
 /// [`AudioError::Write`]; also if the samples exceed the 4 GiB a WAV file can hold.
 pub fn write_wav_i16(path: impl AsRef<Path>, rate: u32, samples: &[f32]) -> Result<(), AudioError> {
-    let path = path.as_ref();
-    try_write(path, rate, samples).map_err(|source| AudioError::Write { path: path.to_path_buf(), source })
+    let mut file = WavFile::create(path, rate)?;
+    file.write(samples)?;
+    file.finish()
 }
 
-fn try_write(path: &Path, rate: u32, samples: &[f32]) -> io::Result<()> {
-    let too_long = || io::Error::new(io::ErrorKind::InvalidInput, "more samples than a WAV file can hold");
-    let data_bytes = u32::try_from(samples.len()).ok().and_then(|n| n.checked_mul(2)).ok_or_else(too_long)?;
-    let riff_bytes = data_bytes.checked_add(36).ok_or_else(too_long)?;
+/// Mono samples as the 16-bit little-endian integers of a WAV file, rounded to nearest and clipped to [-1, 1); NaN becomes 0.
+pub fn pcm_i16(samples: &[f32]) -> Vec<u8> {
+    // `as` saturates, and maps NaN to 0.
+    samples.iter().flat_map(|&sample| ((sample * 32768.0).round() as i16).to_le_bytes()).collect()
+}
+
+/// The header of a WAV file with so many bytes of 16-bit mono samples. Of a stream whose length is not known yet give [`u32::MAX`],
+/// which players take for "to the end".
+pub fn wav_header(rate: u32, data_bytes: u32) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    let parts: [&[u8]; 6] = [
+        b"RIFF",
+        &data_bytes.saturating_add(36).to_le_bytes(),
+        b"WAVEfmt \x10\0\0\0\x01\0\x01\0",
+        &rate.to_le_bytes(),
+        &rate.saturating_mul(2).to_le_bytes(),
+        b"\x02\0\x10\0data",
+    ];
+    let mut at = 0;
+    for part in parts.into_iter().chain([&data_bytes.to_le_bytes()[..]]) {
+        header[at..at + part.len()].copy_from_slice(part);
+        at += part.len();
+    }
+    header
+}
+
+/// A mono WAV file that is written as samples come. It is written beside its final place, and has its name only when it is finished;
+/// one that is dropped before leaves nothing.
+pub struct WavFile {
+    path: PathBuf,
+    rate: u32,
+    out: BufWriter<NamedTempFile>,
+    bytes: u32,
+}
+
+impl WavFile {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// [`AudioError::Write`] if its folder can't be written to.
+    pub fn create(path: impl AsRef<Path>, rate: u32) -> Result<Self, AudioError> {
+        let path = path.as_ref().to_path_buf();
+        match begin(&path, rate) {
+            Ok(out) => Ok(Self { path, rate, out, bytes: 0 }),
+            Err(source) => Err(AudioError::Write { path, source }),
+        }
+    }
+
+    /// Adds samples.
+    ///
+    /// # Errors
+    /// [`AudioError::Write`]; also if the samples exceed the 4 GiB a WAV file can hold.
+    pub fn write(&mut self, samples: &[f32]) -> Result<(), AudioError> {
+        self.try_write(samples).map_err(|source| AudioError::Write { path: self.path.clone(), source })
+    }
+
+    fn try_write(&mut self, samples: &[f32]) -> io::Result<()> {
+        let too_long =
+            || io::Error::new(io::ErrorKind::InvalidInput, "more samples than a WAV file can hold");
+        let more = u32::try_from(samples.len()).ok().and_then(|n| n.checked_mul(2)).ok_or_else(too_long)?;
+        let all = self.bytes.checked_add(more).filter(|all| all.checked_add(36).is_some());
+        self.bytes = all.ok_or_else(too_long)?;
+        self.out.write_all(&pcm_i16(samples))
+    }
+
+    /// Puts the file into its place.
+    ///
+    /// # Errors
+    /// [`AudioError::Write`].
+    pub fn finish(self) -> Result<(), AudioError> {
+        let Self { path, rate, out, bytes } = self;
+        end(out, rate, bytes, &path).map_err(|source| AudioError::Write { path, source })
+    }
+}
+
+fn begin(path: &Path, rate: u32) -> io::Result<BufWriter<NamedTempFile>> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let file = tempfile::Builder::new().prefix(".").suffix(".wav.part").tempfile_in(folder)?;
     let mut out = BufWriter::new(file);
-    out.write_all(b"RIFF")?;
-    out.write_all(&riff_bytes.to_le_bytes())?;
-    out.write_all(b"WAVEfmt \x10\0\0\0\x01\0\x01\0")?;
-    out.write_all(&rate.to_le_bytes())?;
-    out.write_all(&rate.saturating_mul(2).to_le_bytes())?;
-    out.write_all(b"\x02\0\x10\0data")?;
-    out.write_all(&data_bytes.to_le_bytes())?;
-    for &sample in samples {
-        // `as` saturates, and maps NaN to 0.
-        out.write_all(&((sample * 32768.0).round() as i16).to_le_bytes())?;
-    }
-    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    out.write_all(&wav_header(rate, 0))?;
+    Ok(out)
+}
+
+fn end(out: BufWriter<NamedTempFile>, rate: u32, bytes: u32, path: &Path) -> io::Result<()> {
+    let mut file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(&wav_header(rate, bytes))?;
     file.persist(path).map_err(|e| e.error)?;
     Ok(())
 }
@@ -52,6 +124,22 @@ mod tests {
         let samples: Vec<i16> = reader.samples().map(Result::unwrap).collect();
         assert_eq!(samples, [0, 16384, -16384, 32767, -32768, 0, 1]);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no partial file stays");
+    }
+
+    #[test]
+    fn samples_may_come_in_parts_and_an_unfinished_file_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, parts) = (folder.path().join("whole.wav"), folder.path().join("parts.wav"));
+        let samples: Vec<f32> = (0..100).map(|i| i as f32 / 100.0).collect();
+        write_wav_i16(&whole, 24_000, &samples).unwrap();
+        let mut file = WavFile::create(&parts, 24_000).unwrap();
+        samples.chunks(7).for_each(|part| file.write(part).unwrap());
+        file.finish().unwrap();
+        assert_eq!(std::fs::read(&whole).unwrap(), std::fs::read(&parts).unwrap());
+        let mut file = WavFile::create(folder.path().join("never.wav"), 24_000).unwrap();
+        file.write(&samples).unwrap();
+        drop(file);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]

@@ -5,9 +5,10 @@ use crate::exit::{Exit, Usage};
 use crate::verbs;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-/// Hears and thinks on the machine you own.
+/// Hears, thinks and speaks on the machine you own.
 ///
-/// Words from recordings with NVIDIA Parakeet models, text from Qwen3.5 models, on the CPU or a GPU, with nothing else installed.
+/// Words from recordings with NVIDIA Parakeet models, text from Qwen3.5 models, speech from Resemble Chatterbox models, on the CPU or a
+/// GPU, with nothing else installed.
 #[derive(Parser, Debug)]
 #[command(name = "mynah", version, max_term_width = 110, after_help = EXAMPLES, disable_help_subcommand = true)]
 pub(crate) struct Cli {
@@ -20,6 +21,7 @@ Examples:
   mynah transcribe talk.mp3
   mynah transcribe -m parakeet.gguf -f srt,vtt -o '{dir}/{stem}.{ext}' talks/
   mynah chat -m qwen3.5-0.8b.gguf
+  mynah speak -m chatterbox-turbo-t3.gguf 'Good morning.' -o morning.wav
   mynah convert parakeet-tdt-0.6b-v3.nemo parakeet.gguf --type q8_0
   mynah inspect parakeet.gguf
 
@@ -40,6 +42,9 @@ pub(crate) enum Command {
     /// Talk with a language model
     #[command(after_help = verbs::chat::COMMANDS)]
     Chat(verbs::chat::Chat),
+    /// Say a text
+    #[command(after_help = verbs::speak::EXAMPLES)]
+    Speak(verbs::speak::Speak),
     /// Show what is in a GGUF file and the memory it needs
     Inspect(verbs::inspect::Inspect),
     /// Make a GGUF of a NeMo archive, a Hugging Face folder, or of random weights
@@ -78,7 +83,13 @@ pub(crate) enum Parsed {
 pub(crate) fn command() -> clap::Command {
     // No language model is inside the binary.
     let named = |c: clap::Command| c.mut_arg("model", |arg| arg.help("The model, a GGUF file"));
+    let t3 = |c: clap::Command| {
+        c.mut_arg("model", |arg| {
+            arg.help("T3's file, a GGUF; S3Gen's lies beside it or is named with --s3gen")
+        })
+    };
     let command = Cli::command().mut_subcommand("generate", named).mut_subcommand("chat", named);
+    let command = command.mut_subcommand("speak", t3);
     command.mut_subcommand("bench", |c| c.mut_subcommand("llm", named).mut_subcommand("ppl", named))
 }
 

@@ -310,3 +310,39 @@ fn jobs<'a>(tensors: &'a [Tensor], family: &Family, options: &Options) -> Vec<Jo
     };
     tensors.iter().map(job).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of the tensors of T3 and S3Gen, in units of 0.1 MB.
+    fn sizes(shape: &str, target: &str, keep: &[&str]) -> [u64; 2] {
+        let rules = Rules { keep: keep.iter().map(|&glob| glob.into()).collect(), ..Rules::default() };
+        let options = Options { rules, ..Options::to(target.parse::<Target>().unwrap()) };
+        let model = random::speaker(shape, 0, None, "").unwrap().unwrap();
+        [model.t3, model.s3gen].map(|part| {
+            let bytes: u64 = jobs(&part.tensors, &Family::Chatterbox, &options).iter().map(Job::bytes).sum();
+            (bytes + 50_000) / 100_000
+        })
+    }
+
+    #[test]
+    fn sizes_of_chatterbox() {
+        for (shape, target, wanted) in [
+            ("chatterbox-mtl", "F32", [21_497, 10_563]),
+            ("chatterbox-mtl", "F16", [10_910, 5497]),
+            ("chatterbox-mtl", "Q8_0", [6050, 4575]),
+            ("chatterbox-mtl", "Q5_0", [4106, 4206]),
+            ("chatterbox-mtl", "Q4_0", [3458, 4083]),
+            ("chatterbox-turbo", "F16", [7755, 5539]),
+            ("chatterbox-turbo", "Q8_0", [4861, 4597]),
+            ("chatterbox-turbo", "Q5_0", [3703, 4220]),
+            ("chatterbox-turbo", "Q4_0", [3317, 4094]),
+            ("chatterbox-nano", "Q4_0", [1701, 4094]),
+        ] {
+            assert_eq!(sizes(shape, target, &[]), wanted, "{shape} {target}");
+        }
+        // With the speech tokenizer in single precision, as chatterbox.cpp's quantiser leaves it.
+        assert_eq!(sizes("chatterbox-mtl", "Q4_0", &["s3tokv2/*"]), [3458, 6555]);
+    }
+}

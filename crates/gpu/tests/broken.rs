@@ -13,7 +13,7 @@ use mynah_lab::{OpCase, Status, cases, run_case, run_planned};
 use std::sync::Arc;
 
 /// An op, a part of its kernel and what stands there instead.
-const MISTAKES: [(&str, Edit); 25] = [
+const MISTAKES: [(&str, Edit); 42] = [
     ("argmax", ["value > best.top", "value >= best.top"]),
     ("mask_rows", ["i32(row) < lengths", "i32(row) <= lengths"]),
     ("lstm_cell", ["tanh_safe(new_cell)", "new_cell"]),
@@ -39,6 +39,24 @@ const MISTAKES: [(&str, Edit); 25] = [
     ("transducer_advance", ["symbols >= MAX_SYMBOLS", "symbols > MAX_SYMBOLS"]),
     ("transducer_advance", ["logged % p.entries", "0u"]),
     ("transducer_advance", ["on = max(on, 1u)", "on = max(on, 0u)"]),
+    // Of equal experts the last, sums that count for too much, the gate's rows once more, another slot's gate, all slots alike.
+    ("expert_choice", ["places < vec4(expert)", "places > vec4(expert)"]),
+    ("expert_weights", ["sum < p.least", "sum > p.least"]),
+    ("expert_gate_up", ["MATRIX_b +", "MATRIX +"]),
+    ("expert_gate_up", ["gates[at]", "gates[0]"]),
+    ("expert_down", ["weights[slot + j] *", ""]),
+    ("expert_down", ["weights[slot + i / ROW_VECTORS]", "weights[slot]"]),
+    ("conv1d", ["tap * DILATION", "tap"]),
+    ("conv_transpose1d", ["TAPS - 1u - quad / TAP_QUADS", "quad / TAP_QUADS"]),
+    ("conv_transpose1d", ["- CUT", ""]),
+    ("attention", ["p.queries == p.keys", "p.queries != p.keys"]),
+    ("snake", ["s * s", "s"]),
+    ("segment_mean", ["f32(end - first)", "f32(p.len)"]),
+    ("inverse_stft", ["weight += hann * hann", "weight += hann"]),
+    ("repeat_rows", ["i / p.width / p.times * p.width + ", ""]),
+    ("sin", ["(n & 1) == 1", "(n & 1) == 2"]),
+    ("cos", ["(first << shift) |", "first |"]),
+    ("mish", ["e + 2.0", "e + 1.0"]),
     // The last element is not written.
     ("mul", ["i < p.len", "i + 1u < p.len"]),
     ("permute", ["i < p.len", "i + 1u < p.len"]),

@@ -1,5 +1,5 @@
-//! Chatterbox's T3 on every adapter of this machine, with nothing to fall back to, beside the CPU's plain formulas: tokens and logits,
-//! guided and unguided, of several requests in one step.
+//! Chatterbox's T3 on every adapter of this machine, with nothing to fall back to, beside the CPU's plain formulas: rows of voices, tokens
+//! and logits, guided and unguided, of several requests in one step.
 //!
 //! Without an adapter the tests say so and pass; with `MYNAH_REQUIRE_GPU=1` that is a failure.
 
@@ -116,6 +116,14 @@ fn beside_the_cpu(open: impl Fn(GpuChoice) -> Result<WgpuBackend, GpuError>) {
                 let bound = if exact { 1e-9 } else { 3e-3 };
                 let device = Arc::new(GpuDevice::new(open(info.choice).unwrap()));
                 let mut model = model(name, device, policy.clone());
+                let rows = model.condition(&voice).unwrap();
+                let error = nmse(rows.rows(), conditioning.rows());
+                assert!(
+                    error <= bound,
+                    "{name}, rows of the voice, {} {:?}: {error:e}",
+                    info.choice,
+                    policy.precision
+                );
                 let first = logits(&mut model, &conditioning, &text);
                 let error = nmse(&first, &wanted);
                 assert!(error <= bound, "{name}, {} {:?}: {error:e}", info.choice, policy.precision);

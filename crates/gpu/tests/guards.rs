@@ -16,7 +16,10 @@ use mynah_device::{
     Data, Device, DeviceError, Location, Plan, Policy, RunArgs, Session, WeightSource, weight_use,
 };
 use mynah_gpu::{GpuDevice, WgpuBackend, list};
-use mynah_graph::{ElemType, Graph, GraphBuilder, Op, Start, ValueId, ValueSource, WeightSpec};
+use mynah_graph::{
+    Activation, ElemType, ExpertGateUp, ExpertWeights, Graph, GraphBuilder, Op, RouterScore, Start, ValueId,
+    ValueSource, WeightSpec,
+};
 use mynah_lab::{Arguments, Elements, Expect, OpCase, Program, cases, generated, naive_plan};
 use mynah_plan::MemoryWeights;
 use mynah_tensor::{DType, HostTensor, Shape};
@@ -312,6 +315,29 @@ fn computed_lengths_and_ids_are_guarded() {
             let value = c.value(&[2, 6, 3]);
             let y = c.b.op(Op::MaskRows, &[value, c.numbers]);
             c.refused(&device, &MemoryWeights::default(), y, bad);
+
+            let mut c = Computed::new(&[1, bad]);
+            let logits = c.value(&[2, 6]);
+            let ids = c.b.op(Op::Reshape(vec![2, 1]), &[c.numbers]);
+            let weigh = ExpertWeights { score: RouterScore::Sigmoid, normalise: None, scale: 1.0 };
+            let y = c.b.op(Op::ExpertWeights(weigh), &[logits, ids]);
+            c.refused(&device, &MemoryWeights::default(), y, bad);
+
+            // Rows that are whole vectors, and others.
+            for width in [8, 5] {
+                let mut weights = MemoryWeights::default();
+                let stack = Shape::from([ROWS, 2, width]);
+                let numbers: Vec<f32> = (0..stack.numel()).map(|i| i as f32).collect();
+                weights.insert("stack", HostTensor::from_f32(stack, &numbers).unwrap());
+                let mut c = Computed::new(&[1, bad]);
+                let value = c.value(&[2, width]);
+                let ids = c.b.op(Op::Reshape(vec![2, 1]), &[c.numbers]);
+                let spec = WeightSpec { name: "stack".into(), shape: stack, dtype: DType::F32 };
+                let held = c.b.weight(&spec);
+                let unit = ExpertGateUp { activation: Activation::Silu, limit: None, fused: true };
+                let y = c.b.op(Op::ExpertGateUp(unit), &[value, ids, held]);
+                c.refused(&device, &weights, y, bad);
+            }
 
             let mut weights = MemoryWeights::default();
             weights.insert("table", HostTensor::from_f32(shape, &table).unwrap());

@@ -14,8 +14,8 @@ use mynah_plan::Options;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The tiny models: unequal and equal head counts, tied embeddings, widths that are no multiples of four.
-const MODELS: [&str; 3] = ["dense", "tied_odd", "equal_heads"];
+/// The tiny models: unequal and equal head counts, tied embeddings, widths that are no multiples of four, routed experts, Qwen3-Next.
+const MODELS: [&str; 5] = ["dense", "tied_odd", "equal_heads", "experts", "next"];
 /// Tokens of a sequence.
 const TOKENS: usize = 90;
 /// Sequences alive at a time.

@@ -14,7 +14,7 @@ use mynah_plan::MemoryWeights;
 const INFINITY: f32 = f32::INFINITY;
 
 /// A function, its argument and its value.
-const LIMITS: [(Activation, f32, f32); 19] = [
+const LIMITS: [(Activation, f32, f32); 31] = [
     (Activation::Relu, -INFINITY, 0.0),
     (Activation::Relu, INFINITY, INFINITY),
     (Activation::Sigmoid, -INFINITY, 0.0),
@@ -34,9 +34,21 @@ const LIMITS: [(Activation, f32, f32); 19] = [
     (Activation::Softplus, -200.0, 0.0),
     (Activation::Softplus, 200.0, 200.0),
     (Activation::Softplus, INFINITY, INFINITY),
+    (Activation::LeakyRelu(0.5), -INFINITY, -INFINITY),
+    (Activation::LeakyRelu(0.5), INFINITY, INFINITY),
+    (Activation::Elu, -INFINITY, -1.0),
+    (Activation::Elu, INFINITY, INFINITY),
+    (Activation::Mish, -200.0, 0.0),
+    (Activation::Mish, 200.0, 200.0),
+    (Activation::Mish, INFINITY, INFINITY),
+    (Activation::Sin, 0.0, 0.0),
+    (Activation::Cos, 0.0, 1.0),
+    (Activation::Sqrt, 0.0, 0.0),
+    (Activation::Sqrt, INFINITY, INFINITY),
+    (Activation::Abs, -INFINITY, INFINITY),
 ];
 
-const ALL: [Activation; 9] = [
+const ALL: [Activation; 16] = [
     Activation::Relu,
     Activation::Silu,
     Activation::Sigmoid,
@@ -46,6 +58,13 @@ const ALL: [Activation; 9] = [
     Activation::Exp,
     Activation::Softplus,
     Activation::Rsqrt,
+    Activation::LeakyRelu(0.5),
+    Activation::Elu,
+    Activation::Mish,
+    Activation::Sin,
+    Activation::Cos,
+    Activation::Sqrt,
+    Activation::Abs,
 ];
 
 fn value(device: &dyn Device, policy: &Policy, f: Activation, x: f32) -> f32 {
@@ -77,6 +96,16 @@ fn functions_at_the_ends_of_f32() {
         for (f, x, wanted) in LIMITS {
             let y = value(&device, &Policy::exact(), f, x);
             assert!(y == wanted, "{}({x}) is {y}, not {wanted}", f.name());
+        }
+        for f in [Activation::Sin, Activation::Cos] {
+            assert!(value(&device, &Policy::exact(), f, -INFINITY).is_nan(), "{} of no angle", f.name());
+            // On both sides of where another reduction takes over, near multiples of a quarter of a turn, and as large as there are.
+            for x in [1.570_796_4, 25_734.97, -25_735.0, 25_735.002, 33_554_432.0, -1e10, 3.3e38f32] {
+                let y = f64::from(value(&device, &Policy::exact(), f, x));
+                let angle = f64::from(x);
+                let wanted = if f == Activation::Sin { angle.sin() } else { angle.cos() };
+                assert!((y - wanted).abs() <= 2e-7, "{}({x}) is {y}, not {wanted}", f.name());
+            }
         }
         // The largest and smallest normal results, which a single power of two would miss.
         for x in [88.7f32, -87.3] {

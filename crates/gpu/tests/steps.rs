@@ -28,13 +28,17 @@ const WIDTH: usize = 256;
 const DELTA_HEADS: usize = 16;
 const DELTA_WIDTH: usize = 128;
 const TAPS: usize = 4;
+const EXPERTS: usize = 16;
+const EXPERTS_USED: usize = 8;
+const EXPERT_WIDTH: usize = 256;
 
-/// A file of zeros in the shape of the 0.8B model, products in Q8_0.
-fn file() -> GgufFile {
+/// A file of zeros in the shape of the 0.8B model, products in Q8_0; or one with routed experts in place of its feed-forward modules.
+fn file(routed: bool) -> GgufFile {
+    let architecture = if routed { "qwen35moe" } else { "qwen35" };
     let inner = DELTA_HEADS * DELTA_WIDTH;
     let zeros = vec![0u8; 4 * VOCABULARY * HIDDEN];
     let mut writer = GgufWriter::new();
-    writer.set("general.architecture", Value::from("qwen35".to_owned()));
+    writer.set("general.architecture", Value::from(architecture.to_owned()));
     for (key, value) in [
         ("block_count", LAYERS),
         ("context_length", 262_144),
@@ -50,14 +54,18 @@ fn file() -> GgufFile {
         ("ssm.group_count", DELTA_HEADS),
         ("ssm.time_step_rank", DELTA_HEADS),
         ("ssm.inner_size", inner),
+        ("expert_count", EXPERTS),
+        ("expert_used_count", EXPERTS_USED),
+        ("expert_feed_forward_length", EXPERT_WIDTH),
+        ("expert_shared_feed_forward_length", EXPERT_WIDTH),
     ] {
-        writer.set(format!("qwen35.{key}"), Value::from(value as u32));
+        writer.set(format!("{architecture}.{key}"), Value::from(value as u32));
     }
     for (key, value) in [("attention.layer_norm_rms_epsilon", 1e-6f32), ("rope.freq_base", 1e7)] {
-        writer.set(format!("qwen35.{key}"), Value::from(value));
+        writer.set(format!("{architecture}.{key}"), Value::from(value));
     }
     let mut tensor = |name: String, dims: &[usize]| {
-        let dtype = if dims.len() == 2 && dims[1] > TAPS { DType::Q8_0 } else { DType::F32 };
+        let dtype = if dims.len() >= 2 && dims[1] > TAPS { DType::Q8_0 } else { DType::F32 };
         let elements: usize = dims.iter().product();
         let bytes = elements / dtype.block_len() * dtype.block_bytes();
         writer.tensor_bytes(&name, dtype, dims, &zeros[..bytes]).unwrap();
@@ -87,12 +95,28 @@ fn file() -> GgufFile {
         } else {
             &[("ssm_a", DELTA_HEADS), ("ssm_dt.bias", DELTA_HEADS), ("ssm_norm.weight", DELTA_WIDTH)]
         };
-        let feed_forward = [
+        let dense: &[(&str, [usize; 2])] = &[
             ("ffn_gate", [FEED_FORWARD, HIDDEN]),
             ("ffn_up", [FEED_FORWARD, HIDDEN]),
             ("ffn_down", [HIDDEN, FEED_FORWARD]),
         ];
-        for (name, dims) in products.iter().chain(&feed_forward) {
+        let shared: &[(&str, [usize; 2])] = &[
+            ("ffn_gate_inp", [EXPERTS, HIDDEN]),
+            ("ffn_gate_inp_shexp", [1, HIDDEN]),
+            ("ffn_gate_shexp", [EXPERT_WIDTH, HIDDEN]),
+            ("ffn_up_shexp", [EXPERT_WIDTH, HIDDEN]),
+            ("ffn_down_shexp", [HIDDEN, EXPERT_WIDTH]),
+        ];
+        let stacks: &[(&str, [usize; 3])] = &[
+            ("ffn_gate_exps", [EXPERTS, EXPERT_WIDTH, HIDDEN]),
+            ("ffn_up_exps", [EXPERTS, EXPERT_WIDTH, HIDDEN]),
+            ("ffn_down_exps", [EXPERTS, HIDDEN, EXPERT_WIDTH]),
+        ];
+        let (feed_forward, stacks) = if routed { (shared, stacks) } else { (dense, &[][..]) };
+        for (name, dims) in products.iter().chain(feed_forward) {
+            tensor(format!("blk.{i}.{name}.weight"), dims);
+        }
+        for (name, dims) in stacks {
             tensor(format!("blk.{i}.{name}.weight"), dims);
         }
         for (name, dim) in
@@ -107,7 +131,7 @@ fn file() -> GgufFile {
 }
 
 /// Steps of `batch` sequences with so many new tokens each after `past` others.
-fn count(name: &str, caps: &Capabilities, file: &Arc<GgufFile>) -> String {
+fn count(name: &str, model_name: &str, caps: &Capabilities, file: &Arc<GgufFile>) -> String {
     let device = Arc::new(GpuDevice::new(Counting::new(caps.clone())));
     let layout = StateLayout { page: 64, snapshots: 1 };
     let executor = Options { strict: true, policy: Policy::default(), ..Options::default() };
@@ -130,19 +154,21 @@ fn count(name: &str, caps: &Capabilities, file: &Arc<GgufFile>) -> String {
         let pieces: Vec<Piece<'_>> = (0..batch as usize).map(piece).collect();
         device.backend().take();
         model.step(&pieces).unwrap();
-        text += &line(name, &format!("{batch}x{past}+{new}"), &device.backend().take());
+        let step = format!("{model_name}{batch}x{past}+{new}");
+        text += &line(name, &step, &device.backend().take());
     }
     text
 }
 
 #[test]
 fn a_step_takes_as_many_dispatches_as_agreed() {
-    let file = Arc::new(file());
+    let (dense, routed) = (Arc::new(file(false)), Arc::new(file(true)));
     let mut found = String::from(
-        "# Four layers and the head of Qwen3.5 0.8B: adapter, sequences, tokens before and new ones of each; dispatches in submissions, and what kernels they are of.\n",
+        "# Four layers and the head of Qwen3.5 0.8B, and the same with experts: adapter, sequences, tokens before and new ones of each; dispatches in submissions, and what kernels they are of.\n",
     );
     for (name, caps) in adapters() {
-        found += &count(name, &caps, &file);
+        found += &count(name, "", &caps, &dense);
+        found += &count(name, "experts ", &caps, &routed);
     }
     agree("steps.txt", &found);
 }

@@ -4,10 +4,14 @@ use mynah_audio::AudioError;
 use mynah_gguf::GgufError;
 use mynah_gpu::GpuError;
 use mynah_models::ModelError;
+use mynah_models::chatterbox::s3gen::S3GenError;
+use mynah_models::chatterbox::t3::T3Error;
+use mynah_models::chatterbox::voice::VoiceError;
 use mynah_plan::PlanError;
 use mynah_runtime::EngineError;
 use mynah_text::bpe::BpeError;
 use mynah_text::chat::ChatError;
+use mynah_text::speech::SpeechError;
 use std::sync::Arc;
 
 /// A failure of loading or running a model.
@@ -63,6 +67,21 @@ pub enum Error {
         /// Bytes the device can give.
         available: u64,
     },
+    /// A text that can't be spelt out, or a tokenizer that can't be used.
+    #[error("can't read the text")]
+    Spelling(#[from] SpeechError),
+    /// Speech tokens could not be made.
+    #[error("can't speak")]
+    T3(#[from] T3Error),
+    /// Samples could not be made.
+    #[error("can't speak")]
+    S3Gen(#[from] S3GenError),
+    /// A voice can't be made, read or used.
+    #[error("can't use the voice")]
+    Voice(#[from] VoiceError),
+    /// The files bring no voice.
+    #[error("the model files have no voice of their own")]
+    NoVoice,
     /// No model was named and none is built in.
     #[error("no model was given")]
     NoModel,
@@ -106,6 +125,7 @@ impl Error {
             Self::Template(ChatError::NoTemplate) => {
                 Some("a model without a chat template can only continue text".into())
             }
+            Self::NoVoice => Some("name a voice with --voice".into()),
             Self::Memory { .. } => Some("a file with fewer bits to a weight may fit".into()),
             _ => None,
         }

@@ -6,6 +6,7 @@ mod hearing;
 mod model;
 mod render;
 mod sampling;
+mod speech;
 mod talk;
 mod values;
 
@@ -14,5 +15,6 @@ pub(crate) use hearing::HearingFlags;
 pub(crate) use model::ModelFlags;
 pub(crate) use render::RenderFlags;
 pub(crate) use sampling::SamplingFlags;
+pub(crate) use speech::SpeechFlags;
 pub(crate) use talk::{ProgressKind, TalkFlags, VolumeFlags};
 pub(crate) use values::{element_type, on_off, positive, precision, target};

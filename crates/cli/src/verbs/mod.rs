@@ -11,6 +11,7 @@ pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod ops;
 pub(crate) mod quantize;
+pub(crate) mod speak;
 pub(crate) mod transcribe;
 pub(crate) mod wer;
 
@@ -26,6 +27,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Transcribe(verb) => verb.run(),
         Command::Generate(verb) => verb.run(),
         Command::Chat(verb) => verb.run(),
+        Command::Speak(verb) => verb.run(),
         Command::Inspect(verb) => verb.run(),
         Command::Convert(verb) => verb.run(),
         Command::Quantize(verb) => verb.run(),

@@ -57,7 +57,7 @@ mod tests {
         assert_eq!(bank.len(), 80 * 257);
         let sums: Vec<f32> = (0..257).map(|bin| bank.iter().skip(bin).step_by(257).sum()).collect();
         // Neighbouring triangles add up to one between the first and the last centre.
-        assert!(sums[3..250].iter().all(|sum| (sum - 1.0).abs() < 1e-5), "{sums:?}");
+        assert!(sums[3..247].iter().all(|sum| (sum - 1.0).abs() < 1e-5), "{sums:?}");
         let wide = slaney(24_000.0, 1920, 80, 8000.0);
         assert!(wide.chunks(961).all(|row| row[642..].iter().all(|&weight| weight == 0.0)));
     }

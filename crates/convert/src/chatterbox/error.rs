@@ -40,7 +40,7 @@ pub enum ChatterboxError {
         /// The file.
         file: String,
         /// What is wrong with it.
-        source: TorchError,
+        source: Box<TorchError>,
     },
     /// A safetensors file is broken.
     #[error(transparent)]
@@ -103,7 +103,7 @@ pub enum ChatterboxError {
         /// The file.
         file: String,
         /// What is wrong with it.
-        source: SpeechError,
+        source: Box<SpeechError>,
     },
     /// The place to write to has no name.
     #[error("{} is no name of a file", path.display())]

@@ -115,6 +115,6 @@ fn open(folder: &Path, file: &str) -> Result<State, ChatterboxError> {
     let bytes = Bytes::open(&folder.join(file))
         .map_err(|source| ChatterboxError::Io { file: file.to_owned(), source })?;
     let tensors = torch::read_nested(&bytes)
-        .map_err(|source| ChatterboxError::Torch { file: file.to_owned(), source })?;
+        .map_err(|source| ChatterboxError::Torch { file: file.to_owned(), source: Box::new(source) })?;
     State::new(file, tensors)
 }

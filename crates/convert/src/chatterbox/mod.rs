@@ -1,6 +1,6 @@
 //! Chatterbox between formats: the files of a released checkpoint to the two GGUFs of chatterbox.cpp's layout, T3 (text
 //! to speech tokens, voice encoder, half of the built-in voice) and S3Gen (the rest). [`crate::random`] brings tensors
-//! of its own through the same code. docs/models/chatterbox.md lists the tensors and keys.
+//! of its own through the same code. docs/convert.md tells how.
 
 mod banks;
 mod derive;

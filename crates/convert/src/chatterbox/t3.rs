@@ -44,11 +44,11 @@ pub(crate) enum Variant {
 }
 
 impl Variant {
-    /// `chatterbox.variant`
-    pub(super) fn name(self) -> &'static str {
+    /// `chatterbox.variant`, which names the backbone: the English model is one of the multilingual ones to a reader of
+    /// tensors, and to a reader of texts one without `tokenizer.ggml.mtl_languages`.
+    fn name(self) -> &'static str {
         match self {
-            Variant::Multilingual => "t3_mtl",
-            Variant::English => "t3_en",
+            Variant::Multilingual | Variant::English => "t3_mtl",
             Variant::Turbo => "t3_turbo",
         }
     }

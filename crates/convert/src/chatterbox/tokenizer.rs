@@ -26,7 +26,7 @@ pub(crate) enum Tokenizer {
 pub(super) fn grapheme(folder: &Path, file: &str) -> Result<Tokenizer, ChatterboxError> {
     let wrap = |file: &str| {
         let file = file.to_owned();
-        move |source: SpeechError| ChatterboxError::Speech { file, source }
+        move |source: SpeechError| ChatterboxError::Speech { file, source: Box::new(source) }
     };
     let json = text(folder, file)?;
     GraphemeTokenizer::from_json(&json).map_err(wrap(file))?;

@@ -13,7 +13,7 @@ use crate::source::{Source, Tensor, Values};
 
 /// A released T3; its S3Gen follows from the backbone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Size {
+pub(super) struct Size {
     /// What it is called.
     pub name: &'static str,
     variant: Variant,

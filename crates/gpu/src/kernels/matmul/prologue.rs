@@ -36,7 +36,8 @@ pub(super) fn declare(product: &Product<'_, '_>, k: &mut Kernel<'_, '_>) -> Resu
         Some(Prologue::Gated(f)) => {
             k.bind("gate", "vec4<f32>", &bind.operand(2)?);
             k.source().flag("GATED", true);
-            k.source().define("GATE", each(function(*f), 4));
+            let gate = each(function(k.source(), *f), 4);
+            k.source().define("GATE", gate);
             include_activations(k, bind);
         }
     }

@@ -1,0 +1,84 @@
+//! The two files of a voice model: T3's after `-m`, S3Gen's beside it or named.
+
+use crate::exit::Usage;
+use crate::flags::ModelFlags;
+use crate::notes::Volume;
+use anyhow::Context as _;
+use mynah::{Error, Speaker};
+use mynah_gguf::GgufFile;
+use std::path::{Path, PathBuf};
+
+/// Loads the models that the flags name.
+///
+/// # Errors
+/// A file that is not there or can't be used.
+pub(crate) fn open(flags: &ModelFlags, s3gen: Option<&Path>, volume: Volume) -> anyhow::Result<Speaker> {
+    let hint = "name T3's file of a Chatterbox model with -m; none is built in";
+    let named = flags.model.as_deref().ok_or_else(|| Usage::new("no model was given", hint))?;
+    let t3 = t3_of(named);
+    let s3gen = match s3gen {
+        Some(path) => path.to_path_buf(),
+        None => beside(&t3)?,
+    };
+    let read = |path: &Path| {
+        let file = GgufFile::open(path).map_err(Error::from);
+        file.with_context(|| format!("can't use the model {}", path.display()))
+    };
+    let files = [read(&t3)?, read(&s3gen)?];
+    let options = flags.options();
+    let devices = mynah::open_devices(options.device, options.threads)?;
+    let speaker = Speaker::on(files, devices, &options);
+    let speaker =
+        speaker.with_context(|| format!("can't use the model {} with {}", t3.display(), s3gen.display()))?;
+    volume.detail(&format!("models {} and {}", t3.display(), s3gen.display()));
+    Ok(speaker)
+}
+
+/// `NAME-t3.gguf` for `NAME.gguf` or `NAME`, which is what `mynah convert` was given, if there is no such file.
+fn t3_of(named: &Path) -> PathBuf {
+    let whole = || {
+        let name = named.file_name()?.to_str()?;
+        let stem = name.strip_suffix(".gguf").unwrap_or(name);
+        let path = named.with_file_name(format!("{stem}-t3.gguf"));
+        (!named.is_file() && path.is_file()).then_some(path)
+    };
+    whole().unwrap_or_else(|| named.to_path_buf())
+}
+
+/// The file beside T3's whose name has `s3gen` where it has `t3`.
+fn beside(t3: &Path) -> anyhow::Result<PathBuf> {
+    let missing = || {
+        let hint = "name it with --s3gen, or call it like T3's with s3gen in place of t3";
+        Usage::new(format!("there is no file of S3Gen beside {}", t3.display()), hint)
+    };
+    let name = t3.file_name().and_then(|name| name.to_str()).ok_or_else(missing)?;
+    let found = name.match_indices("t3").map(|(at, _)| {
+        let other = format!("{}s3gen{}", &name[..at], &name[at + 2..]);
+        t3.with_file_name(other)
+    });
+    found.filter(|path| path.is_file()).last().ok_or_else(|| missing().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{beside, t3_of};
+    use std::fs;
+
+    #[test]
+    fn files_are_found_by_each_others_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str| {
+            let path = dir.path().join(name);
+            fs::write(&path, "").unwrap();
+            path
+        };
+        let (t3, s3gen) = (file("turbo-t3-q8_0.gguf"), file("turbo-s3gen-q8_0.gguf"));
+        assert_eq!(beside(&t3).unwrap(), s3gen);
+        assert!(beside(&file("at3t3.gguf")).is_err());
+        assert!(beside(&s3gen).is_err());
+        let plain = file("mtl-t3.gguf");
+        assert_eq!(t3_of(&dir.path().join("mtl")), plain);
+        assert_eq!(t3_of(&dir.path().join("mtl.gguf")), plain);
+        assert_eq!(t3_of(&plain), plain);
+    }
+}
