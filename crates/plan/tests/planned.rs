@@ -5,7 +5,10 @@ mod support;
 
 use mynah_device::{Data, Location, Policy};
 use mynah_graph::interp::{self, Env, Tensor64};
-use mynah_graph::{Activation, ElemType, Graph, GraphBuilder, Op, Start, StateDecl, ValueId, WeightSpec};
+use mynah_graph::{
+    Activation, Conv1d, ConvTranspose1d, ElemType, Epilogue, Graph, GraphBuilder, Op, Start, StateDecl,
+    ValueId, WeightSpec,
+};
 use mynah_plan::{Executor, MemoryWeights, Options, PlanError, PlanKey, PlanReport, plan_memory};
 use mynah_tensor::{DType, HostTensor, Rng, Shape};
 use std::sync::Arc;
@@ -116,6 +119,36 @@ fn every_rewrite_fires_and_the_result_stays() {
     // scale, column, kernel, product, minus, bias
     assert_eq!(fired(report, "fold-constants"), 6);
     assert_eq!((report.nodes, report.steps), ([10, 3], 3));
+}
+
+#[test]
+fn convolutions_over_time_take_up_what_follows_them() {
+    let mut weights = Weights::default();
+    let mut g = GraphBuilder::new("vocoder");
+    let x = g.input("x", ElemType::F32, [2, 3, 4]);
+    let [up, up_bias] = [("up", &[4, 6, 4][..]), ("up.bias", &[6])]
+        .map(|(name, shape)| weights.add(&mut g, name, Shape::new(shape).unwrap(), false));
+    let transpose = ConvTranspose1d { stride: 2, pad: [1, 1], epilogue: Epilogue::default() };
+    let x = g.conv_transpose1d(x, up, Some(up_bias), transpose);
+    let alpha = weights.add(&mut g, "alpha", [6], true);
+    let [first, second] = ["first", "second"].map(|name| weights.add(&mut g, name, [6, 6, 3], false));
+    let [first_bias, second_bias] =
+        ["first.bias", "second.bias"].map(|name| weights.add(&mut g, name, [6], false));
+    let h = g.snake(x, alpha);
+    let h = g.conv1d(h, first, Some(first_bias), Conv1d { dilation: 2, ..Conv1d::padded(2, 2) });
+    let h = g.unary(Activation::LeakyRelu(0.1), h);
+    let h = g.conv1d(h, second, Some(second_bias), Conv1d::padded(2, 0));
+    let y = g.add(x, h);
+    g.output("y", y);
+    let graph = g.finish().unwrap();
+    let wanted = expected(&graph, &weights, &input());
+    let mut executor = executor(Arena::default(), None, &weights, Options::default());
+    let plan = executor.plan(KEY, || Ok::<_, PlanError>(graph)).unwrap();
+    executor.run(plan, &[Data::F32(&input())], &[], &[]).unwrap();
+    assert_close(executor.output(plan, "y").unwrap(), &wanted);
+    let report = executor.report(plan).unwrap();
+    let counts = ["fuse-bias", "fuse-activation", "fuse-residual"].map(|name| fired(report, name));
+    assert_eq!((counts, report.nodes), ([3, 1, 1], [9, 4]));
 }
 
 #[test]

@@ -67,12 +67,7 @@ impl Engine {
     /// [`EngineError::Option`].
     pub fn new(model: Box<dyn LanguageModel>, mut options: EngineOptions) -> Result<Self, EngineError> {
         options.check()?;
-        let most = model.drafts();
-        if options.drafts > most {
-            let reason =
-                if most == 0 { "nothing in the model drafts" } else { "its states can't go back so far" };
-            return Err(EngineError::Option { option: "drafts", found: options.drafts, reason });
-        }
+        check_drafts(model.as_ref(), options.drafts)?;
         let page = model.page().max(1);
         if options.chunk > page {
             options.chunk -= options.chunk % page;
@@ -108,6 +103,16 @@ impl Engine {
     /// The model again; what there is of sequences goes.
     pub fn into_model(self) -> Box<dyn LanguageModel> {
         self.model
+    }
+
+    /// Drafts so many tokens from the next step on. Sequences that run while there were none go on without; 0 ends it for those there are.
+    ///
+    /// # Errors
+    /// [`EngineError::Option`] for more than the model's states can take back.
+    pub fn set_drafts(&mut self, drafts: usize) -> Result<(), EngineError> {
+        check_drafts(self.model.as_ref(), drafts)?;
+        self.options.drafts = drafts;
+        Ok(())
     }
 
     /// Tokens of the longest sequence: by the model, by the options, and by the pages there may be.
@@ -273,4 +278,14 @@ impl Engine {
     pub fn clear_checkpoints(&mut self) {
         while self.memory.evict(None) {}
     }
+}
+
+/// Whether a model can draft so many tokens at a time.
+fn check_drafts(model: &dyn LanguageModel, drafts: usize) -> Result<(), EngineError> {
+    let most = model.drafts();
+    if drafts <= most {
+        return Ok(());
+    }
+    let reason = if most == 0 { "nothing in the model drafts" } else { "its states can't go back so far" };
+    Err(EngineError::Option { option: "drafts", found: drafts, reason })
 }

@@ -81,7 +81,7 @@ fn guesses_follow_the_grammar_and_change_nothing() {
     let after = tokenizer.encode("</think>", mynah_text::bpe::Specials::All)[0];
     let all = logits(14, tokenizer.len());
     for after in [None, Some(after)] {
-        let scope = Scope { after, unless: None };
+        let scope = Scope { after, unless: None, again: false };
         let make = |constrained: bool| {
             let constraint = constrained.then(|| compiler.compile(&grammar, scope).unwrap());
             Chooser::new(Sampler::new(options(1.0)).unwrap(), constraint)

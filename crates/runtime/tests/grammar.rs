@@ -9,6 +9,7 @@ use mynah_gguf::GgufFile;
 use mynah_runtime::grammar::{Constraint, Grammar, GrammarCompiler, GrammarError, Scope};
 use mynah_runtime::sample::{Sampler, SamplerOptions};
 use mynah_tensor::Rng;
+use mynah_text::answer::{Answer, CallForm};
 use mynah_text::bpe::{Kind, Specials, Tokenizer};
 use mynah_text::stream::TextStream;
 use proptest::prelude::*;
@@ -231,7 +232,7 @@ fn lark() {
 #[test]
 fn thoughts_are_free() {
     let (thought, call) = (id("</think>"), id("<tool_call>"));
-    let scope = Scope { after: Some(thought), unless: Some(call) };
+    let scope = Scope { after: Some(thought), unless: Some(call), again: false };
     let mut constraint = MODEL.1.compile(&Grammar::Regex("yes|no".into()), scope).unwrap();
     assert_eq!(constraint.mask().unwrap(), None);
     accept_text(&mut constraint, "maybe <tool_call> no, ").unwrap();
@@ -312,4 +313,147 @@ fn bad_grammars_are_errors() {
 fn a_vocabulary_larger_than_the_model() {
     let error = GrammarCompiler::new(&MODEL.0, MODEL.0.len() - 1).err();
     assert!(matches!(error, Some(GrammarError::Vocabulary { .. })), "{error:?}");
+}
+
+fn tools() -> Vec<Value> {
+    let weather = json!({ "type": "function", "function": { "name": "get_weather", "parameters": {
+        "type": "object",
+        "properties": {
+            "city": { "type": "string" },
+            "unit": { "enum": ["C", "F"] },
+            "days": { "type": "integer", "minimum": 1, "maximum": 14 },
+            "at": { "$ref": "#/$defs/place" },
+        },
+        "required": ["city", "days"],
+        "$defs": { "place": { "type": "array", "items": { "type": "integer" }, "minItems": 2, "maxItems": 2 } },
+    } } });
+    vec![weather, json!({ "name": "stop" })]
+}
+
+/// What comes behind `<tool_call>`, and whether the grammar has ended with it.
+fn called(form: CallForm, text: &str) -> Result<bool, GrammarError> {
+    let call = id("<tool_call>");
+    let scope = Scope { after: Some(call), unless: None, again: true };
+    let mut constraint = MODEL.1.compile(&Grammar::calls(&tools(), form)?, scope).unwrap();
+    accept_text(&mut constraint, "Anything at all.\n")?;
+    constraint.accept(call)?;
+    accept_text(&mut constraint, text)?;
+    let free = constraint.mask()?.is_none();
+    if free {
+        // After the call as before it, and then again a call.
+        constraint.accept(id("</tool_call>"))?;
+        accept_text(&mut constraint, "\nMore.")?;
+        constraint.accept(call)?;
+        assert!(constraint.mask()?.is_some() && !constraint.is_finished() && !constraint.can_end()?);
+        accept_text(&mut constraint, text)?;
+        assert!(constraint.mask()?.is_none() && constraint.can_end()?);
+    }
+    Ok(free)
+}
+
+#[test]
+fn calls_in_tags_follow_their_definitions() {
+    let of = |arguments: &str| format!("\n<function=get_weather>\n{arguments}</function>\n");
+    let city = "<parameter=city>\nTromsø <x> \"\n\n</parameter\n</parameter>\n";
+    let days = "<parameter=days>\n3\n</parameter>\n";
+    for good in [
+        of(&format!("{city}{days}")),
+        of(&format!("{city}<parameter=unit>\nF\n</parameter>\n{days}")),
+        of(&format!("{city}{days}<parameter=at>\n[69, 18]\n</parameter>\n")),
+        "\n<function=stop>\n</function>\n".to_owned(),
+    ] {
+        assert_eq!(called(CallForm::Tags, &good), Ok(true), "{good}");
+        // And is read as what it says.
+        let whole = format!("<tool_call>{good}</tool_call>");
+        assert_eq!(Answer::parse(&whole, false, &tools()).calls.len(), 1, "{good}");
+    }
+    assert_eq!(called(CallForm::Tags, &of(city)[..of(city).len() - 12]), Ok(false));
+    for bad in [
+        "\n<function=get_time>".to_owned(),
+        "get_weather".to_owned(),
+        "\n{\"name\": ".to_owned(),
+        of(city),
+        of(&format!("{days}{city}")),
+        of(&format!("{city}<parameter=unit>\nK\n</parameter>\n")),
+        of(&format!("{city}<parameter=days>\n15\n</parameter>\n")),
+        of(&format!("{city}<parameter=days>\nthree\n</parameter>\n")),
+        of(&format!("{city}{days}<parameter=at>\n[69]\n</parameter>\n")),
+        "\n<function=stop>\n<parameter=".to_owned(),
+    ] {
+        let found = called(CallForm::Tags, &bad);
+        assert!(matches!(found, Err(GrammarError::Token { .. })), "{bad}: {found:?}");
+    }
+}
+
+#[test]
+fn calls_in_json_follow_their_definitions() {
+    let of = |arguments: &str| format!("\n{{\"name\": \"get_weather\", \"arguments\": {{{arguments}}}}}\n");
+    for good in [
+        of(r#""city": "Tromsø", "days": 3"#),
+        of(r#""city": "<x>", "unit": "C", "days": 14, "at": [1, 2]"#),
+        "\n{\"name\": \"stop\", \"arguments\": {}}\n".to_owned(),
+    ] {
+        assert_eq!(called(CallForm::Json, &good), Ok(true), "{good}");
+        let whole = format!("<tool_call>{good}</tool_call>");
+        assert_eq!(Answer::parse(&whole, false, &tools()).calls.len(), 1, "{good}");
+    }
+    for bad in [
+        of(r#""days": 3"#),
+        of(r#""city": "a", "unit": "K""#),
+        of(r#""city": "a", "days": 0"#),
+        of(r#""city": "a", "days": 3, "at": [1]"#),
+        "\n{\"name\": \"sing\"".to_owned(),
+        "\n<function=stop>".to_owned(),
+    ] {
+        assert!(matches!(called(CallForm::Json, &bad), Err(GrammarError::Token { .. })), "{bad}");
+    }
+}
+
+#[test]
+fn tools_that_can_not_be_called() {
+    for form in [CallForm::Tags, CallForm::Json] {
+        assert!(matches!(Grammar::calls(&[], form), Err(GrammarError::Tool { .. })));
+        for name in [json!(null), json!(""), json!("a b"), json!("a>"), json!("a\n"), json!(3)] {
+            let error = Grammar::calls(&[json!({ "name": name })], form).unwrap_err();
+            assert!(matches!(error, GrammarError::Tool { .. }), "{name}");
+        }
+        // References to nowhere, and schemas of any shape, are no reason to refuse a tool: what can't be held to them is free.
+        let nested = (0..100).fold(json!({}), |inner, _| json!({ "items": inner }));
+        for schema in
+            [json!({ "$ref": "#/properties/b" }), json!({ "$ref": "file:///etc" }), json!(3), nested]
+        {
+            let tool =
+                json!({ "name": "f", "parameters": { "type": "object", "properties": { "a": schema } } });
+            let grammar = Grammar::calls(std::slice::from_ref(&tool), form);
+            if form == CallForm::Json && tool["parameters"]["properties"]["a"] == 3 {
+                assert!(compile(&grammar.unwrap()).is_err());
+                continue;
+            }
+            assert!(compile(&grammar.unwrap()).is_ok(), "{tool}");
+        }
+    }
+    let tool = json!({ "name": "f", "parameters": { "properties": { "a>": {} } } });
+    assert!(matches!(Grammar::calls(&[tool], CallForm::Tags), Err(GrammarError::Tool { .. })));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn what_is_called_under_the_grammar_can_be_read(seed in any::<u64>(), tags in any::<bool>()) {
+        let form = if tags { CallForm::Tags } else { CallForm::Json };
+        // Random models say long strings for ever, so there are none.
+        let mut tool = tools()[0].clone();
+        // And long numbers.
+        tool["function"]["parameters"]["properties"]["city"] = json!({ "enum": ["Oslo", "東京"] });
+        tool["function"]["parameters"]["$defs"]["place"] = json!({ "type": "boolean" });
+        let all = [tool, tools()[1].clone()];
+        let mut constraint = compile(&Grammar::calls(&all, form).unwrap()).unwrap();
+        let (tokens, finished) = write(&mut constraint, seed, 0.0, 2000);
+        prop_assert!(finished, "{}", text(&tokens));
+        let answer = Answer::parse(&format!("<tool_call>{}</tool_call>", text(&tokens)), false, &all);
+        let call = &answer.calls[0].function;
+        prop_assert!(call.name == "stop" || (1..=14).contains(&call.arguments["days"].as_i64().unwrap()));
+        prop_assert!(call.name == "stop" || ["Oslo", "東京"].contains(&call.arguments["city"].as_str().unwrap()));
+    }
 }

@@ -1,11 +1,13 @@
 //! What an answer of a language model may be: its length, where it stops, what it has to look like.
 
+use super::tools::read_tools;
 use super::values;
 use crate::exit::Usage;
 use anyhow::Context as _;
 use clap::Args;
 use mynah_models::language::MAX_DRAFTS;
 use mynah_runtime::grammar::Grammar;
+use serde_json::Value;
 use std::path::Path;
 
 /// Length, stop strings, grammars.
@@ -46,12 +48,25 @@ pub(crate) struct AnswerFlags {
     #[arg(long, value_name = "FILE|LARK", group = "form")]
     pub(crate) grammar: Option<String>,
 
+    /// Tools that the model may call in a chat: a JSON file with a list of functions in the shape of OpenAI's API. Its calls are held to
+    /// the definitions and written as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tools: Option<String>,
+
     /// Whether the model thinks before it answers; by default as its template has it
     #[arg(long, value_name = "on|off", value_parser = values::on_off)]
     pub(crate) think: Option<bool>,
 }
 
 impl AnswerFlags {
+    /// The definitions of the tools, none if none were given.
+    ///
+    /// # Errors
+    /// A file that can't be read or is no list of tools.
+    pub(crate) fn tools(&self) -> anyhow::Result<Vec<Value>> {
+        self.tools.as_deref().map_or_else(|| Ok(Vec::new()), read_tools)
+    }
+
     /// What the answer has to look like, if anything was asked for.
     ///
     /// # Errors

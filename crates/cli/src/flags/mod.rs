@@ -8,6 +8,7 @@ mod render;
 mod sampling;
 mod speech;
 mod talk;
+mod tools;
 mod values;
 
 pub(crate) use answer::AnswerFlags;

@@ -2,6 +2,8 @@
 
 use crate::units;
 use mynah::{Generated, StopReason};
+use mynah_text::chat::ToolCall;
+use serde_json::{Value, json};
 
 /// Why an answer is over, as programs read it.
 pub(crate) fn reason(reason: StopReason) -> &'static str {
@@ -11,6 +13,11 @@ pub(crate) fn reason(reason: StopReason) -> &'static str {
         StopReason::Context => "context",
         StopReason::Cancelled => "interrupted",
     }
+}
+
+/// A call as one line for programs.
+pub(crate) fn call(call: &ToolCall) -> Value {
+    json!({ "name": call.function.name, "arguments": call.function.arguments })
 }
 
 /// Tokens a second while writing; nothing for fewer than two.

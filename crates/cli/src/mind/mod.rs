@@ -16,7 +16,8 @@ use mynah_runtime::EngineOptions;
 use mynah_runtime::grammar::{Constraint, Grammar, GrammarCompiler, Scope};
 use mynah_runtime::sample::{Chooser, Sampler, SamplerOptions};
 use mynah_text::bpe::Specials;
-use mynah_text::chat::ChatRequest;
+use mynah_text::chat::{ChatRequest, ChatTemplate};
+use serde_json::Value;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -147,11 +148,41 @@ impl Mind {
         Ok((tokenizer.encode_prompt(&prompt), prompt.opens_thought()))
     }
 
-    /// A grammar's constraint of an answer, which begins inside a thought or not.
+    /// What an answer that begins inside a thought or not is held to: the grammar, in place of which a tool may be called; without a
+    /// grammar the calls.
     ///
     /// # Errors
-    /// A grammar that can't be used.
-    pub(crate) fn constrain(&mut self, grammar: &Grammar, in_thought: bool) -> anyhow::Result<Constraint> {
+    /// A grammar that can't be used, tools that can't be called by name.
+    pub(crate) fn constrain(
+        &mut self,
+        form: Option<&Grammar>,
+        tools: &[Value],
+        in_thought: bool,
+    ) -> anyhow::Result<Option<Constraint>> {
+        let call = if tools.is_empty() { None } else { self.token("<tool_call>") };
+        if let Some(grammar) = form {
+            let after = if in_thought { self.token("</think>") } else { None };
+            return self.compile(grammar, Scope { after, unless: call, again: false }).map(Some);
+        }
+        let called = self.generator.template().ok().and_then(ChatTemplate::call_form);
+        match (call, called) {
+            (Some(_), Some(called)) => {
+                let calls = Grammar::calls(tools, called).map_err(|error| Usage::plain(error.to_string()))?;
+                self.compile(&calls, Scope { after: call, unless: None, again: true }).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The token that is this tag, if there is one.
+    fn token(&self, tag: &str) -> Option<u32> {
+        match self.generator.tokenizer().encode(tag, Specials::UserDefined).as_slice() {
+            &[token] => Some(token),
+            _ => None,
+        }
+    }
+
+    fn compile(&mut self, grammar: &Grammar, scope: Scope) -> anyhow::Result<Constraint> {
         let compiler = match self.grammars.take() {
             Some(compiler) => compiler,
             None => {
@@ -160,11 +191,7 @@ impl Mind {
             }
         };
         let compiler = self.grammars.insert(compiler);
-        let after = match self.generator.tokenizer().encode("</think>", Specials::UserDefined).as_slice() {
-            &[token] if in_thought => Some(token),
-            _ => None,
-        };
-        let constraint = compiler.compile(grammar, Scope { after, unless: None });
+        let constraint = compiler.compile(grammar, scope);
         let constraint = constraint.map_err(|error| Usage::plain(error.to_string()))?;
         for warning in constraint.warnings() {
             crate::notes::warn(warning);

@@ -5,10 +5,11 @@ use crate::notes::Volume;
 use crate::out;
 use crate::screen::Screen;
 use clap::ValueEnum;
-use mynah::Generated;
+use mynah::{Generated, StopReason};
 use mynah_runtime::Choice;
 use mynah_text::answer::{AnswerParser, Part};
 use mynah_text::bpe::Tokenizer;
+use mynah_text::chat::ToolCall;
 use serde_json::{Value, json};
 
 /// How an answer is written.
@@ -31,29 +32,39 @@ pub(crate) struct Output {
     thoughts: Screen,
     text: String,
     reasoning: String,
+    calls: Vec<ToolCall>,
+    /// Whether what was written last on standard output ended its line.
+    line_ended: bool,
 }
 
 impl Output {
-    /// `chat` is whether a chat's answer begins inside a thought, `None` for plain text.
-    pub(crate) fn new(form: Form, streams: bool, chat: Option<bool>, volume: Volume) -> Self {
+    /// `chat` is whether a chat's answer begins inside a thought, and the tools it may call; `None` for plain text.
+    pub(crate) fn new(form: Form, streams: bool, chat: Option<(bool, &[Value])>, volume: Volume) -> Self {
         let thoughts = Screen::stderr();
         // In a pipe nobody waits for the answer, so nobody needs to see that something goes on.
         let shows = volume > Volume::Quiet && (thoughts.is_terminal() || volume == Volume::Verbose);
         Self {
             form,
             streams,
-            parser: chat.map(|in_thought| AnswerParser::new(in_thought, &[])),
+            parser: chat.map(|(in_thought, tools)| AnswerParser::new(in_thought, tools)),
             shows_thoughts: shows && form == Form::Txt,
             screen: Screen::stdout(),
             thoughts,
             text: String::new(),
             reasoning: String::new(),
+            calls: Vec::new(),
+            line_ended: false,
         }
     }
 
     /// What the model said so far, and what it thought.
     pub(crate) fn said(&self) -> (&str, &str) {
         (&self.text, &self.reasoning)
+    }
+
+    /// The tools it called, in order.
+    pub(crate) fn calls(&self) -> &[ToolCall] {
+        &self.calls
     }
 
     /// Takes more of the answer.
@@ -80,18 +91,37 @@ impl Output {
                     crate::notes::raw(&self.thoughts.dim(&more));
                 }
             }
-            // Calls are not looked for without tools.
-            Part::Text(more) | Part::Call { source: more, .. } => {
+            Part::Call { call, .. } => {
+                self.call(&call)?;
+                self.calls.push(call);
+            }
+            Part::Text(more) => {
                 if self.text.is_empty() && !self.reasoning.is_empty() && self.shows_thoughts {
                     crate::notes::raw("\n\n");
                 }
                 self.text += &more;
+                self.line_ended = more.ends_with('\n');
                 match (self.form, self.streams) {
                     (Form::Txt, true) => out::write(&self.screen.text(&more))?,
                     (Form::Json, true) => out::write(&format!("{}\n", json!({ "text": more })))?,
                     (_, false) => {}
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// A call is a line of its own.
+    fn call(&mut self, call: &ToolCall) -> anyhow::Result<()> {
+        match (self.form, self.streams) {
+            (Form::Txt, true) => {
+                let before = if self.text.is_empty() || self.line_ended { "" } else { "\n" };
+                let line = self.screen.text(&answer::call(call).to_string());
+                out::write(&format!("{before}{line}\n"))?;
+                self.line_ended = true;
+            }
+            (Form::Json, true) => out::write(&format!("{}\n", json!({ "tool_call": call })))?,
+            (_, false) => {}
         }
         Ok(())
     }
@@ -113,8 +143,12 @@ impl Output {
             Form::Txt => {
                 if !self.streams {
                     out::write(&self.screen.text(&self.text))?;
+                    self.streams = true;
+                    let calls = std::mem::take(&mut self.calls);
+                    calls.iter().try_for_each(|call| self.call(call))?;
+                    self.calls = calls;
                 }
-                if !self.text.ends_with('\n') {
+                if !self.line_ended {
                     out::write("\n")?;
                 }
             }
@@ -134,7 +168,11 @@ impl Output {
                 value["reasoning"] = json!(self.reasoning);
             }
         }
-        value["finish"] = json!(answer::reason(told.reason));
+        if !self.calls.is_empty() && !self.streams {
+            value["tool_calls"] = json!(self.calls);
+        }
+        let called = !self.calls.is_empty() && told.reason == StopReason::End;
+        value["finish"] = json!(if called { "tool_calls" } else { answer::reason(told.reason) });
         value["prompt_tokens"] = json!(told.prompt_tokens);
         value["tokens"] = json!(told.choices.len());
         if told.drafted_tokens > 0 {

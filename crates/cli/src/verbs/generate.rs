@@ -13,12 +13,14 @@ use mynah_runtime::EngineOptions;
 use mynah_runtime::sample::SamplerOptions;
 use mynah_text::bpe::Specials;
 use mynah_text::chat::{ChatRequest, Message};
+use serde_json::Value;
 use std::io::{IsTerminal, Read};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   mynah generate -m qwen3.5-0.8b.gguf -p 'Once upon a time' -n 100
   mynah generate -m qwen3.5-0.8b.gguf --chat --think off -p 'Name three birds.'
+  mynah generate -m qwen3.5-0.8b.gguf --tools tools.json --think off -p 'Weather in Oslo?'
   git diff | mynah generate -m MODEL.gguf --system 'Write a commit message.'
   mynah generate -m MODEL.gguf --chat -p 'Ada, 36' -f json \\
       --json-schema '{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"}},\"required\":[\"name\"]}'";
@@ -34,7 +36,7 @@ pub(crate) struct Generate {
     #[arg(long, value_name = "FILE")]
     file: Option<String>,
 
-    /// Lay the text out as a user's message by the file's template and print the answer; thoughts go to stderr
+    /// Lay the text out as a user's message by the file's template and print the answer; thoughts go to stderr. --tools does it too
     #[arg(long)]
     chat: bool,
 
@@ -78,7 +80,7 @@ impl Generate {
     /// # Errors
     /// Flags that contradict each other, a prompt or model that can't be used.
     pub(crate) fn run(&self) -> anyhow::Result<Exit> {
-        let chats = self.chat || self.system.is_some();
+        let chats = self.chat || self.system.is_some() || self.answer.tools.is_some();
         if self.logprobs.is_some() && self.format != Form::Json {
             return Err(Usage::new("log probabilities don't fit into plain text", "add -f json").into());
         }
@@ -87,6 +89,7 @@ impl Generate {
         }
         let volume = self.volume.volume();
         let form = self.answer.form()?;
+        let tools = self.answer.tools()?;
         let text = self.text()?;
         let context = self.answer.context.map(|c| c as usize);
         let drafts = usize::from(self.answer.draft);
@@ -96,19 +99,17 @@ impl Generate {
         let logprobs = self.logprobs.map(usize::from);
         let sampler = SamplerOptions { logprobs, ..mind.sampler.clone() };
         let (prompt, in_thought) = if chats {
-            self.chat(&mind, &text)?
+            self.chat(&mind, &text, &tools)?
         } else {
             // What stands in a text is text, `<|im_end|>` too.
             (mind.generator.encode(&text, Specials::None), false)
         };
-        let constraint = match &form {
-            Some(grammar) => Some(mind.constrain(grammar, in_thought)?),
-            None => None,
-        };
+        let constraint = mind.constrain(form.as_ref(), &tools, in_thought)?;
         let ask =
             Ask { prompt, max_tokens: self.answer.max_tokens, sampler, constraint, stops: &self.answer.stop };
         let streams = if self.format == Form::Txt { !self.no_stream } else { self.stream };
-        let mut output = Output::new(self.format, streams, chats.then_some(in_thought), volume);
+        let mut output =
+            Output::new(self.format, streams, chats.then_some((in_thought, tools.as_slice())), volume);
         // Ctrl-C keeps what came so far.
         let told =
             interrupt::interruptible(|pressed| mind.answer(ask, &mut |text| output.take(text), pressed))?;
@@ -141,12 +142,13 @@ impl Generate {
     }
 
     /// The tokens of a chat of one message, and whether the answer begins inside a thought.
-    fn chat(&self, mind: &Mind, text: &str) -> anyhow::Result<(Vec<u32>, bool)> {
+    fn chat(&self, mind: &Mind, text: &str, tools: &[Value]) -> anyhow::Result<(Vec<u32>, bool)> {
         let system = self.system.as_deref().map(|system| Message::new("system", system));
         let messages: Vec<Message> =
             system.into_iter().chain([Message::new("user", text.trim_end())]).collect();
         let request = ChatRequest {
             messages: &messages,
+            tools,
             add_generation_prompt: true,
             enable_thinking: self.answer.think,
             ..ChatRequest::default()

@@ -9,8 +9,19 @@ const SURPLUS: usize = 11;
 
 /// Writes the model into a folder under that name, `keys` changed or, with `None`, left out.
 pub(crate) fn write(folder: &Path, name: &str, seed: u64, keys: &[(&str, Option<mynah_gguf::Value>)]) {
+    write_case(folder, name, "tied_odd", seed, keys);
+}
+
+/// The same from any of the random models.
+pub(crate) fn write_case(
+    folder: &Path,
+    name: &str,
+    case: &str,
+    seed: u64,
+    keys: &[(&str, Option<mynah_gguf::Value>)],
+) {
     let open = |name: &str| GgufFile::open(super::fixture(name)).unwrap();
-    let (model, words) = (open("qwen35/tied_odd/model.gguf"), open("text/qwen35.gguf"));
+    let (model, words) = (open(&format!("qwen35/{case}/model.gguf")), open("text/qwen35.gguf"));
     let mut writer = GgufWriter::new();
     for (key, value) in model.metadata().iter().chain(words.metadata().iter()) {
         if !keys.iter().any(|(changed, _)| *changed == key) {
@@ -23,8 +34,9 @@ pub(crate) fn write(folder: &Path, name: &str, seed: u64, keys: &[(&str, Option<
         }
     }
     let vocabulary = words.get_str_array("tokenizer.ggml.tokens").unwrap().unwrap().len() + SURPLUS;
+    let of_tokens = ["token_embd.weight", "output.weight"];
     for tensor in model.tensors() {
-        if tensor.name != "token_embd.weight" {
+        if !of_tokens.contains(&tensor.name.as_str()) {
             let data = model.data(tensor).unwrap();
             writer
                 .tensor_bytes(tensor.name.clone(), tensor.dtype().unwrap(), tensor.shape.dims(), data)
@@ -32,12 +44,12 @@ pub(crate) fn write(folder: &Path, name: &str, seed: u64, keys: &[(&str, Option<
         }
     }
     let width = model.get_usize("qwen35.embedding_length").unwrap().unwrap();
-    let mut embedding = vec![0.0; vocabulary * width];
-    Rng::new(seed).fill_normal(&mut embedding, 0.4);
-    let bytes: Vec<u8> = embedding.iter().flat_map(|value| value.to_le_bytes()).collect();
-    writer
-        .tensor("token_embd.weight", DType::F32, &[vocabulary, width], move |out| out.write_all(&bytes))
-        .unwrap();
+    for name in of_tokens.into_iter().filter(|name| model.tensors().iter().any(|t| t.name == *name)) {
+        let mut rows = vec![0.0; vocabulary * width];
+        Rng::new(seed).fill_normal(&mut rows, 0.4);
+        let bytes: Vec<u8> = rows.iter().flat_map(|value| value.to_le_bytes()).collect();
+        writer.tensor(name, DType::F32, &[vocabulary, width], move |out| out.write_all(&bytes)).unwrap();
+    }
     writer.write_file(folder.join(name)).unwrap();
 }
 

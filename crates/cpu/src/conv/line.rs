@@ -307,9 +307,11 @@ struct Block {
 }
 
 impl Block {
-    fn start(kernel: &Line) -> Self {
-        let taps = (K_BLOCK / kernel.terms.max(1)).clamp(1, kernel.taps);
-        Self { tap: 0, taps, first: 0, terms: kernel.terms.min(K_BLOCK) }
+    /// The block at the beginning of a tap, `None` behind the last or where taps have no terms.
+    fn at(kernel: &Line, tap: usize) -> Option<Self> {
+        let taps = (K_BLOCK / kernel.terms.max(1)).max(1).min(kernel.taps.checked_sub(tap)?);
+        let terms = kernel.terms.min(K_BLOCK);
+        (taps > 0 && terms > 0).then_some(Self { tap, taps, first: 0, terms })
     }
 
     /// What follows, `None` behind the last.
@@ -318,9 +320,7 @@ impl Block {
         if first < kernel.terms {
             return Some(Self { first, terms: K_BLOCK.min(kernel.terms - first), ..self });
         }
-        let tap = self.tap + self.taps;
-        let start = Self::start(kernel);
-        (tap < kernel.taps).then_some(Self { tap, taps: start.taps.min(kernel.taps - tap), ..start })
+        Self::at(kernel, self.tap + self.taps)
     }
 }
 
@@ -331,18 +331,22 @@ unsafe fn multiply_body<S: Tiles>(s: S, work: &Work<'_>, part: &Part, columns: &
     let tiles = part.windows.len().div_ceil(tallest);
     let mut panel = part.panels.start;
     while panel < part.panels.end {
-        if kernel.terms == 0 {
+        let mut block = Block::at(kernel, kernel.first_tap(panel));
+        if block.is_none() {
             totals.fill(0.0);
         }
-        let mut block = Some(Block::start(kernel)).filter(|_| kernel.terms > 0);
+        let mut accumulate = false;
         while let Some(at) = block {
             block = at.next(kernel);
-            let ahead = match block {
-                Some(next) => (panel, next),
-                None => (panel + 1, Block::start(kernel)),
-            };
+            let ahead = block.map(|next| (panel, next));
+            let ahead = ahead.or_else(|| {
+                let next = (panel + 1 < part.panels.end).then_some(panel + 1)?;
+                Some((next, Block::at(kernel, kernel.first_tap(next))?))
+            });
+            let sums = (&mut *totals, accumulate);
             // SAFETY: columns and totals were cut to the plan's sizes.
-            unsafe { add_block(s, work, tiles, part.windows.len(), columns, panel, at, ahead, totals) };
+            unsafe { add_block(s, work, tiles, part.windows.len(), columns, panel, at, ahead, sums) };
+            accumulate = true;
         }
         let mut tile = 0;
         while tile < tiles {
@@ -367,8 +371,8 @@ unsafe fn add_block<S: Tiles>(
     columns: &[f32],
     panel: usize,
     block: Block,
-    ahead: (usize, Block),
-    totals: &mut [f32],
+    ahead: Option<(usize, Block)>,
+    (totals, accumulate): (&mut [f32], bool),
 ) {
     let (p, kernel, tallest) = (work.plan, work.kernel, work.plan.tiles.tallest());
     let paired = kernel.panels.paired();
@@ -380,8 +384,10 @@ unsafe fn add_block<S: Tiles>(
     } else {
         kernel.panels.chunk(work.isa, panel, k0, all, &mut [])
     };
-    let (next_k0, next_all) = span(ahead.1);
-    let next = kernel.panels.stretch(ahead.0, next_k0, next_all);
+    let next = ahead.map_or(&[][..], |(panel, block)| {
+        let (k0, all) = span(block);
+        kernel.panels.stretch(panel, k0, all)
+    });
     let steps = halve(block.terms);
     let (tap, jump) = if p.apart {
         (block.tap * p.steps * p.lanes, 0)
@@ -404,7 +410,7 @@ unsafe fn add_block<S: Tiles>(
             k: steps,
             c: c.as_mut_ptr(),
             c_stride: S::PANEL,
-            accumulate: k0 > 0,
+            accumulate,
         };
         // SAFETY: passed on to the caller; only a level that has the instruction is given pairs.
         unsafe {

@@ -2,7 +2,7 @@
 //!
 //! With `n = round(x / π)` the rest `r = x − n·π` is at most π/2, where the odd polynomial below is within 4.2e-8 of `sin r` relative
 //! to it, a third of a unit in the last place; `n` odd turns the sign. π is taken in three parts of which `n` times the first two is
-//! exact for |n| ≤ 2^13 (Cody and Waite), so the result is good to two units in the last place of the larger of `|sin x|` and 2^-20
+//! exact for |n| ≤ 2^13, halves too (Cody and Waite), so the result is good to two units in the last place of the larger of `|sin x|` and 2^-20
 //! up to [`FAR`]. Beyond it, where angles say little, each lane is computed in f64.
 
 use super::Simd;
@@ -11,8 +11,8 @@ use super::math::{ROUND, each};
 /// Angles that the vector formula takes: 2^13·π.
 const FAR: f32 = 25_735.0;
 const PI_HIGH: f32 = 3.140_625;
-const PI_MIDDLE: f32 = 9.675_026e-4;
-const PI_LOW: f32 = 1.509_958e-7;
+const PI_MIDDLE: f32 = 9.670_257_6e-4;
+const PI_LOW: f32 = 6.278_33e-7;
 
 /// `sin r` for `|r|` up to π/2.
 #[inline(always)]

@@ -2,8 +2,8 @@
 //!
 //! A window of K frames of channels-last input is a row of K·Ci numbers, tap after tap, so a convolution is the product of all
 //! windows with a matrix of such rows. A transposed convolution with stride s is one as well: the s frames of the output behind
-//! frame t of the input depend on the ⌈K/s⌉ frames up to t, so they are s·Co columns of one product. Nothing is multiplied with
-//! zeros but where s doesn't divide K.
+//! frame t of the input depend on the ⌈K/s⌉ frames up to t, so they are s·Co columns of one product. Where s doesn't divide K
+//! later phases have a tap less, which is left out ([`Line::first_tap`]).
 
 use super::{Elements, Panels, bad};
 use crate::memory::Buffer;
@@ -26,6 +26,8 @@ pub(crate) struct Line {
     pub(crate) channels: usize,
     /// Frames of the output for each of the input, 1 but for transposed convolutions.
     pub(crate) phases: usize,
+    /// Taps of the kernel in the file; later phases may have one less than `taps`, the first then being zero.
+    kernel: usize,
 }
 
 impl Line {
@@ -40,7 +42,7 @@ impl Line {
             return Err(bad(weight, format!("a kernel over time is [Cout, Cin, K], not {}", weight.shape)));
         };
         let place = |row: usize, tap: usize, input: usize| Some((row * inputs + input) * taps + tap);
-        Self::lay_out(weight, [taps, inputs, channels, 1], place, isa, bf16, pool)
+        Self::lay_out(weight, [taps, inputs, channels, 1, taps], place, isa, bf16, pool)
     }
 
     /// From the file's `[Cin, Cout, K]` of a transposed convolution.
@@ -61,13 +63,13 @@ impl Line {
             let at = row / channels.max(1) + (taps - 1 - tap) * stride;
             (at < kernel).then_some((input * channels + row % channels.max(1)) * kernel + at)
         };
-        Self::lay_out(weight, [taps, inputs, channels, stride], place, isa, bf16, pool)
+        Self::lay_out(weight, [taps, inputs, channels, stride, kernel], place, isa, bf16, pool)
     }
 
     /// Rows of a matrix whose elements lie at `place(row, tap, input)` of the file's, or are zero.
     fn lay_out(
         weight: &WeightBytes<'_>,
-        [taps, inputs, channels, phases]: [usize; 4],
+        [taps, inputs, channels, phases, kernel]: [usize; 5],
         place: impl Fn(usize, usize, usize) -> Option<usize> + Sync,
         isa: Isa,
         bf16: Option<Bf16>,
@@ -91,7 +93,13 @@ impl Line {
         let bytes = bytemuck::cast_slice(matrix);
         let panels =
             Panels::prepare(&WeightBytes { dtype: DType::F32, shape, bytes, ..*weight }, isa, bf16, pool)?;
-        Ok(Self { panels, taps, inputs, terms, channels, phases })
+        Ok(Self { panels, taps, inputs, terms, channels, phases, kernel })
+    }
+
+    /// The first tap that isn't zero for all columns of a panel; [`Line::taps`] when there is none.
+    pub(crate) fn first_tap(&self, panel: usize) -> usize {
+        let phase = panel * self.panels.width / self.channels.max(1);
+        self.taps - self.kernel.saturating_sub(phase).div_ceil(self.phases)
     }
 
     /// Bytes held.

@@ -11,9 +11,9 @@ use super::store::floats;
 use mynah_device::{DeviceError, WeightBytes, WeightUse};
 use mynah_tensor::{DType, Shape};
 
-/// Channels of a tap in a row of a convolution's kernel.
+/// Channels of a tap in a row of a convolution's kernel: some even where there are none, since a plane of no bytes can't be bound.
 pub(crate) fn padded(channels: usize) -> usize {
-    channels.next_multiple_of(4)
+    channels.max(1).next_multiple_of(4)
 }
 
 /// A kernel and its sizes.
@@ -45,7 +45,7 @@ impl Kernel {
 
     /// Elements of a row.
     pub(super) fn row(self) -> usize {
-        if self.transposed { self.inputs } else { self.taps * padded(self.inputs) }
+        if self.transposed { self.inputs.max(1) } else { self.taps * padded(self.inputs) }
     }
 
     /// Where the element of an input and an output channel and a tap goes.

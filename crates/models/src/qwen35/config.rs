@@ -217,14 +217,57 @@ fn attention(keys: &Keys<'_>) -> Result<AttentionConfig, ModelError> {
         let reason = format!("the sections must add up to {}", rotary / 2);
         return Err(keys.bad("rope.dimension_sections", format!("{sections:?}"), reason));
     }
-    match keys.file.get_str(&keys.full("rope.scaling.type"))? {
-        None | Some("none") => Ok(attention),
-        Some(other) => Err(ModelError::Unsupported { what: format!("rotary scaling of kind '{other}'") }),
+    unscaled(keys)?;
+    Ok(attention)
+}
+
+/// Refuses what would turn by other angles than plain rotary positions. As llama.cpp reads these keys: a factor without a type is linear,
+/// and none of them counts for the type `none`.
+fn unscaled(keys: &Keys<'_>) -> Result<(), ModelError> {
+    let kind = keys.file.get_str(&keys.full("rope.scaling.type"))?;
+    if kind == Some("none") {
+        return Ok(());
     }
+    for key in ["rope.scaling.factor", "rope.scale_linear"] {
+        let factor = keys.file.get_f32(&keys.full(key))?;
+        if factor.is_some_and(|n| n != 0.0 && n != 1.0) {
+            return Err(unsupported(keys, key, factor.unwrap_or_default()));
+        }
+    }
+    match kind {
+        // Without a factor it divides by one.
+        None | Some("linear") => Ok(()),
+        Some(other) => Err(unsupported(keys, "rope.scaling.type", other)),
+    }
+}
+
+/// A key that asks for what isn't there.
+fn unsupported(keys: &Keys<'_>, key: &str, found: impl std::fmt::Display) -> ModelError {
+    ModelError::Unsupported { what: format!("'{}' = {found}", keys.full(key)) }
+}
+
+/// Refuses routers that choose in another way than these models': experts in groups of which only some may be used, scores that are no
+/// softmax, weights that are not made to add up to one.
+fn plain_routing(keys: &Keys<'_>) -> Result<(), ModelError> {
+    let (groups, used) = (keys.usize("expert_group_count")?, keys.usize("expert_group_used_count")?);
+    // All groups, or one, are no limit.
+    if groups.is_some_and(|n| n > 1) && used != groups {
+        return Err(unsupported(keys, "expert_group_count", groups.unwrap_or_default()));
+    }
+    let softmax = [None, Some(0), Some(1)];
+    let gating = keys.usize("expert_gating_func")?;
+    if !softmax.contains(&gating) {
+        return Err(unsupported(keys, "expert_gating_func", gating.unwrap_or_default()));
+    }
+    if keys.file.get_bool(&keys.full("expert_weights_norm"))? == Some(false) {
+        return Err(unsupported(keys, "expert_weights_norm", false));
+    }
+    Ok(())
 }
 
 fn experts(keys: &Keys<'_>) -> Result<ExpertsConfig, ModelError> {
     let (count, used) = (keys.need("expert_count")?, keys.need("expert_used_count")?);
+    plain_routing(keys)?;
     if used > count {
         return Err(keys.bad("expert_used_count", used, format!("there are {count} experts")));
     }

@@ -159,8 +159,51 @@ fn other_models_are_refused_by_name() {
         let error = refused("dense", &[], &[("general.architecture", Value::from(architecture))]);
         assert!(error.to_string().contains(architecture), "{error}");
     }
-    let yarn = refused("dense", &[], &[("qwen35.rope.scaling.type", Value::from("yarn"))]);
-    assert!(matches!(yarn, ModelError::Unsupported { .. }), "{yarn}");
+}
+
+/// A file that asks for what isn't there is refused, with the key.
+fn unsupported(case: &str, set: &[(&str, Value)], wanted: &str) {
+    let error = refused(case, &[], set);
+    assert!(matches!(error, ModelError::Unsupported { .. }), "{error}");
+    assert_eq!(error.to_string(), format!("{wanted} is not supported"));
+}
+
+#[test]
+fn rotary_scaling_is_refused_by_its_key() {
+    let kind = |kind: &'static str| ("qwen35.rope.scaling.type", Value::from(kind));
+    let factor = |n: f32| ("qwen35.rope.scaling.factor", Value::F32(n));
+    unsupported("dense", &[kind("yarn")], "'qwen35.rope.scaling.type' = yarn");
+    unsupported("dense", &[kind("longrope"), factor(1.0)], "'qwen35.rope.scaling.type' = longrope");
+    unsupported("dense", &[kind("linear"), factor(4.0)], "'qwen35.rope.scaling.factor' = 4");
+    // A factor alone is linear, by its older name too.
+    unsupported("dense", &[factor(0.5)], "'qwen35.rope.scaling.factor' = 0.5");
+    unsupported("dense", &[factor(f32::NAN)], "'qwen35.rope.scaling.factor' = NaN");
+    unsupported("dense", &[("qwen35.rope.scale_linear", Value::F32(2.0))], "'qwen35.rope.scale_linear' = 2");
+    let plain = Qwen35Config::read(&file("dense")).unwrap();
+    for same in [vec![kind("none"), factor(4.0)], vec![kind("linear")], vec![factor(1.0)], vec![factor(0.0)]]
+    {
+        assert_eq!(Qwen35Config::read(&altered("dense", &[], &same)).unwrap(), plain);
+    }
+}
+
+#[test]
+fn routers_of_another_kind_are_refused_by_their_key() {
+    let set = |key: &'static str, n: u32| (key, Value::U32(n));
+    let (groups, used) = ("qwen35moe.expert_group_count", "qwen35moe.expert_group_used_count");
+    let (gating, norm) = ("qwen35moe.expert_gating_func", "qwen35moe.expert_weights_norm");
+    unsupported("experts", &[set(groups, 3), set(used, 1)], &format!("'{groups}' = 3"));
+    unsupported("experts", &[set(groups, 3)], &format!("'{groups}' = 3"));
+    unsupported("experts", &[set(gating, 2)], &format!("'{gating}' = 2"));
+    unsupported("experts", &[(norm, Value::Bool(false))], &format!("'{norm}' = false"));
+    let plain = Qwen35Config::read(&file("experts")).unwrap();
+    for same in [
+        vec![set(groups, 0)],
+        vec![set(groups, 1), set(used, 1)],
+        vec![set(groups, 3), set(used, 3)],
+        vec![set(gating, 1), (norm, Value::Bool(true))],
+    ] {
+        assert_eq!(Qwen35Config::read(&altered("experts", &[], &same)).unwrap(), plain);
+    }
 }
 
 #[test]

@@ -18,6 +18,16 @@ pub struct SpeakerVoice {
 }
 
 impl SpeakerVoice {
+    /// What T3 begins with.
+    pub fn conditioning(&self) -> &Conditioning {
+        &self.conditioning
+    }
+
+    /// What S3Gen goes on from.
+    pub fn s3gen(&self) -> &S3Voice {
+        &self.s3gen
+    }
+
     /// How excited the voice is, 0.5 as it was recorded; Turbo doesn't have it.
     pub fn exaggerate(&mut self, exaggeration: f32) {
         self.conditioning.exaggeration = exaggeration;

@@ -149,8 +149,10 @@ impl Engine {
             let found = self.sequences.get_mut(&part.id).and_then(|s| s.holding.as_mut());
             let Some(holding) = found else { continue };
             (holding.past, holding.snapshot) = (holding.past + tokens.len(), 0);
-            if let Some(cache) = &mut holding.drafts {
-                cache.hidden.extend_from_slice(own);
+            match &mut holding.drafts {
+                Some(cache) if !own.is_empty() => cache.hidden.extend_from_slice(own),
+                // A step without hidden states leaves a gap, behind which nothing can be drafted.
+                gone => *gone = None,
             }
         }
     }

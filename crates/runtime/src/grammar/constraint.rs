@@ -15,6 +15,9 @@ pub struct Scope {
     pub after: Option<u32>,
     /// The model may give this token, `<tool_call>`, in place of what the grammar describes; nothing is constrained after it.
     pub unless: Option<u32>,
+    /// Where the grammar ends nothing is constrained, until [`Scope::after`] comes again: the grammar of a call from each `<tool_call>`
+    /// on. Otherwise nothing but the end of the answer may follow.
+    pub again: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +38,8 @@ enum Phase {
 #[derive(Clone)]
 pub struct Constraint {
     matcher: Matcher,
+    /// One that has seen nothing, for [`Scope::again`].
+    fresh: Option<Matcher>,
     scope: Scope,
     phase: Phase,
     ends: Arc<[u32]>,
@@ -64,7 +69,8 @@ impl Constraint {
     ) -> Constraint {
         let phase = if scope.after.is_some() { Phase::Before } else { Phase::First };
         let mask = TokenMask::none(spelling.size());
-        Constraint { matcher, scope, phase, ends, spelling, warnings, mask, current: false }
+        let fresh = scope.again.then(|| matcher.clone());
+        Constraint { matcher, fresh, scope, phase, ends, spelling, warnings, mask, current: false }
     }
 
     /// What the grammar asks for that is not enforced, a sentence each.
@@ -146,7 +152,14 @@ impl Constraint {
             let stuck =
                 |error: &dyn std::fmt::Display| GrammarError::Stuck { reason: message(&error.to_string()) };
             self.matcher.consume_token(token).map_err(|error| stuck(&error))?;
-            if self.matcher.is_stopped() { Phase::Finished } else { Phase::Within }
+            match &self.fresh {
+                _ if !self.matcher.is_stopped() => Phase::Within,
+                Some(fresh) => {
+                    self.matcher = fresh.clone();
+                    Phase::Before
+                }
+                None => Phase::Finished,
+            }
         };
         Ok(())
     }

@@ -22,6 +22,14 @@ pub enum GrammarError {
         /// What llguidance says about it, with line and column where there are some.
         reason: String,
     },
+    /// A tool whose calls no grammar can be made for.
+    #[error("calls of the tool '{tool}' can't be described: {reason}")]
+    Tool {
+        /// Its name.
+        tool: String,
+        /// Why not.
+        reason: String,
+    },
     /// The vocabulary has no tokens that spell text, or more than there are logits.
     #[error("no grammar can be followed with this vocabulary: {reason}")]
     Vocabulary {

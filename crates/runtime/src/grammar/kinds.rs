@@ -72,7 +72,7 @@ impl Grammar {
 }
 
 /// The schema with bounded white space, unless it says itself what it wants.
-fn spaced(mut schema: Value) -> Value {
+pub(super) fn spaced(mut schema: Value) -> Value {
     if let Value::Object(fields) = &mut schema {
         fields.entry("x-guidance").or_insert_with(|| json!({ "whitespace_pattern": JSON_SPACE }));
     }

@@ -9,6 +9,8 @@
 //! - Thoughts are free: a constraint may begin after a token, `</think>` ([`Scope::after`]).
 //! - Calls of tools are free: instead of an answer that follows the grammar a model may begin a call ([`Scope::unless`],
 //!   `<tool_call>`), after which nothing is constrained.
+//! - Or calls alone are held to their tools' definitions: the grammar of [`Grammar::calls`] begins anew at each `<tool_call>`
+//!   ([`Scope::again`]), and everything else is free.
 //! - Stop strings are looked for in the text that comes out, so they may cut an answer short of what the grammar asks for.
 //!
 //! ```no_run
@@ -24,6 +26,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod calls;
 mod compiler;
 mod constraint;
 mod error;

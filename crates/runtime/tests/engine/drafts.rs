@@ -298,6 +298,31 @@ fn forks_go_on_from_any_snapshot() {
 }
 
 #[test]
+fn drafting_begins_and_ends_at_any_step() {
+    let wanted = plainly("drafting");
+    let mut engine = drafting("drafting", 3, EngineOptions::default());
+    let mut told = Told::default();
+    let first = engine.submit(knowing(3, &wanted[3])).unwrap();
+    (0..5).for_each(|_| told.hear(engine.step()));
+    let before = told.drafts[&first];
+    engine.set_drafts(0).unwrap();
+    let second = engine.submit(knowing(4, &wanted[4])).unwrap();
+    (0..5).for_each(|_| told.hear(engine.step()));
+    engine.set_drafts(2).unwrap();
+    let third = engine.submit(knowing(5, &wanted[5])).unwrap();
+    told.drain(&mut engine);
+    assert_eq!(
+        [&told.tokens[&first], &told.tokens[&second], &told.tokens[&third]],
+        [&wanted[3], &wanted[4], &wanted[5]]
+    );
+    // Only a sequence that began with drafts has them.
+    assert!(
+        told.drafts[&first] == before && !told.drafts.contains_key(&second) && told.drafts[&third][1] > 5
+    );
+    assert!(matches!(engine.set_drafts(4), Err(EngineError::Option { .. })));
+}
+
+#[test]
 fn what_can_not_be_drafted_is_an_error() {
     let none = Engine::new(
         load(file("dense"), Policy::default()),

@@ -20,8 +20,18 @@ mod schema;
 mod tags;
 
 pub use parser::AnswerParser;
+pub use schema::text_parameter;
 
 use crate::chat::ToolCall;
+
+/// How a model writes a call between `<tool_call>` and `</tool_call>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallForm {
+    /// `<function=NAME>` and `<parameter=KEY>`: Qwen3.5 and Qwen3-Coder.
+    Tags,
+    /// `{"name": …, "arguments": {…}}`: Hermes, Qwen2.5 and Qwen3.
+    Json,
+}
 
 /// A part of an answer. Neighbours of the same kind belong together.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// The parameters of each tool.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Schemas {
-    tools: HashMap<String, Map<String, Value>>,
+    tools: HashMap<String, Value>,
 }
 
 impl Schemas {
@@ -18,8 +18,7 @@ impl Schemas {
         let tools = tools.iter().filter_map(|tool| {
             let function = tool.get("function").unwrap_or(tool);
             let name = function.get("name")?.as_str()?.to_owned();
-            let parameters = function.get("parameters").and_then(|schema| schema.get("properties"));
-            Some((name, parameters.and_then(Value::as_object).cloned().unwrap_or_default()))
+            Some((name, function.get("parameters").cloned().unwrap_or_default()))
         });
         Schemas { tools: tools.collect() }
     }
@@ -28,8 +27,10 @@ impl Schemas {
     /// stays text: the tool can complain of it, while a guess would hide it.
     pub(super) fn value(&self, tool: &str, parameter: &str, text: &str) -> Value {
         let mut types = Vec::new();
-        if let Some(schema) = self.tools.get(tool).and_then(|parameters| parameters.get(parameter)) {
-            collect(schema, &mut types, 0);
+        if let Some(whole) = self.tools.get(tool)
+            && let Some(schema) = whole.get("properties").and_then(|all| all.get(parameter))
+        {
+            collect(schema, whole, &mut types, &mut { PARTS });
         }
         let trimmed = text.trim();
         let value = serde_json::from_str(trimmed).ok().or_else(|| python_literal(trimmed));
@@ -40,11 +41,22 @@ impl Schemas {
     }
 }
 
+/// Whether the text of a parameter of this schema is taken as it is: where it may be a string, or nothing is said of its types. What it
+/// refers to is looked up in itself.
+#[must_use]
+pub fn text_parameter(schema: &Value) -> bool {
+    let mut types = Vec::new();
+    collect(schema, schema, &mut types, &mut { PARTS });
+    types.is_empty() || types.contains(&"string")
+}
+
+/// Parts of a schema that are looked at: one that refers to itself has no end.
+const PARTS: usize = 256;
+
 /// The names of the types a schema allows, strings left out since everything is one.
-fn collect<'a>(schema: &'a Value, types: &mut Vec<&'a str>, depth: usize) {
-    if depth > 8 {
-        return;
-    }
+fn collect<'a>(schema: &'a Value, whole: &'a Value, types: &mut Vec<&'a str>, left: &mut usize) {
+    let Some(fewer) = left.checked_sub(1) else { return };
+    *left = fewer;
     match schema.get("type") {
         Some(Value::String(name)) => types.push(name),
         Some(Value::Array(names)) => types.extend(names.iter().filter_map(Value::as_str)),
@@ -52,8 +64,12 @@ fn collect<'a>(schema: &'a Value, types: &mut Vec<&'a str>, depth: usize) {
     }
     for key in ["anyOf", "oneOf", "allOf"] {
         for inner in schema.get(key).and_then(Value::as_array).into_iter().flatten() {
-            collect(inner, types, depth + 1);
+            collect(inner, whole, types, left);
         }
+    }
+    let at = schema.get("$ref").and_then(Value::as_str).and_then(|at| at.strip_prefix('#'));
+    if let Some(meant) = at.and_then(|at| whole.pointer(at)) {
+        collect(meant, whole, types, left);
     }
 }
 
@@ -92,8 +108,9 @@ mod tests {
             json!({"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {
                 "s": {"type": "string"}, "i": {"type": "integer"}, "n": {"type": "number"}, "b": {"type": "boolean"},
                 "l": {"type": "array"}, "o": {"type": "object"}, "x": {"type": ["integer", "null", "string"]},
-                "y": {"anyOf": [{"type": "integer"}, {"type": "array"}]}, "z": {}
-            }}}}),
+                "y": {"anyOf": [{"type": "integer"}, {"type": "array"}]}, "z": {},
+                "r": {"$ref": "#/$defs/n"}, "w": {"$ref": "#/$defs/w"}, "v": {"$ref": "elsewhere"}
+            }, "$defs": {"n": {"type": "integer"}, "w": {"$ref": "#/$defs/w"}}}}}),
             json!({"name": "bare", "parameters": {"properties": {"i": {"type": "integer"}}}}),
             json!({"name": 3}),
             json!("nonsense"),
@@ -116,6 +133,9 @@ mod tests {
             ("x", "true", json!("true")),
             ("y", "[]", json!([])),
             ("z", "1", json!("1")),
+            ("r", "1", json!(1)),
+            ("w", "1", json!("1")),
+            ("v", "1", json!("1")),
             ("unknown", "1", json!("1")),
         ] {
             assert_eq!(schemas.value("f", parameter, text), value, "{parameter} {text}");

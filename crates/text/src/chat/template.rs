@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 use super::disarm::{Disarm, Whose};
 use super::json::{float_repr, tojson};
 use super::{ChatError, Clock, Message, Prompt};
+use crate::answer::CallForm;
 use crate::bpe::{SpecialTokens, Tokenizer};
 
 /// How many steps a template may take. A turn of a chat takes a few hundred.
@@ -104,6 +105,17 @@ impl ChatTemplate {
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// How a model with this template calls tools, as far as its text tells; none if it knows no calls.
+    #[must_use]
+    pub fn call_form(&self) -> Option<CallForm> {
+        let has = |text: &str| self.source.contains(text);
+        if has("<function=") {
+            Some(CallForm::Tags)
+        } else {
+            (has("<tool_call>") && has("arguments")).then_some(CallForm::Json)
+        }
     }
 
     /// Renders a chat. `specials` are the tokenizer's; those that stand in the request are marked as text in the

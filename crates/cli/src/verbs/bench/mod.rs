@@ -6,6 +6,7 @@ mod machine;
 mod ops;
 mod ppl;
 mod signal;
+mod tts;
 mod weights;
 
 use crate::exit::Exit;
@@ -24,6 +25,8 @@ enum What {
     Asr(asr::Asr),
     /// A language model: reading prompts and writing tokens, as llama-bench measures them
     Llm(llm::Llm),
+    /// Speech synthesis, from text to samples, stage by stage
+    Tts(tts::Tts),
     /// Perplexity of a text
     Ppl(ppl::Ppl),
     /// Matrix products, the bulk of all work
@@ -39,6 +42,7 @@ impl Bench {
         match &self.what {
             What::Asr(asr) => asr.run(),
             What::Llm(llm) => llm.run(),
+            What::Tts(tts) => tts.run(),
             What::Ppl(ppl) => ppl.run(),
             What::Ops(ops) => ops.run(),
         }

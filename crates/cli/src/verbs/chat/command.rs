@@ -6,6 +6,7 @@ Commands:
   /help             this list
   /system TEXT      what the model is told before everything else; nothing takes it away
   /think on|off     whether the model thinks before it answers
+  /tool RESULT      what the call that waits has come to
   /regen            another answer to the last message
   /reset            begin anew, with the same system text
   /save FILE        write the chat, as JSON in the shape of OpenAI's API
@@ -21,6 +22,7 @@ pub(super) enum Command {
     Help,
     System(Option<String>),
     Think(bool),
+    Tool(String),
     Regen,
     Reset,
     Save(String),
@@ -68,6 +70,8 @@ impl Line {
                 Ok(on) => Self::Command(Command::Think(on)),
                 Err(_) => Self::Wrong("/think takes on or off".into()),
             },
+            "tool" if value.is_empty() => Self::Wrong("/tool needs the result of the call".into()),
+            "tool" => Self::Command(Command::Tool(value.to_owned())),
             "regen" => alone(Command::Regen),
             "reset" => alone(Command::Reset),
             "save" => file(Command::Save),
@@ -93,7 +97,7 @@ mod tests {
         assert_eq!(Line::read("/system Be brief."), Line::Command(Command::System(Some("Be brief.".into()))));
         assert_eq!(Line::read("/think off"), Line::Command(Command::Think(false)));
         assert_eq!(Line::read("/exit"), Line::Command(Command::Exit));
-        for wrong in ["/save", "/think", "/think maybe", "/exit now", "/sing", "/"] {
+        for wrong in ["/save", "/tool", "/think", "/think maybe", "/exit now", "/sing", "/"] {
             assert!(matches!(Line::read(wrong), Line::Wrong(_)), "{wrong}");
         }
     }
@@ -105,6 +109,7 @@ mod tests {
             let typed = match name {
                 "/save" | "/load" => format!("{name} f"),
                 "/think" => format!("{name} on"),
+                "/tool" => format!("{name} 7 degrees"),
                 _ => name.to_owned(),
             };
             assert!(matches!(Line::read(&typed), Line::Command(_)), "{typed}");

@@ -83,6 +83,7 @@ impl Chat {
 
     fn session(&self) -> anyhow::Result<Session> {
         let form = self.answer.form()?;
+        let tools = self.answer.tools()?;
         let context = self.answer.context.map(|c| c as usize);
         let drafts = usize::from(self.answer.draft);
         let options =
@@ -94,6 +95,7 @@ impl Chat {
         let mut session = Session {
             mind,
             form,
+            tools,
             max_tokens: self.answer.max_tokens,
             stops: self.answer.stop.clone(),
             think: self.answer.think,
@@ -112,6 +114,7 @@ fn obey(session: &mut Session, command: Command) -> anyhow::Result<()> {
         Command::Help => notes::raw(&format!("{COMMANDS}\n")),
         Command::System(text) => session.set_system(text),
         Command::Think(on) => session.think = Some(on),
+        Command::Tool(result) => session.result(result)?,
         Command::Regen => {
             if !session.again()? {
                 return Err(Usage::plain("there is nothing to answer yet").into());

@@ -1,5 +1,6 @@
 //! A chat: the messages so far, and the model that goes on.
 
+use crate::exit::Usage;
 use crate::interrupt;
 use crate::mind::{Ask, Form, Mind, Output, answer};
 use crate::notes::Volume;
@@ -7,8 +8,9 @@ use anyhow::Context as _;
 use mynah::{Generated, StopReason};
 use mynah_runtime::grammar::Grammar;
 use mynah_runtime::sample::SamplerOptions;
-use mynah_text::chat::{ChatRequest, Message};
+use mynah_text::chat::{ChatRequest, Message, ToolCall};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -16,6 +18,8 @@ use std::path::Path;
 pub(super) struct Session {
     pub(super) mind: Mind,
     pub(super) form: Option<Grammar>,
+    /// Definitions of the tools that may be called.
+    pub(super) tools: Vec<Value>,
     pub(super) max_tokens: Option<usize>,
     pub(super) stops: Vec<String>,
     pub(super) think: Option<bool>,
@@ -38,12 +42,52 @@ impl Session {
     /// # Errors
     /// What rendering or running the model reports; the message is then forgotten.
     pub(super) fn say(&mut self, text: String) -> anyhow::Result<()> {
+        if let Some(call) = self.waiting().first() {
+            let what = format!("the model waits for what {} has come to", call.function.name);
+            return Err(Usage::new(what, "/tool RESULT says it, /regen and /reset go back").into());
+        }
         self.messages.push(Message::new("user", text));
         let done = self.answer();
         if done.is_err() {
             self.messages.pop();
         }
         done
+    }
+
+    /// The calls of the last answer that have no result yet.
+    fn waiting(&self) -> &[ToolCall] {
+        let answer = self.messages.iter().rposition(|message| message.role != "tool");
+        let called = answer.and_then(|at| Some((at, self.messages.get(at)?.tool_calls.as_deref()?)));
+        // Results come in the order of the calls.
+        called.map_or(&[], |(at, calls)| calls.get(self.messages.len() - 1 - at..).unwrap_or_default())
+    }
+
+    /// Gives the first call that waits its result, and answers when none waits any more.
+    ///
+    /// # Errors
+    /// As [`Session::say`], and when nothing waits.
+    pub(super) fn result(&mut self, text: String) -> anyhow::Result<()> {
+        let Some(call) = self.waiting().first() else {
+            return Err(Usage::plain("no call waits for a result").into());
+        };
+        let message = Message { tool_call_id: call.id.clone(), ..Message::new("tool", text) };
+        self.messages.push(message);
+        if self.waiting().is_empty() {
+            let done = self.answer();
+            if done.is_err() {
+                self.messages.pop();
+            }
+            return done;
+        }
+        self.tell_waiting();
+        Ok(())
+    }
+
+    fn tell_waiting(&self) {
+        if let Some(call) = self.waiting().first() {
+            let name = &call.function.name;
+            self.volume.note(&format!("{name} was called; /tool RESULT says what it has come to"));
+        }
     }
 
     /// Answers the last message again. False if there is none.
@@ -65,19 +109,17 @@ impl Session {
     fn answer(&mut self) -> anyhow::Result<()> {
         let request = ChatRequest {
             messages: &self.messages,
+            tools: &self.tools,
             add_generation_prompt: true,
             enable_thinking: self.think,
             ..ChatRequest::default()
         };
         let (prompt, in_thought) = self.mind.render(&request)?;
-        let constraint = match &self.form {
-            Some(grammar) => Some(self.mind.constrain(grammar, in_thought)?),
-            None => None,
-        };
+        let constraint = self.mind.constrain(self.form.as_ref(), &self.tools, in_thought)?;
         let seed = self.mind.sampler.seed.wrapping_add(self.answers);
         let sampler = SamplerOptions { seed, ..self.mind.sampler.clone() };
         let ask = Ask { prompt, max_tokens: self.max_tokens, sampler, constraint, stops: &self.stops };
-        let mut output = Output::new(Form::Txt, true, Some(in_thought), self.volume);
+        let mut output = Output::new(Form::Txt, true, Some((in_thought, self.tools.as_slice())), self.volume);
         let mind = &mut self.mind;
         let told =
             interrupt::interruptible(|pressed| mind.answer(ask, &mut |text| output.take(text), pressed))?;
@@ -85,6 +127,13 @@ impl Session {
         let (text, reasoning) = output.said();
         let mut message = Message::new("assistant", text);
         message.reasoning_content = (!reasoning.is_empty()).then(|| reasoning.to_owned());
+        if !output.calls().is_empty() {
+            let mut calls = output.calls().to_vec();
+            for (n, call) in calls.iter_mut().enumerate() {
+                call.id = Some(format!("call_{}_{n}", self.answers));
+            }
+            message.tool_calls = Some(calls);
+        }
         self.messages.push(message);
         self.answers += 1;
         if told.reason == StopReason::Cancelled {
@@ -92,6 +141,7 @@ impl Session {
         }
         self.volume.note(&answer::summary(&told));
         self.last = Some(told);
+        self.tell_waiting();
         Ok(())
     }
 

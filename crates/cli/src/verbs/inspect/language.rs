@@ -58,6 +58,9 @@ impl Language {
             c.attention.key_heads
         );
         let _ = writeln!(text, "vocabulary    {} tokens, a context of {} at most", c.vocabulary, c.context);
+        if c.drafts {
+            let _ = writeln!(text, "drafts        by a layer of its own, with --draft");
+        }
         for (context, need) in &self.memory {
             let tokens = need.total(1, *context) - need.total(0, 0) - need.sequence;
             let [total, weights, states, cache, steps] =

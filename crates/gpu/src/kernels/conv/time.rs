@@ -27,7 +27,7 @@ const FEW: usize = 256;
 /// Threads of the kernel that writes windows down, each with eight elements.
 const THREADS: usize = 256;
 /// Bytes of windows that are worth writing down.
-const WRITTEN: usize = 256 << 20;
+const WRITTEN: usize = 512 << 20;
 
 /// The windows of a convolution.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +72,7 @@ impl Windows {
         k.source().flag("WHOLE", self.padded == self.channels);
         for (name, value) in [
             ("CHANNELS", self.channels),
-            ("TAP_QUADS", (self.padded / 4).max(1)),
+            ("TAP_QUADS", self.padded / 4),
             ("QUADS", self.row() / 4),
             ("STRIDE", self.stride),
             ("DILATION", self.dilation),

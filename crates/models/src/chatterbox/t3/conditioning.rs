@@ -1,6 +1,6 @@
 //! A voice as it is given, and as the backbone reads it.
 
-use super::config::T3Config;
+use super::config::{Backbone, T3Config};
 use super::error::T3Error;
 use super::model::T3;
 use super::perceiver::voice_graph;
@@ -83,8 +83,11 @@ fn check(config: &T3Config, voice: &T3Voice) -> Result<(), T3Error> {
     if let Some(&token) = voice.prompt_tokens.iter().find(|&&t| !known(t)) {
         return Err(T3Error::Token { what: "prompt", token: token.into(), vocabulary });
     }
-    // GPT-2's table has room for prompt and text together; that is seen when there is a text.
-    let limit = config.llama().map_or(usize::MAX, |llama| llama.speech_positions);
+    // GPT-2's table has room for prompt and text together, and what the text takes is seen when there is one.
+    let limit = match config.backbone {
+        Backbone::Llama(llama) => llama.speech_positions,
+        Backbone::Gpt2 { positions } => positions,
+    };
     let found = voice.prompt_tokens.len();
     if found > limit {
         return Err(T3Error::TooLong { what: "the prompt of the voice", unit: "tokens", found, limit });

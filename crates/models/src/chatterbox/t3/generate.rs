@@ -109,6 +109,8 @@ struct Job<'r, 'a> {
     attempts: usize,
     /// Drawn tokens that `on_token` has had its turn with.
     given: usize,
+    /// Tokens of silence that it was given.
+    silent: usize,
     alignment: Option<Alignment>,
     text: usize,
     finish: Option<Finish>,
@@ -211,6 +213,7 @@ impl T3 {
             longest: Vec::new(),
             attempts: 0,
             given: 0,
+            silent: 0,
             alignment: align.then(|| Alignment::new(text)),
             text,
             finish: None,
@@ -304,6 +307,7 @@ impl Job<'_, '_> {
     fn silence(&mut self, config: &T3Config) {
         for token in config.silence().into_iter().flat_map(|token| [token; TRAILING]) {
             if self.finish.is_none() {
+                self.silent += 1;
                 self.hand(token);
             }
         }
@@ -312,15 +316,15 @@ impl Job<'_, '_> {
     fn hand(&mut self, token: i32) {
         if (self.request.on_token)(token).is_break() {
             self.finish = Some(Finish::Cancelled);
+            // What was held back and isn't wanted any more.
+            self.drawn.truncate(self.given);
         }
     }
 
     fn into_speech(self, config: &T3Config) -> (Speech, Sequence) {
         let finish = self.finish.unwrap_or(Finish::Cancelled);
         let mut tokens = audio(config, &self.drawn);
-        if finish != Finish::Cancelled {
-            tokens.extend(config.silence().into_iter().flat_map(|token| [token; TRAILING]));
-        }
+        tokens.extend(config.silence().into_iter().flat_map(|token| vec![token; self.silent]));
         (Speech { tokens, drawn: self.drawn, finish }, self.sequence)
     }
 }

@@ -4,13 +4,12 @@ use super::config::T3Config;
 use super::layer::state_decls;
 use super::pages::Pages;
 use super::perceiver::voice_graph;
-use super::sequence::States;
 use super::step::{PrefillDims, StepDims, page_bucket, prefill_graph, step_graph};
 use crate::error::ModelError;
 use crate::weights::GgufWeights;
 use mynah_device::Device;
 use mynah_gguf::GgufFile;
-use mynah_plan::{Executor, Options};
+use mynah_plan::{Executor, Options, StateId};
 use std::sync::Arc;
 
 /// Tokens of a page of keys and values.
@@ -37,7 +36,8 @@ pub struct T3 {
     pub(super) config: T3Config,
     pub(super) page: usize,
     pub(super) executor: Executor,
-    pub(super) states: States,
+    /// Keys and values of each layer, in the graphs' order.
+    pub(super) states: Vec<StateId>,
     pub(super) pages: Pages,
 }
 

@@ -8,7 +8,7 @@ use super::model::T3;
 use super::step::{PrefillDims, StepDims, number, page_bucket, prefill_graph, step_graph, text_bucket};
 use crate::error::ModelError;
 use mynah_device::Data;
-use mynah_plan::{Executor, PlanId, PlanKey, StateId};
+use mynah_plan::{Executor, PlanId, PlanKey};
 
 /// A voice and a text that speech tokens are put behind. Its pages are the model's until [`T3::finish`] takes it back.
 #[derive(Debug)]
@@ -339,6 +339,3 @@ fn page_list(sequences: &[&Sequence], listed: usize) -> Vec<i32> {
     };
     sequences.iter().flat_map(|s| &s.pages).flat_map(row).collect()
 }
-
-/// The states of a model, in the graphs' order.
-pub(super) type States = Vec<StateId>;

@@ -1,10 +1,14 @@
 //! What goes on around the backbone: several requests at once, ends, callbacks, second attempts, and what can't be asked for.
 
-use crate::fixtures::{CASES, Reference, model, say, voice};
+use crate::fixtures::{CASES, Reference, file, model, model_of, say, voice};
+use mynah_device::Policy;
+use mynah_gguf::{GgufFile, GgufWriter};
 use mynah_models::chatterbox::t3::{
     Finish, Request, Retry, Sampling, Speech, T3, T3Error, T3Options, T3Voice,
 };
+use mynah_tensor::{HostTensor, Shape};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// Random numbers of a seed, and how many were taken.
 struct Numbers {
@@ -127,6 +131,74 @@ fn breaking_off_ends_a_request() {
         assert_eq!((speech.finish, &speech.tokens), (Finish::Cancelled, &heard), "{case}");
         assert_eq!((heard.len(), model.pages_in_use()), (4, 0));
     }
+}
+
+/// The `nano` case with as many speech tokens as the real models, those that it lacks out of reach.
+fn with_the_real_codebook() -> Arc<GgufFile> {
+    let (file, vocabulary) = (file("nano"), 6563);
+    let tensors: Vec<(&str, HostTensor)> = file
+        .tensors()
+        .iter()
+        .map(|t| {
+            let mut dims = t.shape.dims().to_vec();
+            let tensor = file.host_tensor(t).unwrap();
+            if !t.name.starts_with("chatterbox/speech_") {
+                return (t.name.as_str(), tensor);
+            }
+            let mut values = tensor.to_f32();
+            let own = values.len() / dims[0];
+            values.resize(vocabulary * own, if t.name.ends_with("bias") { -1e3 } else { 0.0 });
+            dims[0] = vocabulary;
+            (t.name.as_str(), HostTensor::from_f32(Shape::new(&dims).unwrap(), &values).unwrap())
+        })
+        .collect();
+    let mut writer = GgufWriter::new();
+    for (key, value) in file.metadata().iter().filter(|(key, _)| !key.contains("speech")) {
+        writer.set(key, value.clone());
+    }
+    for (name, tensor) in &tensors {
+        writer.tensor_bytes(*name, tensor.dtype(), tensor.shape().dims(), tensor.data()).unwrap();
+    }
+    let mut bytes = Vec::new();
+    writer.write_to(&mut bytes).unwrap();
+    Arc::new(GgufFile::from_bytes(bytes).unwrap())
+}
+
+#[test]
+fn turbo_ends_with_silence() {
+    let mut model = model_of(with_the_real_codebook(), Policy::exact(), 2);
+    let conditioning = model.condition(&voice("nano")).unwrap();
+    let options = T3Options { max_tokens: 6, ..short(&model) };
+    // All of it, and broken off in the silence.
+    for (left, finish) in [(usize::MAX, Finish::Length), (8, Finish::Cancelled)] {
+        let (mut heard, mut numbers) = (Vec::new(), Numbers::new(2));
+        let mut on_token = |token| {
+            heard.push(token);
+            if heard.len() == left { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let speech =
+            model.generate(&conditioning, &[5, 6], options, &mut || numbers.next(), &mut on_token).unwrap();
+        assert_eq!((speech.finish, &speech.tokens), (finish, &heard));
+        assert_eq!(heard[..6], speech.drawn);
+        assert_eq!(heard[6..], [4299; 3][..left.min(9) - 6]);
+    }
+}
+
+#[test]
+fn breaking_off_leaves_out_what_was_held_back() {
+    let mut model = model("nano");
+    let conditioning = model.condition(&voice("nano")).unwrap();
+    let retry = Some(Retry { least: 12, attempts: 1 });
+    let (options, mut heard, mut numbers) =
+        (T3Options { retry, ..short(&model) }, Vec::new(), Numbers::new(5));
+    let mut on_token = |token| {
+        heard.push(token);
+        if heard.len() == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let speech =
+        model.generate(&conditioning, &[5, 6], options, &mut || numbers.next(), &mut on_token).unwrap();
+    assert_eq!((numbers.taken, speech.finish), (12, Finish::Cancelled));
+    assert_eq!((speech.drawn.len(), &speech.tokens), (2, &heard));
 }
 
 #[test]

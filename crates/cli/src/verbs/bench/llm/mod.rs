@@ -13,6 +13,7 @@ use crate::flags::{ModelFlags, TalkFlags};
 use crate::{flags, out};
 use clap::Args;
 use measure::{Kind, Model, Test};
+use mynah_models::language::MAX_DRAFTS;
 use std::path::PathBuf;
 
 /// Flags of `mynah bench llm`.
@@ -37,6 +38,10 @@ pub(crate) struct Llm {
     /// Sequences at a time
     #[arg(short, long, value_name = "N,...", value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u32).range(1..=4096))]
     batch: Vec<u32>,
+
+    /// Tokens that the model's own layer drafts for each step of writing, what it writes being its own text then; 0 for none
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "0", value_parser = clap::value_parser!(u8).range(0..=MAX_DRAFTS as i64))]
+    draft: Vec<u8>,
 
     /// Tokens of all prompts together that a step reads
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
@@ -88,11 +93,14 @@ impl Llm {
         let mut results = Vec::new();
         for path in self.model.model.iter().chain(&self.models) {
             let flags = ModelFlags { model: Some(path.clone()), ..self.model.clone() };
-            let mut model = Model::open(&flags, self.chunk as usize, self.talk.volume())?;
+            let sequences = self.batch.iter().max().map_or(1, |&n| n as usize);
+            let drafts = self.draft.iter().max().map_or(0, |&n| usize::from(n));
+            let room = [sequences, drafts];
+            let mut model = Model::open(&flags, self.chunk as usize, room, self.talk.volume())?;
             model.executor().into_iter().for_each(|executor| debug.begin(executor));
             for test in &tests {
-                let rates = model.run(test, self.reps.into())?;
-                results.push(report::Result::new(&model, test, rates));
+                let measured = model.run(test, self.reps.into())?;
+                results.push(report::Result::new(&model, test, measured));
             }
             model.executor().into_iter().for_each(|executor| debug.end(executor));
         }
@@ -115,7 +123,7 @@ impl Llm {
         Ok(Exit::Success)
     }
 
-    /// Every kind with every length, depth and number of sequences.
+    /// Every kind with every length, depth and number of sequences, and of drafts where something is written.
     fn tests(&self) -> Vec<Test> {
         let mut tests = Vec::new();
         for (kind, lengths) in [(Kind::Prompt, &self.prompt_tokens), (Kind::Tokens, &self.max_tokens)] {
@@ -123,7 +131,12 @@ impl Llm {
                 for &depth in &self.depth {
                     for &batch in &self.batch {
                         let [tokens, depth, sequences] = [tokens, depth, batch].map(|n| n as usize);
-                        tests.push(Test { kind, tokens, depth, sequences });
+                        let drafts = if kind == Kind::Tokens { self.draft.as_slice() } else { &[0] };
+                        let test = |&drafts: &u8| {
+                            let drafts = usize::from(drafts);
+                            Test { kind, tokens, depth, sequences, drafts }
+                        };
+                        tests.extend(drafts.iter().map(test));
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! Figures as a table or JSON.
 
-use super::measure::{Kind, Model, Test};
+use super::measure::{Kind, Measured, Model, Test};
 use crate::units;
 use crate::verbs::bench::columns;
 use crate::verbs::bench::machine::{Ceiling, Machine};
@@ -29,6 +29,8 @@ pub(super) struct Result {
     test: Test,
     /// Tokens a second of each repetition.
     rates: Vec<f64>,
+    /// Tokens that were drafted, and of them those that were right.
+    drafts: [u64; 2],
     /// Operations with weights, on average of a token.
     operations: f64,
     /// Bytes that are read for a token on average: weights, states, keys and values.
@@ -38,13 +40,15 @@ pub(super) struct Result {
 }
 
 impl Result {
-    pub(super) fn new(model: &Model, test: &Test, rates: Vec<f64>) -> Self {
+    pub(super) fn new(model: &Model, test: &Test, measured: Measured) -> Self {
         let cost = &model.cost;
         let (recurrent, token) = model.state_bytes();
         let (tokens, sequences) = (test.tokens as f64, test.sequences as f64);
         let (operations, bytes) = match test.kind {
             // What a prompt reads depends on how it is cut and is never what bounds it.
             Kind::Prompt => (cost.layers + cost.head / tokens, 0.0),
+            // A step finds as many tokens as were drafted right, and computes those that weren't too.
+            Kind::Tokens if test.drafts > 0 => (cost.layers + cost.head, 0.0),
             Kind::Tokens => {
                 // Keys and values of half of what is written, on average.
                 let cached = test.depth as f64 + tokens / 2.0;
@@ -61,7 +65,8 @@ impl Result {
             on_gpu: model.on_gpu,
             file_bytes: model.file_bytes,
             test: *test,
-            rates,
+            rates: measured.rates,
+            drafts: measured.drafts,
             operations,
             bytes,
             on_device,
@@ -110,6 +115,7 @@ pub(super) fn text(ceilings: &Ceilings<'_>, results: &[Result]) -> String {
         "test",
         "tokens/s",
         "±",
+        "drafts right",
         "of peak",
         "of reads",
         "on device",
@@ -126,6 +132,10 @@ pub(super) fn text(ceilings: &Ceilings<'_>, results: &[Result]) -> String {
             r.test.name(),
             format!("{:.2}", r.mean()),
             format!("{:.2}", r.deviation()),
+            match r.drafts {
+                [0, _] => none(),
+                [drafted, right] => format!("{:.1}%", 100.0 * right as f64 / drafted as f64),
+            },
             r.of_operations(ceilings)
                 .map_or_else(none, |(part, name)| format!("{:.1}% {name}", 100.0 * part)),
             r.of_bytes(ceilings).map_or_else(none, |part| format!("{:.1}%", 100.0 * part)),
@@ -153,6 +163,9 @@ pub(super) fn json(ceilings: &Ceilings<'_>, results: &[Result]) -> Value {
             "tokens": r.test.tokens,
             "depth": r.test.depth,
             "batch": r.test.sequences,
+            "drafts": r.test.drafts,
+            "drafted": r.drafts[0],
+            "accepted": r.drafts[1],
             "tokens_per_second": { "mean": r.mean(), "deviation": r.deviation(), "each": r.rates },
             "operations_per_token": r.operations,
             "bytes_per_token": (r.bytes > 0.0).then_some(r.bytes),
