@@ -1,15 +1,9 @@
 //! Chatterbox: text to speech with a voice that is given as a sample.
 //!
 //! ```text
-<<<<<<< HEAD
-//! text ids, voice ─► t3 ─► speech tokens, 25 a second ─► s3gen ─► samples
-//!             ▲                                          flow ─► cfm ─► hift
-//! sample ─► voice
-=======
 //! recording ─► voice ─┬────────────────────────────────────────┐
 //! text ids ───────────┴─► t3 ─► speech tokens, 25 a second ────┴─► s3gen ─► samples
 //!                                                                  flow ─► cfm ─► hift
->>>>>>> merge
 //! ```
 //!
 //! Papers and code: resemble-ai/chatterbox. Files of chatterbox.cpp load as they are. See `docs/models/chatterbox.md`.

@@ -89,11 +89,7 @@ impl Block<'_> {
         let v = linear(&self.params, g, &name("attn/value"), normed, c)?;
         let by_head = [1, tokens, heads, c / heads];
         let [q4, k4, v4] = [q, k, v].map(|x| g.reshape(x, &by_head));
-<<<<<<< HEAD
         let rope = Rope::new(c / heads, theta);
-=======
-        let rope = Rope { dims: c / heads, theta, scaling: None };
->>>>>>> merge
         let [q4, k4] = [q4, k4].map(|x| g.rope(x, positions, rope));
         let scale = ((c / heads) as f32).powf(-0.5);
         let seen = g.attention(q4, k4, v4, length, scale);
