@@ -1,4 +1,5 @@
 //! Tiny random Chatterboxes of both kinds.
+#![allow(dead_code, reason = "every test file uses a part of it")]
 
 use mynah_convert::{Options, random_model};
 use std::path::Path;

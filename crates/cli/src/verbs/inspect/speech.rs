@@ -19,7 +19,7 @@ const TEXT: usize = 64;
 const PROMPT: usize = 250;
 
 /// Bytes for so many seconds of speech.
-struct Need {
+pub(super) struct Need {
     seconds: usize,
     weights: u64,
     /// Keys and values, or states.
