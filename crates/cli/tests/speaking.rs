@@ -288,3 +288,35 @@ fn inspect_shows_both_files_and_their_memory() {
         assert!(of(0, "total") < of(2, "total"));
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_keeps_what_was_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "This goes on and on, and nobody listens to all of it. ".repeat(2000);
+    fs::write(dir.path().join("text.txt"), text).unwrap();
+    for form in ["wav", "pcm"] {
+        let name = format!("out.{form}");
+        let mut command = speaker::command(dir.path(), "turbo");
+        let mut child = command.args(few(&["--file", "text.txt", "-q", "-o", &name])).spawn().unwrap();
+        // The first samples are behind the buffer when the file has grown.
+        let part = || {
+            let name = listing(dir.path()).into_iter().find(|name| name.ends_with(".part"))?;
+            Some(fs::metadata(dir.path().join(name)).ok()?.len())
+        };
+        while part().is_none_or(|bytes| bytes == 0) {
+            assert!(child.try_wait().unwrap().is_none(), "it ended early");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let interrupt = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        assert!(interrupt.unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(130));
+        let bytes = fs::read(dir.path().join(&name)).unwrap();
+        assert!(bytes.len() > HEADER && bytes.len() < 2000 * 960 * 2 * 12, "{}", bytes.len());
+        if form == "wav" {
+            let said = u32::from_le_bytes(bytes[40..44].try_into().unwrap());
+            assert_eq!(said as usize, bytes.len() - HEADER);
+        }
+        assert!(part().is_none(), "nothing half-written stays");
+    }
+}
