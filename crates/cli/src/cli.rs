@@ -90,7 +90,9 @@ pub(crate) fn command() -> clap::Command {
     };
     let command = Cli::command().mut_subcommand("generate", named).mut_subcommand("chat", named);
     let command = command.mut_subcommand("speak", t3);
-    command.mut_subcommand("bench", |c| c.mut_subcommand("llm", named).mut_subcommand("ppl", named).mut_subcommand("tts", t3))
+    command.mut_subcommand("bench", |c| {
+        c.mut_subcommand("llm", named).mut_subcommand("ppl", named).mut_subcommand("tts", t3)
+    })
 }
 
 /// Parses the arguments; values that they lack come from the environment, then from `config`.

@@ -113,6 +113,20 @@ fn guesses_follow_the_grammar_and_change_nothing() {
                 break;
             }
         }
+        // A guess at the end of the thought is followed by guesses within the grammar.
+        if let Some(after) = after {
+            let mut chooser = make(true);
+            chooser.begin(&PROMPT);
+            let mut liked = vec![0.0; tokenizer.len()];
+            liked[after as usize] = 9.0;
+            let mut drafted = Vec::new();
+            for logits in [&all[0], &liked, &all[1], &all[2]] {
+                drafted.extend(chooser.guess(&drafted, &mut logits.clone()));
+            }
+            assert!(drafted.len() == 4 && drafted[1] == after);
+            let text = tokenizer.decode(&drafted[2..]).unwrap();
+            assert!(text.chars().all(|c| ('a'..='f').contains(&c)), "{text}");
+        }
         assert_eq!(make(false).guess(&[], &mut [1.0, f32::NAN, 4.0, 4.0]), Some(2));
         assert_eq!(make(false).guess(&[], &mut [f32::NEG_INFINITY; 4]), None);
     }

@@ -2,7 +2,6 @@
 //! to speech tokens, voice encoder, half of the built-in voice) and S3Gen (the rest). [`crate::random`] brings tensors
 //! of its own through the same code. docs/convert.md tells how.
 
-mod banks;
 mod derive;
 mod error;
 mod folder;

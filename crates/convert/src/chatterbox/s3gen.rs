@@ -1,11 +1,12 @@
 //! S3Gen, speech tokens to waveform: encoder, flow decoder, vocoder, and what makes a voice of a recording, under the
 //! names of chatterbox.cpp. Where that copies a whole module under another name, so does this.
 
+use mynah_audio::features::{slaney_filterbank, slaney_filterbank_to};
 use mynah_tensor::Shape;
 
 use super::error::ChatterboxError;
+use super::speaker;
 use super::state::{Found, Part, State};
-use super::{banks, speaker};
 
 /// Tensors of a conformer layer: name in the checkpoint and in the file.
 const LAYER: [(&str, &str); 19] = [
@@ -90,7 +91,7 @@ pub(super) fn convert(
             part.add(format!("{to}{rest}"), state.take(&name)?);
         }
     }
-    let bank = banks::slaney(24_000.0, 1920, 80, 8000.0);
+    let bank = slaney_filterbank_to(24_000, 1920, 80, 8000.0);
     part.add("s3gen/mel_fb/24k_80", Found::values(Shape::from([80, 961]), bank));
     speaker::convert(state, &mut part)?;
     tokenizer(state, &mut part)?;
@@ -159,7 +160,7 @@ fn tokenizer(state: &mut State, part: &mut Part) -> Result<(), ChatterboxError> 
     part.set("s3tokv2.rope_max_pos", 2048u32);
     let bank = match state.has("tokenizer._mel_filters") {
         true => state.take("tokenizer._mel_filters")?,
-        false => Found::values(Shape::from([mels, 201]), banks::slaney(16_000.0, 400, mels, 8000.0)),
+        false => Found::values(Shape::from([mels, 201]), slaney_filterbank(16_000, 400, mels)),
     };
     part.add("s3tokv2/mel_fb", bank);
     for name in state.under("tokenizer.") {

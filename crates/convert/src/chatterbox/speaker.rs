@@ -1,9 +1,9 @@
 //! CAMPPlus, waveform to speaker embedding: its convolutions as they are, its batch norms folded into a scale and a
 //! shift per channel.
 
+use mynah_audio::features::kaldi_filterbank;
 use mynah_tensor::Shape;
 
-use super::banks;
 use super::error::ChatterboxError;
 use super::s3gen::is_left_out;
 use super::state::{Found, Part, State};
@@ -53,7 +53,7 @@ pub(super) fn convert(state: &mut State, part: &mut Part) -> Result<(), Chatterb
             part.add(format!("campplus/{}", rest.replace('.', "/")), state.take(&name)?);
         }
     }
-    let bank = banks::kaldi(16_000.0, 512, mels, 20.0);
+    let bank = kaldi_filterbank(16_000, 512, mels, 20.0);
     part.add("campplus/mel_fb_kaldi_80", Found::values(Shape::from([mels, 257]), bank));
     Ok(())
 }

@@ -1,16 +1,15 @@
 //! Voices of a T3 file: the encoder that makes a speaker embedding of a recording, and the built-in voice.
 
+use mynah_audio::features::slaney_filterbank;
 use mynah_tensor::Shape;
 
-use super::banks;
 use super::error::ChatterboxError;
 use super::state::{Found, Part, State};
 
-/// Front end of the voice encoder (`VoiceEncConfig`): rate, window, step, highest frequency.
+/// Front end of the voice encoder (`VoiceEncConfig`): rate, window, step. Its bands go up to half the rate.
 const RATE: u32 = 16_000;
 const FFT: usize = 400;
 const HOP: u32 = 160;
-const TOP: f64 = 8000.0;
 
 /// Adds the LSTM voice encoder.
 pub(super) fn encoder(state: &mut State, part: &mut Part) -> Result<(), ChatterboxError> {
@@ -44,7 +43,7 @@ pub(super) fn encoder(state: &mut State, part: &mut Part) -> Result<(), Chatterb
     }
     part.add("voice_encoder/proj/weight", state.shaped("proj.weight", &[embedding, hidden])?);
     part.add("voice_encoder/proj/bias", state.shaped("proj.bias", &[embedding])?);
-    let bank = banks::slaney(RATE.into(), FFT, mels, TOP);
+    let bank = slaney_filterbank(RATE, FFT, mels);
     part.add("voice_encoder/mel_fb", Found::values(Shape::from([mels, FFT / 2 + 1]), bank));
     Ok(())
 }

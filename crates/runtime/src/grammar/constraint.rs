@@ -164,6 +164,15 @@ impl Constraint {
         Ok(())
     }
 
+    /// Whether nothing is constrained now, nor after these tokens.
+    pub(crate) fn stays_free(&self, tokens: &[u32]) -> bool {
+        match self.phase {
+            Phase::Free => true,
+            Phase::Before => !tokens.iter().any(|&token| self.scope.after == Some(token)),
+            Phase::First | Phase::Within | Phase::Finished => false,
+        }
+    }
+
     /// Whether the answer is complete and can't go on: nothing is gained by another step.
     #[must_use]
     pub fn is_finished(&self) -> bool {

@@ -61,19 +61,27 @@ impl Choose for Chooser {
     /// The likeliest token that the grammar allows. Not one that was drawn: when the model is nearly certain, which drafts pay for most, a
     /// draw from the less certain draft is the worse guess.
     fn guess(&mut self, drafted: &[u32], logits: &mut [f32]) -> Option<u32> {
-        if let Some(now) = &mut self.constraint {
-            let constraint = match drafted.last() {
-                None => {
-                    self.ahead = None;
-                    now
+        if drafted.is_empty() {
+            self.ahead = None;
+        }
+        // Where nothing is constrained no copy need be made.
+        if let Some(now) = self.constraint.as_mut().filter(|now| !now.stays_free(drafted)) {
+            let constraint = match (&mut self.ahead, drafted) {
+                (_, []) => now,
+                (Some(ahead), [.., last]) => {
+                    ahead.accept(*last).ok()?;
+                    ahead
                 }
-                Some(&token) => {
-                    let ahead = self.ahead.get_or_insert_with(|| now.clone());
-                    // What a guess can't go past is where guessing ends.
-                    ahead.accept(token).ok().filter(|()| !ahead.is_finished())?;
+                (ahead, all) => {
+                    let ahead = ahead.insert(now.clone());
+                    all.iter().try_for_each(|&token| ahead.accept(token)).ok()?;
                     ahead
                 }
             };
+            // What a guess can't go past is where guessing ends.
+            if constraint.is_finished() {
+                return None;
+            }
             if let Some(mask) = constraint.mask().ok()?
                 && mask.size() == logits.len()
             {

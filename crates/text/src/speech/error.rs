@@ -25,7 +25,7 @@ pub enum SpeechError {
     },
     /// The byte-level BPE of Turbo is broken.
     #[error(transparent)]
-    Bpe(#[from] BpeError),
+    Bpe(Box<BpeError>),
     /// The tokenizer's JSON is broken.
     #[error("the tokenizer is no valid JSON of the tokenizers library: {what}")]
     Json {
@@ -100,4 +100,10 @@ pub enum SpeechError {
     /// There is nothing to say.
     #[error("the text is empty")]
     Blank,
+}
+
+impl From<BpeError> for SpeechError {
+    fn from(error: BpeError) -> SpeechError {
+        SpeechError::Bpe(Box::new(error))
+    }
 }

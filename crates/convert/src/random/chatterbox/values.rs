@@ -13,7 +13,7 @@ const BRANCH: f32 = 0.5;
 /// Mean of the predicted pitch, Hz, and its deviation.
 const PITCH: (f32, f32) = (150.0, 30.0);
 /// Mean of the logarithm of the vocoder's magnitudes: quiet enough never to be clamped.
-const LOUDNESS: f32 = -3.0;
+const LOUDNESS: f32 = -0.5;
 
 /// Ends of the names of projections back into a residual stream.
 const BACK: [&str; 14] = [

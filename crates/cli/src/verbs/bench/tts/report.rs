@@ -75,8 +75,11 @@ impl Report {
     /// For programs: seconds, with every run.
     pub(super) fn json(&self) -> Value {
         let run = |run: &Run| {
-            let stages: serde_json::Map<String, Value> =
-                run.stages().iter().map(|(name, time)| ((*name).to_owned(), json!(time.as_secs_f64()))).collect();
+            let stages: serde_json::Map<String, Value> = run
+                .stages()
+                .iter()
+                .map(|(name, time)| ((*name).to_owned(), json!(time.as_secs_f64())))
+                .collect();
             json!({ "stages": stages, "total": run.total().as_secs_f64(), "first_sound": run.first.as_secs_f64() })
         };
         json!({
