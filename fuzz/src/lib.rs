@@ -29,6 +29,7 @@ pub const TARGETS: &[Target] = &[
     audio::TARGET,
     gguf::TARGET,
     nemo::TARGET,
+    text::speech::TARGET,
     text::template::TARGET,
     text::vocabulary::TARGET,
 ];

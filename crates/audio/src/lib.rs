@@ -7,7 +7,9 @@
 //! * [`AudioStream`] recognises the container, decodes it packet by packet, averages the channels and resamples to
 //!   16 kHz. Its memory does not depend on the length of the audio.
 //! * [`PieceReader`] cuts long audio in pauses, so that a model sees bounded clips and no word is lost or doubled.
-//! * [`MelExtractor`] turns a clip into the normalised log-mel frames NeMo's `FilterbankFeatures` would give.
+//! * [`MelExtractor`] turns a clip into the normalised log-mel frames NeMo's `FilterbankFeatures` would give; [`features`] holds
+//!   other models' front ends.
+//! * For voice cloning: [`best_stretch`] of a long recording, [`normalize_loudness`], [`trim_silence`], [`resample_sinc_hann`].
 //!
 //! The frames go to the model families; this crate knows none of them.
 //!
@@ -27,8 +29,11 @@ mod decode;
 mod error;
 pub mod features;
 mod input;
+mod loudness;
 mod pieces;
 mod resample;
+mod silence;
+mod sinc;
 mod sniff;
 mod stream;
 mod wav;
@@ -37,10 +42,13 @@ mod write;
 pub use error::AudioError;
 pub use features::{Features, MelConfig, MelExtractor, Normalize};
 pub use input::SPOOL_LIMIT;
-pub use pieces::{Cut, Piece, PieceConfig, PieceReader, speech_activity};
+pub use loudness::{integrated_loudness, normalize_loudness};
+pub use pieces::{Cut, Piece, PieceConfig, PieceReader, best_stretch, speech_activity};
 pub use resample::{MAX_RATE, MIN_RATE, Resampler, resample};
+pub use silence::trim_silence;
+pub use sinc::resample_sinc_hann;
 pub use stream::{AudioStream, SourceInfo, StreamStats};
 pub use write::write_wav_i16;
 
-/// Sample rate of everything that leaves [`AudioStream`], in Hz.
+/// Sample rate of what leaves an [`AudioStream`] unless another is asked for, in Hz.
 pub const SAMPLE_RATE: u32 = 16_000;

@@ -1,4 +1,4 @@
-//! The front door for sound: any input as 16 kHz mono blocks. Takes interleaved blocks from a [`Decoder`], replaces
+//! The front door for sound: any input as mono blocks of 16 kHz, or another rate. Takes interleaved blocks from a [`Decoder`], replaces
 //! samples that are not numbers, averages the channels, resamples. The blocks go to [`crate::PieceReader`] or straight
 //! to a model.
 
@@ -11,7 +11,7 @@ use crate::input::Input;
 use crate::resample::{MAX_RATE, MIN_RATE};
 use crate::{AudioError, Resampler, SAMPLE_RATE};
 
-/// Samples gathered before a block is given out, one second; blocks are shorter only at the end of the audio, and
+/// Samples gathered before a block is given out, about a second; blocks are shorter only at the end of the audio, and
 /// longer by what one packet adds.
 const BLOCK: usize = SAMPLE_RATE as usize;
 
@@ -37,7 +37,7 @@ pub struct SourceInfo {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StreamStats {
-    /// Samples given out, at 16 kHz.
+    /// Samples given out, at the stream's rate.
     pub samples: u64,
     /// Packets that could not be decoded and were replaced by silence.
     pub bad_packets: u64,
@@ -69,6 +69,8 @@ pub struct StreamStats {
 pub struct AudioStream {
     decoder: Box<dyn Decoder>,
     name: String,
+    /// Of the blocks given out, in Hz.
+    rate: u32,
     resampler: Option<(u32, Resampler)>,
     info: SourceInfo,
     stats: StreamStats,
@@ -125,6 +127,7 @@ impl AudioStream {
         Ok(Self {
             decoder,
             name,
+            rate: SAMPLE_RATE,
             resampler: None,
             info,
             stats: StreamStats::default(),
@@ -132,6 +135,20 @@ impl AudioStream {
             ready: Vec::new(),
             ended: false,
         })
+    }
+
+    /// The same stream, to be given out at `rate` Hz in place of [`SAMPLE_RATE`]. To be called before the first block is taken: what
+    /// has been resampled already stays as it is.
+    ///
+    /// # Errors
+    /// [`AudioError::Config`] if the rate is outside [`MIN_RATE`]..=[`MAX_RATE`].
+    pub fn at_rate(mut self, rate: u32) -> Result<Self, AudioError> {
+        if !(MIN_RATE..=MAX_RATE).contains(&rate) {
+            let reason = format!("{rate} Hz is outside {MIN_RATE}..={MAX_RATE} Hz");
+            return Err(AudioError::Config { what: "audio stream", reason });
+        }
+        self.rate = rate;
+        Ok(self)
     }
 
     /// The next samples, about a second of them; `None` at the end. After an error the stream has ended.
@@ -211,7 +228,7 @@ impl AudioStream {
         if self.resampler.as_ref().is_none_or(|(rate, _)| *rate != block.rate) {
             check_rate(&self.name, block.rate)?;
             self.flush()?;
-            self.resampler = Some((block.rate, Resampler::new(block.rate, SAMPLE_RATE)?));
+            self.resampler = Some((block.rate, Resampler::new(block.rate, self.rate)?));
         }
         match &mut self.resampler {
             Some((_, resampler)) => resampler.push(&self.packet, &mut self.ready),

@@ -1,11 +1,12 @@
 //! The commands: read whatever the input is, choose types, write.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mynah_gguf::GgufError;
 use mynah_tensor::DType;
 
+use crate::chatterbox::{self, Chatterbox};
 use crate::emit::{Job, Payload, Progress, emit};
 use crate::parakeet::{self, Checkpoint, Ignored};
 use crate::quantize::{Facts, Family, Mixture, Report, Rules, Target, quantize};
@@ -68,7 +69,9 @@ pub struct ConvertReport {
     pub arch: Option<&'static str>,
     /// What the model is, in words.
     pub model: String,
-    /// The file.
+    /// The files, if they are others than the name that was given: Chatterbox is two.
+    pub files: Vec<PathBuf>,
+    /// The file, or all files together.
     pub report: Report,
     /// Tensors of the checkpoint that are not in the file, and why.
     pub ignored: Vec<Ignored>,
@@ -79,6 +82,9 @@ pub struct ConvertReport {
 impl fmt::Display for ConvertReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {}", self.input, self.model)?;
+        for file in &self.files {
+            writeln!(f, "  written: {}", file.display())?;
+        }
         write!(f, "{}", self.report)?;
         if !self.ignored.is_empty() {
             let mut reasons: Vec<&str> = self.ignored.iter().map(|ignored| ignored.why).collect();
@@ -91,8 +97,9 @@ impl fmt::Display for ConvertReport {
     }
 }
 
-/// Converts a `.nemo` archive or a Hugging Face folder to GGUF, in the layout of parakeet.cpp or llama.cpp. A GGUF as
-/// input is the same as [`quantize`].
+/// Converts a `.nemo` archive, a Hugging Face folder or a folder of Chatterbox to GGUF, in the layout of parakeet.cpp,
+/// llama.cpp or chatterbox.cpp. A GGUF as input is the same as [`quantize`]. A Chatterbox becomes two files,
+/// `NAME-t3.gguf` and `NAME-s3gen.gguf` for an output of `NAME.gguf` or `NAME`.
 ///
 /// # Errors
 /// [`ConvertError`]; nothing is left at `output` on failure.
@@ -119,11 +126,26 @@ pub fn convert(
                 speech(hf::read(input).map_err(wrap)?, HF_FOLDER, output, options, progress)?
             }
         }
+        InputKind::Chatterbox => {
+            let quantization = quantization(options);
+            let read = chatterbox::read(input, options.name.as_deref(), &quantization);
+            let read = read.map_err(|source| ConvertError::Chatterbox { path, source: Box::new(source) })?;
+            speaker(read, "Chatterbox folder", output, options, progress)?
+        }
         InputKind::Gguf => {
             let report = quantize(input, output, options, progress)?;
             let model = "model unchanged".to_owned();
             let (ignored, unknown) = (Vec::new(), Vec::new());
-            return Ok(ConvertReport { input: "GGUF file", arch: None, model, report, ignored, unknown });
+            let files = Vec::new();
+            return Ok(ConvertReport {
+                input: "GGUF file",
+                arch: None,
+                model,
+                files,
+                report,
+                ignored,
+                unknown,
+            });
         }
     };
     // A folder's weights are in files of its own; only an archive has one size to compare with.
@@ -145,6 +167,10 @@ pub fn random_model(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<ConvertReport, ConvertError> {
     options.dtype()?;
+    if let Some(made) = random::speaker(shape, seed, options.name.as_deref(), &quantization(options)) {
+        let wrap = |source| ConvertError::Chatterbox { path: output.to_owned(), source: Box::new(source) };
+        return speaker(made.map_err(wrap)?, RANDOM, output, options, progress);
+    }
     match random::language_model(shape, seed) {
         Some(model) => language(model, RANDOM, output, options, progress),
         None => speech(random::checkpoint(random::shape(shape)?, seed), RANDOM, output, options, progress),
@@ -174,6 +200,7 @@ fn speech(
         input,
         arch: Some(arch),
         model,
+        files: Vec::new(),
         report,
         ignored: checkpoint.ignored,
         unknown: checkpoint.unknown,
@@ -212,7 +239,53 @@ fn language(
     let words =
         format!("{arch}, {layers} layers of {}, {tokens} tokens, {millions:.2} M parameters", config.hidden);
     let unknown = Vec::new();
-    Ok(ConvertReport { input, arch: Some(arch), model: words, report, ignored: model.ignored, unknown })
+    let files = Vec::new();
+    let ignored = model.ignored;
+    Ok(ConvertReport { input, arch: Some(arch), model: words, files, report, ignored, unknown })
+}
+
+/// `chatterbox.quantization` and its like: the name of the type asked for, in small letters.
+pub(crate) fn quantization(options: &Options) -> String {
+    options.target.to_string().to_lowercase()
+}
+
+/// Writes the two files of a Chatterbox. Both get their names when both are complete.
+fn speaker(
+    model: Chatterbox,
+    input: &'static str,
+    output: &Path,
+    options: &Options,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<ConvertReport, ConvertError> {
+    let wrap = |source| ConvertError::Chatterbox { path: output.to_owned(), source: Box::new(source) };
+    let files = chatterbox::outputs(output).map_err(wrap)?;
+    let refused = |source| ConvertError::Rename { path: output.to_owned(), source };
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let unfinished = tempfile::Builder::new().prefix(".mynah-").tempdir_in(folder).map_err(refused)?;
+    let dtype = options.dtype()?;
+    let Chatterbox { t3, s3gen, model, ignored, warnings } = model;
+    let parts = [(&t3, t3.keys.clone()), (&s3gen, s3gen.keys.clone())].map(|(part, keys)| {
+        let jobs = jobs(&part.tensors, &Family::Chatterbox, options);
+        let bytes: u64 = jobs.iter().map(Job::bytes).sum();
+        (keys, jobs, bytes)
+    });
+    let total = parts.iter().map(|(_, _, bytes)| bytes).sum();
+    let mut report = Report::empty(dtype);
+    let mut before = 0;
+    for ((keys, jobs, bytes), file) in parts.into_iter().zip(["t3", "s3gen"]) {
+        let path = unfinished.path().join(file);
+        let at = |now: Progress| progress(Progress { done: before + now.done, total });
+        let part = options.run(|| emit(&path, keys, jobs, dtype, &at))?;
+        before += bytes;
+        report = report.and(part);
+    }
+    for (file, path) in ["t3", "s3gen"].iter().zip(&files) {
+        let refused = |source| ConvertError::Rename { path: path.clone(), source };
+        std::fs::rename(unfinished.path().join(file), path).map_err(refused)?;
+    }
+    report.warnings.extend(warnings);
+    let (arch, unknown) = (Some("chatterbox"), Vec::new());
+    Ok(ConvertReport { input, arch, model, files: files.to_vec(), report, ignored, unknown })
 }
 
 /// Every tensor with the type the rules choose.
@@ -220,14 +293,19 @@ fn jobs<'a>(tensors: &'a [Tensor], family: &Family, options: &Options) -> Vec<Jo
     let job = |tensor: &'a Tensor| {
         // The layouts are of F32; what the checkpoint stores in fewer bits is widened, then narrowed by the rules.
         let target = options.target.dtype();
-        let choice = options.rules.choose(family, &tensor.name, tensor.shape, DType::F32, target);
+        let bytes = tensor.source.stored();
+        let from = if bytes.is_some() { tensor.stored } else { DType::F32 };
+        let choice = options.rules.choose(family, &tensor.name, tensor.shape, from, target);
         Job {
             name: &tensor.name,
             shape: choice.shape,
             from: tensor.stored,
             to: choice.dtype,
             reason: choice.reason,
-            data: Payload::Encode(&*tensor.source),
+            data: match bytes {
+                Some(bytes) => Payload::Copy(bytes, &*tensor.source),
+                None => Payload::Encode(&*tensor.source),
+            },
         }
     };
     tensors.iter().map(job).collect()

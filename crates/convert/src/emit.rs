@@ -35,6 +35,13 @@ pub(crate) struct Job<'a> {
     pub(crate) data: Payload<'a>,
 }
 
+impl Job<'_> {
+    /// Bytes of the tensor in the file.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.to.row_bytes(self.shape.numel()).unwrap_or(0) as u64
+    }
+}
+
 /// Where its bytes come from.
 pub(crate) enum Payload<'a> {
     /// Bytes that already are of the right type.
@@ -51,8 +58,7 @@ pub(crate) fn emit(
     target: DType,
     progress: &dyn Fn(Progress),
 ) -> Result<Report, GgufError> {
-    let bytes_of = |job: &Job<'_>| job.to.row_bytes(job.shape.numel()).unwrap_or(0) as u64;
-    let total = jobs.iter().map(bytes_of).sum();
+    let total = jobs.iter().map(Job::bytes).sum();
     let done = Cell::new(0u64);
     let reports = RefCell::new(Vec::with_capacity(jobs.len()));
     let advance = |bytes: usize| {
@@ -69,7 +75,7 @@ pub(crate) fn emit(
         writer.set("general.quantization_version", 2u32);
     }
     for job in jobs {
-        let bytes = bytes_of(&job);
+        let bytes = job.bytes();
         writer.tensor(job.name, job.to, job.shape.dims(), move |out| {
             let mut error = Error::default();
             match job.data {

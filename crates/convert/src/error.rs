@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use mynah_gguf::GgufError;
 use mynah_tensor::DType;
 
+use crate::chatterbox::ChatterboxError;
 use crate::hf::HfError;
 use crate::nemo::NemoError;
 use crate::quantize::Target;
@@ -45,6 +46,22 @@ pub enum ConvertError {
         path: PathBuf,
         /// What is wrong with it.
         source: Box<HfError>,
+    },
+    /// A folder of Chatterbox is broken or lacks a file.
+    #[error("{}: {source}", path.display())]
+    Chatterbox {
+        /// The folder, or the T3 in it.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<ChatterboxError>,
+    },
+    /// A finished file cannot get its name.
+    #[error("{}: {source}", path.display())]
+    Rename {
+        /// The name.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
     },
     /// Reading or writing GGUF.
     #[error(transparent)]

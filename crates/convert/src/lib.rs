@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! .nemo archive ────┐
-//! Hugging Face folder├─► Checkpoint, LanguageModel ─► rules choose types ─► GGUF in the layout of
-//! random shape ─────┘                                      ▲                parakeet.cpp or llama.cpp
+//! Hugging Face folder├─► Checkpoint, LanguageModel,  ─► rules choose types ─► GGUF in the layout of parakeet.cpp,
+//! Chatterbox folder ─┤   Chatterbox                          ▲                 llama.cpp or chatterbox.cpp
+//! random shape ─────┘                                       │
 //! GGUF ────────────────────────────────────────────────────┘
 //! ```
 //!
@@ -12,6 +13,7 @@
 //! [`Report`]. No code of a checkpoint is ever run, and tensors stay in mapped files until their turn comes.
 
 mod bytes;
+pub mod chatterbox;
 mod convert;
 mod emit;
 mod error;
@@ -25,6 +27,7 @@ mod sentencepiece;
 mod settings;
 mod sniff;
 mod source;
+mod torch;
 mod yaml;
 
 pub use convert::{ConvertReport, Options, convert, random_model};

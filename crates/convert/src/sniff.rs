@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::{ConvertError, nemo};
+use crate::{ConvertError, chatterbox, nemo};
 
 /// A format that is read here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub enum InputKind {
     Nemo,
     /// A folder with `config.json`.
     HfFolder,
+    /// A folder with a T3 of Chatterbox, or such a T3.
+    Chatterbox,
     /// A GGUF file.
     Gguf,
 }
@@ -24,11 +26,17 @@ pub enum InputKind {
 pub fn sniff(path: &Path) -> Result<InputKind, ConvertError> {
     let refused = |source| ConvertError::Io { path: path.to_owned(), source };
     let unknown = |what| Err(ConvertError::UnknownInput { path: path.to_owned(), what });
-    if path.metadata().map_err(refused)?.is_dir() {
+    let found = path.metadata().map_err(refused)?;
+    if chatterbox::is_chatterbox(path) {
+        return Ok(InputKind::Chatterbox);
+    }
+    if found.is_dir() {
         if path.join("config.json").exists() {
             return Ok(InputKind::HfFolder);
         }
-        return unknown("a folder without config.json; a Hugging Face folder has one");
+        return unknown(
+            "a folder without config.json, which a Hugging Face folder has, and without a T3 of Chatterbox",
+        );
     }
     let mut head = Vec::new();
     File::open(path).and_then(|file| file.take(512).read_to_end(&mut head)).map_err(refused)?;

@@ -13,6 +13,11 @@ pub trait Source: Send + Sync {
     /// [`TensorError`] when stored bytes cannot be decoded.
     fn read(&self, start: usize, out: &mut [f32]) -> Result<(), TensorError>;
 
+    /// What to write as it is, for tensors whose elements are no numbers to encode: those of whole numbers.
+    fn stored(&self) -> Option<&[u8]> {
+        None
+    }
+
     /// Called when the tensor has been read for the last time for now.
     fn release(&self) {}
 }
@@ -45,6 +50,28 @@ impl Source for Values {
             *out = value;
         }
         Ok(())
+    }
+}
+
+/// Whole numbers as [`DType::I32`] has them, computed beforehand.
+pub(crate) struct Integers(Vec<u8>);
+
+impl Integers {
+    pub(crate) fn new(values: impl IntoIterator<Item = i32>) -> Integers {
+        Integers(values.into_iter().flat_map(i32::to_le_bytes).collect())
+    }
+}
+
+impl Source for Integers {
+    fn read(&self, start: usize, out: &mut [f32]) -> Result<(), TensorError> {
+        let size = DType::I32.block_bytes();
+        let from = start.saturating_mul(size);
+        let bytes = self.0.get(from..from.saturating_add(out.len().saturating_mul(size))).unwrap_or_default();
+        decode_row(DType::I32, bytes, out)
+    }
+
+    fn stored(&self) -> Option<&[u8]> {
+        Some(&self.0)
     }
 }
 

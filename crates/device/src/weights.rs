@@ -61,7 +61,7 @@ pub enum WeightUse {
 /// How `node` reads its operand number `operand`.
 pub fn weight_use(node: &Node, operand: usize) -> WeightUse {
     match (&node.op, operand) {
-        (Op::MatMul(_), 1) => WeightUse::MatMul,
+        (Op::MatMul(_) | Op::MatMulAfter(..), 1) => WeightUse::MatMul,
         (Op::Conv2d(_), 1) => WeightUse::Conv2d,
         (Op::Conv1d(_), 1) => WeightUse::Conv1d,
         (Op::ConvTranspose1d(c), 1) => WeightUse::ConvTranspose1d { stride: c.stride },

@@ -20,29 +20,6 @@ static SUITE: LazyLock<Vec<OpCase>> = LazyLock::new(|| {
     all
 });
 
-/// Ops of language models and vocoders that run on the CPU only so far: on a GPU they are reported as unsupported, and nothing else may be.
-const WITHOUT_KERNEL: [&str; 19] = [
-    "expert_choice",
-    "expert_weights",
-    "expert_gate_up",
-    "expert_down",
-    "conv1d",
-    "conv_transpose1d",
-    "attention",
-    "snake",
-    "clamp",
-    "repeat_rows",
-    "segment_mean",
-    "inverse_stft",
-    "leaky_relu",
-    "elu",
-    "mish",
-    "sin",
-    "cos",
-    "sqrt",
-    "abs",
-];
-
 /// Every adapter, opened by `open`.
 fn adapters(open: impl Fn(GpuChoice) -> Result<WgpuBackend, GpuError>) -> Vec<Arc<GpuDevice<WgpuBackend>>> {
     let found: Vec<_> =
@@ -61,7 +38,7 @@ fn check(device: &dyn Device, policy: &Policy, run: impl Fn(&OpCase) -> CaseResu
     let unsupported: Vec<_> = report
         .results
         .iter()
-        .filter(|r| matches!(r.status, Status::Unsupported(_)) && !WITHOUT_KERNEL.contains(&r.op))
+        .filter(|r| matches!(r.status, Status::Unsupported(_)))
         .map(|r| &r.name)
         .collect();
     eprintln!("{report}");

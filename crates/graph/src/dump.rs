@@ -3,6 +3,7 @@
 use crate::heads::Heads;
 use crate::ir::{Graph, Node, ValueId, ValueSource};
 use crate::op::{Activation, Epilogue, Op, Start};
+use crate::prologue::Prologue;
 use std::fmt;
 
 impl fmt::Display for Graph {
@@ -60,6 +61,8 @@ fn attributes(op: &Op) -> String {
             format!("stride={:?} pad={:?}{:?} groups={}", c.stride, c.pad_height, c.pad_width, c.groups)
         }
         Op::DepthwiseConv1d { pad, .. } => format!("pad={pad:?}"),
+        Op::MatMulAfter(Prologue::RmsNorm { eps } | Prologue::LayerNorm { eps }, _) => format!("eps={eps:e}"),
+        Op::MatMulAfter(Prologue::Gated(f), _) => f.name().to_owned(),
         Op::Conv1d(c) => format!("stride={} dilation={} pad={:?}", c.stride, c.dilation, c.pad),
         Op::ConvTranspose1d(c) => format!("stride={} pad={:?}", c.stride, c.pad),
         Op::Attention(a) => format!("scale={}", a.scale),
@@ -85,7 +88,10 @@ fn attributes(op: &Op) -> String {
         Op::StateAppend { state, at } => format!("state{} at slot{}", state.0, at.0),
         Op::StateNumbers { state, column } => format!("state{} column={column}", state.0),
         Op::Gated(f) => activation(*f),
-        Op::Rope(r) => format!("dims={} theta={}", r.dims, r.theta),
+        Op::Rope(r) => {
+            let scaling = r.scaling.map(|s| format!(" *{} {}..{}/{}", s.factor, s.low, s.high, s.original));
+            format!("dims={} theta={}{}", r.dims, r.theta, scaling.unwrap_or_default())
+        }
         Op::CausalConv1d(c) => {
             let then = c.activation.map(|f| format!(" +{}", activation(f))).unwrap_or_default();
             format!("state{} snapshots={}{then}", c.state.0, c.snapshots)

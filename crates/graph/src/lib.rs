@@ -14,12 +14,13 @@ mod heads;
 pub mod interp;
 mod ir;
 mod op;
+mod prologue;
 pub mod shape;
 pub mod transducer;
 mod vocoder;
 
 pub use build::GraphBuilder;
-pub use decoder::{CausalAttention, CausalConv1d, Rope};
+pub use decoder::{CausalAttention, CausalConv1d, Rope, RopeScaling};
 pub use error::GraphError;
 pub use experts::{ExpertChoice, ExpertGateUp, ExpertWeights, RouterScore};
 pub use heads::{AttentionHeads, DeltaHeads, Heads};
@@ -27,5 +28,6 @@ pub use ir::{
     ElemType, Graph, Node, NodeId, SlotId, StateDecl, StateId, Value, ValueId, ValueSource, WeightSpec,
 };
 pub use op::{Activation, BinaryOp, Conv2d, Epilogue, GatedDeltaNet, Op, RelPosAttention, Start};
+pub use prologue::Prologue;
 pub use transducer::{TransducerAdvance, TransducerJoin};
 pub use vocoder::{Attention, Conv1d, ConvTranspose1d, InverseStft};

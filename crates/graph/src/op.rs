@@ -8,6 +8,7 @@ use crate::decoder::{CausalAttention, CausalConv1d, Rope};
 use crate::experts::{ExpertChoice, ExpertGateUp, ExpertWeights};
 use crate::heads::Heads;
 use crate::ir::{SlotId, StateId};
+use crate::prologue::Prologue;
 use crate::transducer::{TransducerAdvance, TransducerJoin};
 use crate::vocoder::{Attention, Conv1d, ConvTranspose1d, InverseStft};
 
@@ -158,6 +159,9 @@ pub enum Start {
 pub enum Op {
     /// `x [.., K]`, weight `w [N, K]`, epilogue operands → `[.., N]`: each row times `wᵀ`.
     MatMul(Epilogue),
+    /// `x [.., K]`, weight `w [N, K]`, what the prologue takes besides, epilogue operands → `[.., N]`: each row after the prologue
+    /// times `wᵀ`.
+    MatMulAfter(Prologue, Epilogue),
     /// `x [B, H, W, Cin]`, weight `[Cout, Cin/groups, kh, kw]`, epilogue operands → `[B, H', W', Cout]`.
     Conv2d(Conv2d),
     /// `x [B, T, C]`, weight `[C, 1, K]`, epilogue operands → `[B, T + left + right − K + 1, C]`.
@@ -332,6 +336,9 @@ impl Op {
     pub fn name(&self) -> &'static str {
         match self {
             Self::MatMul(_) => "matmul",
+            Self::MatMulAfter(Prologue::RmsNorm { .. }, _) => "rms_norm_matmul",
+            Self::MatMulAfter(Prologue::LayerNorm { .. }, _) => "layer_norm_matmul",
+            Self::MatMulAfter(Prologue::Gated(_), _) => "gated_matmul",
             Self::Conv2d(_) => "conv2d",
             Self::DepthwiseConv1d { .. } => "depthwise_conv1d",
             Self::Conv1d(_) => "conv1d",
@@ -397,7 +404,7 @@ impl Op {
     /// The epilogue, for the ops that carry one.
     pub fn epilogue(&self) -> Option<&Epilogue> {
         match self {
-            Self::MatMul(e) | Self::DepthwiseConv1d { epilogue: e, .. } => Some(e),
+            Self::MatMul(e) | Self::MatMulAfter(_, e) | Self::DepthwiseConv1d { epilogue: e, .. } => Some(e),
             Self::Conv2d(c) => Some(&c.epilogue),
             Self::Conv1d(c) => Some(&c.epilogue),
             Self::ConvTranspose1d(c) => Some(&c.epilogue),
@@ -408,7 +415,7 @@ impl Op {
     /// The epilogue, to change it.
     pub fn epilogue_mut(&mut self) -> Option<&mut Epilogue> {
         match self {
-            Self::MatMul(e) | Self::DepthwiseConv1d { epilogue: e, .. } => Some(e),
+            Self::MatMul(e) | Self::MatMulAfter(_, e) | Self::DepthwiseConv1d { epilogue: e, .. } => Some(e),
             Self::Conv2d(c) => Some(&mut c.epilogue),
             Self::Conv1d(c) => Some(&mut c.epilogue),
             Self::ConvTranspose1d(c) => Some(&mut c.epilogue),

@@ -12,6 +12,7 @@ use crate::error::GraphError;
 use crate::heads::Heads;
 use crate::ir::{ElemType, Graph, StateId, ValueId};
 use crate::op::{Conv2d, Epilogue, GatedDeltaNet, Op, RelPosAttention, Start};
+use crate::prologue::Prologue;
 use crate::transducer::{LIMIT, TransducerAdvance, TransducerJoin};
 use mynah_tensor::Shape;
 
@@ -129,6 +130,7 @@ fn operand_count(op: &Op, found: usize) -> usize {
         Op::TransducerJoin(_) | Op::TransducerAdvance(_) | Op::Gated(_) | Op::Rope(_) => 2,
         Op::MatMul(_) | Op::Conv2d(_) | Op::DepthwiseConv1d { .. } | Op::Binary(_) | Op::RmsNorm { .. } => 2,
         Op::Gather | Op::MaskRows | Op::LstmCell | Op::StateScatter(_) | Op::BatchNormScale { .. } => 2,
+        Op::MatMulAfter(prologue, _) => 2 + prologue.extra_inputs(),
         Op::LayerNorm { .. } | Op::LstmStep { .. } | Op::CausalConv1d(_) => 3,
         Op::BatchNorm { .. } | Op::CausalAttention(_) => 5,
         Op::ExpertChoice(c) => 1 + usize::from(c.bias),
@@ -170,7 +172,11 @@ impl Rule<'_> {
     fn infer(&self, op: &Op) -> Result<Shape, GraphError> {
         let x = self.shapes[0];
         match op {
-            Op::MatMul(e) => self.matmul(e),
+            Op::MatMul(e) => self.matmul(e, 2),
+            Op::MatMulAfter(p, e) => {
+                self.prologue(p)?;
+                self.matmul(e, 2 + p.extra_inputs())
+            }
             Op::Conv2d(c) => self.conv2d(c),
             Op::DepthwiseConv1d { pad, epilogue } => self.depthwise(*pad, epilogue),
             Op::Binary(_) => {
@@ -274,11 +280,26 @@ impl Rule<'_> {
         Ok(out)
     }
 
-    fn matmul(&self, e: &Epilogue) -> Result<Shape, GraphError> {
+    fn prologue(&self, p: &Prologue) -> Result<(), GraphError> {
+        let x = self.shapes[0];
+        for &shape in &self.shapes[2..2 + p.extra_inputs()] {
+            match p {
+                Prologue::Gated(_) => self.need(shape == x, || "both operands must have one shape".into())?,
+                _ => {
+                    let width = x.last();
+                    self.need(shape.dims() == [width], || format!("gain and bias must be [{width}]"))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A product whose own operands are so many.
+    fn matmul(&self, e: &Epilogue, own: usize) -> Result<Shape, GraphError> {
         let (x, w) = (self.shapes[0], self.shapes[1]);
         let fits = w.rank() == 2 && x.rank() >= 1 && x.last() == w.last();
         self.need(fits, || "x must be [.., K], weight [N, K]".into())?;
-        self.epilogue(e, 2, self.make(&with_last(x, w.dims()[0]))?)
+        self.epilogue(e, own, self.make(&with_last(x, w.dims()[0]))?)
     }
 
     fn conv2d(&self, c: &Conv2d) -> Result<Shape, GraphError> {

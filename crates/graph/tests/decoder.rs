@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used)] // helpers of tests, where a panic is a failure
 
 use mynah_graph::{
-    Activation, CausalAttention, CausalConv1d, ElemType, Graph, GraphBuilder, GraphError, Op, Rope, StateId,
+    Activation, CausalAttention, CausalConv1d, ElemType, Graph, GraphBuilder, GraphError, Op, Rope,
+    RopeScaling, StateId,
 };
 use mynah_tensor::Shape;
 
@@ -52,7 +53,7 @@ fn gates_and_lengths() {
 
 #[test]
 fn rotary_positions() {
-    let rope = |dims| Op::Rope(Rope { dims, theta: 1e4 });
+    let rope = |dims| Op::Rope(Rope::new(dims, 1e4));
     gives(&rope(4), &[&[2, 3, 5, 6], &[2, 3]], &[1], &[2, 3, 5, 6]);
     refuses(&rope(4), "positions [batch, time]", &[&[2, 3, 5, 6], &[2, 5]], &[1]);
     refuses(&rope(4), "positions [batch, time]", &[&[2, 3, 6], &[2, 3]], &[1]);
@@ -118,8 +119,12 @@ fn lines_say_what_sets_them_apart() {
     };
     let gated = line(Op::Gated(Activation::Sigmoid), &[&[3], &[3]], &[]);
     assert_eq!(gated, "gated [3] = gated<sigmoid>(x0, x1)");
-    let rope = line(Op::Rope(Rope { dims: 2, theta: 1e4 }), &[&[1, 1, 1, 4], &[1, 1]], &[1]);
-    assert_eq!(rope, "rope [1, 1, 1, 4] = rope<dims=2 theta=10000>(x0, x1)");
+    let rope =
+        |scaling| line(Op::Rope(Rope { scaling, ..Rope::new(2, 1e4) }), &[&[1, 1, 1, 4], &[1, 1]], &[1]);
+    assert_eq!(rope(None), "rope [1, 1, 1, 4] = rope<dims=2 theta=10000>(x0, x1)");
+    let scaling = RopeScaling { factor: 8.0, low: 1.0, high: 4.0, original: 8192.0 };
+    let scaled = "rope [1, 1, 1, 4] = rope<dims=2 theta=10000 *8 1..4/8192>(x0, x1)";
+    assert_eq!(rope(Some(scaling)), scaled);
     let conv = CausalConv1d { state: StateId(0), snapshots: 1, activation: Some(Activation::Silu) };
     let conv = line(Op::CausalConv1d(conv), &[&[1, 2, 6], &[6, 1, 4], &[1, 3]], &[2]);
     assert_eq!(conv, "causal_conv1d [1, 2, 6] = causal_conv1d<state0 snapshots=1 +silu>(x0, x1, x2)");

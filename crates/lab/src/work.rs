@@ -40,7 +40,7 @@ impl Work {
         let outputs = size(node.output);
         let (Some(x), Some(second)) = (operand(0), operand(1)) else { return };
         match &node.op {
-            Op::MatMul(_) => {
+            Op::MatMul(_) | Op::MatMulAfter(..) => {
                 let operations = 2.0 * outputs * graph.shape(x).last() as f64;
                 let quantised = graph.weight(second).is_some_and(|w| w.dtype.is_quantized());
                 *(if quantised { &mut self.quantised } else { &mut self.floats }) += operations;

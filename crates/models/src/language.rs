@@ -38,11 +38,38 @@ pub struct Piece<'a> {
     pub wanted: Wanted,
 }
 
+/// Entries to draft from: each is a token and the hidden state of the one before it.
+#[derive(Clone, Copy, Debug)]
+pub struct Continuation<'a> {
+    /// The sequence's pages, those of its [`Piece`]s.
+    pub pages: &'a [u32],
+    /// Entries the layer has already. Entries from here on are written anew, so those of tokens that were taken back go by going on
+    /// from before them.
+    pub past: usize,
+    /// Tokens.
+    pub tokens: &'a [u32],
+    /// `[tokens, hidden]`: of the token before each, from the step that had it, or from the draft it came of.
+    pub hidden: &'a [f32],
+    /// Which logits are wanted: what comes after each token.
+    pub wanted: Wanted,
+}
+
+/// What a step or a draft gives.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WithHidden {
+    /// `[n, vocabulary]` of the tokens wanted, those of the first piece first.
+    pub logits: Vec<f32>,
+    /// `[tokens, hidden]`, normed, of every token of every piece.
+    pub hidden: Vec<f32>,
+}
+
 /// What sequences cost, in bytes of the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StateBytes {
-    /// A row: all recurrent states of one sequence, whatever its length. A checkpoint costs the same.
+    /// A row: all recurrent states of one sequence, whatever its length, in as many snapshots as are kept. A checkpoint costs the same.
     pub row: usize,
+    /// What [`LanguageModel::read_row`] gives of a row: one snapshot.
+    pub saved: usize,
     /// A page: keys and values of [`LanguageModel::page`] tokens.
     pub page: usize,
 }
@@ -97,13 +124,14 @@ pub trait LanguageModel: Send {
     /// A page that isn't there, or what running the graph reports.
     fn copy_page(&mut self, from: u32, to: u32) -> Result<(), ModelError>;
 
-    /// The states of a row, `row` bytes of [`StateBytes`] as f32.
+    /// The states of a row as they were `snapshot` tokens before its last, `saved` bytes of [`StateBytes`] as f32, in a layout that
+    /// doesn't depend on how many snapshots are kept.
     ///
     /// # Errors
-    /// As [`LanguageModel::reset`].
-    fn read_row(&mut self, row: usize) -> Result<Vec<f32>, ModelError>;
+    /// A snapshot that isn't kept; as [`LanguageModel::reset`].
+    fn read_row(&mut self, row: usize, snapshot: usize) -> Result<Vec<f32>, ModelError>;
 
-    /// Puts states back that [`LanguageModel::read_row`] gave.
+    /// Puts states back that [`LanguageModel::read_row`] gave, as those after the last token.
     ///
     /// # Errors
     /// A row that isn't there, another number of elements, or what running the graph reports.
@@ -129,6 +157,39 @@ pub trait LanguageModel: Send {
     /// the states of the pieces' rows may then hold a part of the step.
     fn step(&mut self, pieces: &[Piece<'_>]) -> Result<&[f32], ModelError>;
 
+    /// Tokens that can be drafted and taken back again: one less than the snapshots kept, 0 if nothing drafts.
+    fn drafts(&self) -> usize {
+        0
+    }
+
+    /// Width of the hidden states that drafts go on from.
+    fn hidden(&self) -> usize {
+        0
+    }
+
+    /// [`LanguageModel::step`] that gives the hidden states as well.
+    ///
+    /// # Errors
+    /// [`ModelError::Unsupported`] where nothing drafts; as [`LanguageModel::step`].
+    fn step_with_hidden(&mut self, pieces: &[Piece<'_>]) -> Result<WithHidden, ModelError> {
+        let _ = pieces;
+        Err(no_drafts())
+    }
+
+    /// Predicts what comes after the tokens of these entries.
+    ///
+    /// After a step of tokens 1 to n and their hidden states, entries 1 to n − 1 are tokens 2 to n with the hidden states 1 to n − 1,
+    /// and entry n is the token that was sampled with the hidden state n. What it gives is a guess at the token after, and, as the
+    /// hidden state of the next entry, more guesses.
+    ///
+    /// # Errors
+    /// [`ModelError::Unsupported`] where nothing drafts, or for another number of hidden states than tokens; as
+    /// [`LanguageModel::step`].
+    fn draft(&mut self, pieces: &[Continuation<'_>]) -> Result<WithHidden, ModelError> {
+        let _ = pieces;
+        Err(no_drafts())
+    }
+
     /// What runs its graphs, for profiles and dumps; a model without graphs has none.
     fn executor(&mut self) -> Option<&mut Executor> {
         None
@@ -144,6 +205,16 @@ pub struct Workload {
     pub chunk: usize,
     /// Tokens of the longest sequence.
     pub context: usize,
+    /// Tokens that are drafted for each sequence in a step.
+    pub drafts: usize,
+}
+
+/// Most tokens that may be drafted at a time: every one more keeps another snapshot of all recurrent states.
+pub const MAX_DRAFTS: usize = 16;
+
+/// There is no layer that drafts.
+pub(crate) fn no_drafts() -> ModelError {
+    ModelError::Unsupported { what: "drafting with a file that has no layer for it".to_owned() }
 }
 
 /// Memory a language model will need, in bytes, known before anything is loaded.
@@ -171,19 +242,33 @@ impl MemoryEstimate {
     }
 }
 
-/// Opens a language model of any family that is known.
+/// Opens a language model of any family that is known, with states that let `drafts` tokens be taken back; 0 for no drafting.
 ///
 /// # Errors
-/// [`ModelError::Family`] for another one; else what is wrong with the file or the device.
+/// [`ModelError::Family`] for another one, [`ModelError::Unsupported`] for drafts of a file that has no layer for them or more than
+/// [`MAX_DRAFTS`]; else what is wrong with the file or the device.
 pub fn open(
     file: Arc<GgufFile>,
     device: Arc<dyn Device>,
     fallback: Option<Arc<dyn Device>>,
     options: Options,
+    drafts: usize,
 ) -> Result<Box<dyn LanguageModel>, ModelError> {
-    let layout = qwen35::StateLayout::default();
+    let layout = layout(drafts)?;
     let options = qwen35::LoadOptions { executor: options, layout, sequences: 0, pages: 0 };
-    Ok(Box::new(qwen35::Qwen35::load(file, device, fallback, options)?))
+    let model = qwen35::Qwen35::load(file, device, fallback, options)?;
+    if drafts > 0 && !model.can_draft() {
+        return Err(no_drafts());
+    }
+    Ok(Box::new(model))
+}
+
+fn layout(drafts: usize) -> Result<qwen35::StateLayout, ModelError> {
+    if drafts > MAX_DRAFTS {
+        let what = format!("drafting {drafts} tokens at a time; {MAX_DRAFTS} are the most");
+        return Err(ModelError::Unsupported { what });
+    }
+    Ok(qwen35::StateLayout { snapshots: 1 + drafts, ..qwen35::StateLayout::default() })
 }
 
 /// The memory a file's model will need on a device.
@@ -195,7 +280,7 @@ pub fn estimate(
     device: &dyn Device,
     workload: &Workload,
 ) -> Result<MemoryEstimate, ModelError> {
-    qwen35::Qwen35::estimate(file, device, qwen35::StateLayout::default(), workload)
+    qwen35::Qwen35::estimate(file, device, layout(workload.drafts)?, workload)
 }
 
 /// A number that tells a file's model, laid out by these `sizes`, from others: of its architecture and every tensor's name, shape, type

@@ -2,6 +2,7 @@
 //!
 //! One folder per family. Nothing here names a device: graphs go to a `mynah_plan::Executor`, which runs them.
 
+pub mod chatterbox;
 mod error;
 pub mod language;
 pub mod parakeet;

@@ -19,29 +19,6 @@ use std::sync::Arc;
 /// Cases that the shim can't express, with the reason. Exactly these may be unsupported.
 const BEYOND: &[(&str, &str)] = &[];
 
-/// Ops of language models and vocoders that have no GPU kernel so far.
-const WITHOUT_KERNEL: [&str; 19] = [
-    "expert_choice",
-    "expert_weights",
-    "expert_gate_up",
-    "expert_down",
-    "conv1d",
-    "conv_transpose1d",
-    "attention",
-    "snake",
-    "clamp",
-    "repeat_rows",
-    "segment_mean",
-    "inverse_stft",
-    "leaky_relu",
-    "elu",
-    "mish",
-    "sin",
-    "cos",
-    "sqrt",
-    "abs",
-];
-
 fn check(device: &dyn Device, policy: &Policy, run: impl Fn(&OpCase) -> CaseResult + Sync) {
     let results = on_all_cores(&SUITE, run);
     let title = format!("{} {:?}", device.report().description, policy.precision);
@@ -50,7 +27,7 @@ fn check(device: &dyn Device, policy: &Policy, run: impl Fn(&OpCase) -> CaseResu
     let failures: Vec<_> = report.failures().map(|(r, reason)| format!("{}: {reason}", r.name)).collect();
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
     let names = |r: &CaseResult| {
-        let unsupported = matches!(r.status, Status::Unsupported(_)) && !WITHOUT_KERNEL.contains(&r.op);
+        let unsupported = matches!(r.status, Status::Unsupported(_));
         unsupported.then(|| r.name.clone())
     };
     let unsupported: Vec<_> = report.results.iter().filter_map(names).collect();

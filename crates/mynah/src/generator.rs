@@ -73,7 +73,7 @@ impl Generator {
             return Err(Error::Memory { needed, available });
         }
         let executor = mynah_plan::Options { policy, strict: options.strict, max_plans: PLANS };
-        let model = language::open(Arc::new(file), device, fallback, executor)?;
+        let model = language::open(Arc::new(file), device, fallback, executor, engine.drafts)?;
         Ok(Self { engine: Engine::new(model, engine)?, tokenizer, template })
     }
 
@@ -87,7 +87,8 @@ impl Generator {
         engine: &EngineOptions,
     ) -> Result<MemoryEstimate, Error> {
         let context = engine.context.unwrap_or(engine.chunk).max(engine.chunk);
-        let workload = Workload { sequences: engine.sequences, chunk: engine.chunk, context };
+        let EngineOptions { sequences, chunk, drafts, .. } = *engine;
+        let workload = Workload { sequences, chunk, context, drafts };
         Ok(language::estimate(file, device, &workload)?)
     }
 

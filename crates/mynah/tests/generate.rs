@@ -20,7 +20,11 @@ fn fixture(path: &str) -> PathBuf {
 
 /// The model's rows are repeated until there is one for each token.
 fn file(template: Option<&str>) -> GgufFile {
-    let model = GgufFile::open(fixture("qwen35/dense/model.gguf")).unwrap();
+    file_of("dense", template)
+}
+
+fn file_of(case: &str, template: Option<&str>) -> GgufFile {
+    let model = GgufFile::open(fixture(&format!("qwen35/{case}/model.gguf"))).unwrap();
     let text = GgufFile::open(fixture("text/qwen35.gguf")).unwrap();
     let tokens = text.get_str_array("tokenizer.ggml.tokens").unwrap().unwrap().len();
     let tensors: Vec<(&str, HostTensor)> = model
@@ -126,6 +130,38 @@ fn characters_come_whole_and_stop_strings_not_at_all() {
     let options = script(&generator, "it may STO", &["STOP"]);
     let done = generator.complete("x", options, &mut |_| ControlFlow::Continue(())).unwrap();
     assert_eq!((done.text.as_str(), done.reason), ("it may STO", StopReason::End));
+}
+
+#[test]
+fn drafts_change_no_word_and_no_stop() {
+    let open = |drafts| {
+        let devices = open_devices(DeviceChoice::Cpu, Some(2)).unwrap();
+        let engine = EngineOptions { drafts, ..EngineOptions::default() };
+        Generator::on(file_of("drafting", None), devices, &Options::default(), engine).unwrap()
+    };
+    let (mut plain, mut drafting) = (open(0), open(3));
+    let run = |generator: &mut Generator, stops: &[String]| {
+        let stops = stops.to_vec();
+        let options = GenerateOptions { max_tokens: Some(40), stops, ..GenerateOptions::default() };
+        generator.complete("The bird", options, &mut |_| ControlFlow::Continue(())).unwrap()
+    };
+    let whole = run(&mut plain, &[]);
+    let drafted = run(&mut drafting, &[]);
+    assert_eq!((&drafted.text, &drafted.choices), (&whole.text, &whole.choices));
+    assert!(drafted.drafted_tokens >= 39 && drafted.accepted_tokens <= drafted.drafted_tokens);
+    assert_eq!((whole.drafted_tokens, whole.accepted_tokens), (0, 0));
+    // What was found in the same step behind a stop string is not part of the answer.
+    for from in [3, 7, 11] {
+        let stop: String = whole.text.chars().skip(from).take(4).collect();
+        let [a, b] = [&mut plain, &mut drafting].map(|generator| run(generator, std::slice::from_ref(&stop)));
+        assert_eq!((&a.text, &a.choices, a.reason), (&b.text, &b.choices, b.reason));
+        assert_eq!(a.reason, StopReason::Stop);
+    }
+    // A file that can't draft says so before it is loaded.
+    let devices = open_devices(DeviceChoice::Cpu, Some(1)).unwrap();
+    let engine = EngineOptions { drafts: 1, ..EngineOptions::default() };
+    let error = Generator::on(file(None), devices, &Options::default(), engine).err().unwrap();
+    assert!(matches!(&error, Error::Model(e) if e.to_string().contains("no layer for it")), "{error:?}");
 }
 
 #[test]

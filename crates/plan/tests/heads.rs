@@ -72,9 +72,9 @@ fn attention(turned: usize) -> Graph {
     let gains = ["q_gain", "k_gain"].map(|name| weight(&mut g, name, [width]));
     let [q, gate] = [0, width].map(|from| g.slice(both, 3, from, width));
     let q = g.rms_norm(q, gains[0], 0.5);
-    let q = g.rope(q, positions, Rope { dims: 4, theta: 100.0 });
+    let q = g.rope(q, positions, Rope::new(4, 100.0));
     let k = g.rms_norm(k, gains[1], 0.5);
-    let k = g.rope(k, positions, Rope { dims: turned, theta: 100.0 });
+    let k = g.rope(k, positions, Rope::new(turned, 100.0));
     let op = CausalAttention { keys, values, scale: 0.4 };
     let y = g.op(Op::CausalAttention(op), &[q, k, v, sequences, pages]);
     let y = g.gated(Activation::Sigmoid, y, gate);

@@ -54,6 +54,22 @@ pub trait Choose: Send {
     /// # Errors
     /// When no token can follow; the sequence is then finished.
     fn choose(&mut self, logits: &mut [f32]) -> Result<Choice, ChooseError>;
+
+    /// A guess at what [`Choose::choose`] will give when these `drafted` tokens are what comes next, by the `logits [vocabulary]` of what
+    /// drafts, which may be overwritten; `None` if there is no sense in guessing. By itself the likeliest token.
+    ///
+    /// Calls with longer and longer `drafted` follow one with none. Whatever is guessed, what is chosen later must be the same.
+    fn guess(&mut self, drafted: &[u32], logits: &mut [f32]) -> Option<u32> {
+        let _ = drafted;
+        likeliest(logits)
+    }
+}
+
+/// The first of the largest logits; none if no logit is a number.
+pub(crate) fn likeliest(logits: &[f32]) -> Option<u32> {
+    let numbers = logits.iter().enumerate().filter(|(_, x)| !x.is_nan());
+    let best = numbers.reduce(|best, next| if next.1 > best.1 { next } else { best });
+    best.map(|(token, _)| token as u32)
 }
 
 /// Takes the likeliest token, of equals the first; never one whose logit is no number.
@@ -62,10 +78,8 @@ pub struct Greedy;
 
 impl Choose for Greedy {
     fn choose(&mut self, logits: &mut [f32]) -> Result<Choice, ChooseError> {
-        let numbers = logits.iter().enumerate().filter(|(_, x)| !x.is_nan());
-        let best = numbers.reduce(|best, next| if next.1 > best.1 { next } else { best });
-        let (token, _) = best.ok_or_else(|| ChooseError { reason: "no logit is a number".into() })?;
-        Ok(Choice { token: token as u32, ..Choice::default() })
+        let token = likeliest(logits).ok_or_else(|| ChooseError { reason: "no logit is a number".into() })?;
+        Ok(Choice { token, ..Choice::default() })
     }
 }
 

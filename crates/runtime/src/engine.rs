@@ -4,6 +4,7 @@
 //! up and waits, so the oldest always gets on and everybody's turn comes.
 
 mod cuts;
+mod drafts;
 mod evaluate;
 mod place;
 mod steps;
@@ -36,6 +37,10 @@ pub struct Usage {
     pub checkpoints: usize,
     /// How often a sequence had to give its states up for an older one.
     pub preemptions: u64,
+    /// Tokens that were drafted.
+    pub drafted: u64,
+    /// Of them, those that were right.
+    pub accepted: u64,
 }
 
 /// A model and the sequences on it.
@@ -49,6 +54,8 @@ pub struct Engine {
     /// What the next step tells first.
     events: Vec<Event>,
     preemptions: u64,
+    drafted: u64,
+    accepted: u64,
     /// Logits a chooser may write on.
     logits: Vec<f32>,
 }
@@ -60,6 +67,12 @@ impl Engine {
     /// [`EngineError::Option`].
     pub fn new(model: Box<dyn LanguageModel>, mut options: EngineOptions) -> Result<Self, EngineError> {
         options.check()?;
+        let most = model.drafts();
+        if options.drafts > most {
+            let reason =
+                if most == 0 { "nothing in the model drafts" } else { "its states can't go back so far" };
+            return Err(EngineError::Option { option: "drafts", found: options.drafts, reason });
+        }
         let page = model.page().max(1);
         if options.chunk > page {
             options.chunk -= options.chunk % page;
@@ -76,6 +89,8 @@ impl Engine {
             next: 0,
             events: Vec::new(),
             preemptions: 0,
+            drafted: 0,
+            accepted: 0,
             logits: Vec::new(),
         })
     }
@@ -88,6 +103,11 @@ impl Engine {
     /// The model, for profiles and dumps; whoever steps it here spoils the sequences.
     pub fn model_mut(&mut self) -> &mut dyn LanguageModel {
         self.model.as_mut()
+    }
+
+    /// The model again; what there is of sequences goes.
+    pub fn into_model(self) -> Box<dyn LanguageModel> {
+        self.model
     }
 
     /// Tokens of the longest sequence: by the model, by the options, and by the pages there may be.
@@ -106,6 +126,8 @@ impl Engine {
             rows: self.memory.rows.used(),
             checkpoints: self.memory.checkpoints.len(),
             preemptions: self.preemptions,
+            drafted: self.drafted,
+            accepted: self.accepted,
         }
     }
 
@@ -208,7 +230,8 @@ impl Engine {
         match (&found.holding, &found.saved) {
             (Some(holding), _) if holding.past > 0 => {
                 states.past = holding.past;
-                states.row = self.model.read_row(holding.row as usize)?;
+                states.row = self.model.read_row(holding.row as usize, holding.snapshot)?;
+                states.hidden = holding.drafts.as_ref().map_or_else(Vec::new, |d| d.hidden.clone());
                 for &page in holding.pages.iter().take(self.memory.pages_of(holding.past)) {
                     states.pages.extend(self.model.read_page(page)?);
                 }

@@ -43,6 +43,15 @@ pub enum Event {
         /// The token.
         choice: Choice,
     },
+    /// Drafts of its next tokens were held against what was chosen.
+    Drafted {
+        /// Whose.
+        sequence: SequenceId,
+        /// Tokens that were drafted.
+        drafted: usize,
+        /// Of them, those that were right; their [`Event::Token`]s came before this.
+        accepted: usize,
+    },
     /// It is over and forgotten.
     Finished {
         /// Whose.

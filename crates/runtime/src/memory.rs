@@ -7,8 +7,18 @@ use mynah_models::ModelError;
 use mynah_models::language::LanguageModel;
 use std::sync::Arc;
 
-/// What a sequence holds while it runs.
-#[derive(Debug)]
+/// What the layer that drafts has of a sequence: entry i is token i + 1 with the hidden state of token i, in the place of token i in the
+/// sequence's pages. Entries follow from tokens that are in the states, so whoever shares those tokens can share them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct DraftCache {
+    /// Entries it has.
+    pub(crate) entries: usize,
+    /// `[past − entries, hidden]`: the hidden states of the tokens from there on.
+    pub(crate) hidden: Vec<f32>,
+}
+
+/// What a sequence holds while it runs, and a checkpoint.
+#[derive(Clone, Debug)]
 pub(crate) struct Holding {
     /// Its row of the recurrent states.
     pub(crate) row: u32,
@@ -16,6 +26,25 @@ pub(crate) struct Holding {
     pub(crate) pages: Vec<u32>,
     /// Tokens that are in the states.
     pub(crate) past: usize,
+    /// The snapshot of the recurrent states that is the one after these tokens: how many drafted tokens after them were wrong.
+    pub(crate) snapshot: usize,
+    /// `None` where nothing drafts.
+    pub(crate) drafts: Option<DraftCache>,
+}
+
+impl Holding {
+    /// A row for a sequence that begins.
+    pub(crate) fn new(row: u32, drafts: Option<DraftCache>) -> Self {
+        Self { row, pages: Vec::new(), past: 0, snapshot: 0, drafts }
+    }
+
+    /// Its first pages into which nothing more will be written, that can be shared.
+    pub(crate) fn finished(&self, page: usize) -> &[u32] {
+        // An entry that is missing has its place before tokens that are there.
+        let last = self.drafts.as_ref().map_or(self.past, |drafts| drafts.entries.min(self.past));
+        let pages = last / page.max(1);
+        self.pages.get(..pages).unwrap_or(&self.pages)
+    }
 }
 
 /// Nothing is left to take.
@@ -98,6 +127,23 @@ impl Memory {
         Ok(())
     }
 
+    /// Pages for more `tokens` than a sequence has, as far as there are some that nobody holds; how many tokens there is room for.
+    pub(crate) fn take_spare(
+        &mut self,
+        model: &mut dyn LanguageModel,
+        pages: &mut Vec<u32>,
+        tokens: usize,
+    ) -> usize {
+        while pages.len() < self.pages_of(tokens) {
+            match self.pages.take() {
+                Some(page) => pages.push(page),
+                None if self.make_pages(model) => {}
+                None => break,
+            }
+        }
+        tokens.min(pages.len().saturating_mul(self.page))
+    }
+
     /// Makes more rows, as far as the limit goes. False if there are none to make.
     fn make_rows(&mut self, model: &mut dyn LanguageModel) -> bool {
         let (made, pages) = (self.rows.made(), self.pages.made());
@@ -116,7 +162,8 @@ impl Memory {
     /// Pages that a sequence could have if every checkpoint gave way, those that it would share with others that run included: `shared`
     /// are its full pages in a checkpoint.
     pub(crate) fn obtainable(&self, shared: &[u32]) -> usize {
-        let mut kept: Vec<u32> = self.checkpoints.iter().flat_map(|c| c.pages.iter().copied()).collect();
+        let mut kept: Vec<u32> =
+            self.checkpoints.iter().flat_map(|c| c.holding.pages.iter().copied()).collect();
         kept.sort_unstable();
         // Those that nobody but checkpoints holds.
         let runs = kept.chunk_by(|a, b| a == b);
@@ -130,8 +177,8 @@ impl Memory {
     pub(crate) fn evict(&mut self, keep: Option<u32>) -> bool {
         let evicted = self.checkpoints.evict(keep);
         let there_was = evicted.is_some();
-        if let Some(Checkpoint { row, pages, .. }) = evicted {
-            self.release(row, pages);
+        if let Some(Checkpoint { holding, .. }) = evicted {
+            self.release(holding.row, holding.pages);
         }
         there_was
     }
@@ -143,17 +190,17 @@ impl Memory {
     }
 
     /// Keeps what a sequence that is over leaves, for one that goes on from it; `tokens` are those in its states.
-    pub(crate) fn keep(&mut self, Holding { row, mut pages, .. }: Holding, tokens: &[u32]) {
+    pub(crate) fn keep(&mut self, mut holding: Holding, tokens: &[u32]) {
         let useful = self.checkpoints.capacity() > 0 && !tokens.is_empty();
         if !useful || self.checkpoints.has(tokens) {
-            return self.release(row, pages);
+            return self.release(holding.row, holding.pages);
         }
-        let filled = self.pages_of(tokens.len());
-        pages.drain(filled.min(pages.len())..).for_each(|page| self.pages.release(page));
+        let filled = self.pages_of(tokens.len()).min(holding.pages.len());
+        holding.pages.drain(filled..).for_each(|page| self.pages.release(page));
         if self.checkpoints.len() >= self.checkpoints.capacity() {
             self.evict(None);
         }
-        self.checkpoints.add(Checkpoint { tokens: tokens.to_vec(), row, pages });
+        self.checkpoints.add(Checkpoint { tokens: tokens.to_vec(), holding });
     }
 
     /// Copies what a sequence has so far into a checkpoint, if there is room for one; `tokens` are those in its states.
@@ -173,34 +220,43 @@ impl Memory {
             self.evict(None);
         }
         let Ok(row) = self.take_row(model, None) else { return Ok(()) };
-        let mut copy = Holding { row, pages: Vec::new(), past: tokens.len() };
-        match self.copy(model, &mut copy, (holding.row, &holding.pages), None) {
-            Ok(Ok(())) => {
-                self.checkpoints.add(Checkpoint { tokens: tokens.to_vec(), row, pages: copy.pages });
-                Ok(())
-            }
-            other => {
-                self.release(row, copy.pages);
-                other.map(drop)
-            }
+        if let Ok(copy) = self.copy(model, row, holding, None)? {
+            self.checkpoints.add(Checkpoint { tokens: tokens.to_vec(), holding: copy });
         }
+        Ok(())
     }
 
-    /// Copies states into a holding that has a row and no pages: full pages are shared, what is begun of another is copied.
+    /// Copies states into a row, which is given up if that can't be: pages that are finished are shared, others copied. The checkpoint of
+    /// row `keep` stays where it is.
     pub(crate) fn copy(
         &mut self,
         model: &mut dyn LanguageModel,
-        to: &mut Holding,
-        (row, pages): (u32, &[u32]),
+        row: u32,
+        from: &Holding,
         keep: Option<u32>,
-    ) -> Result<Result<(), Full>, ModelError> {
-        let full = to.past / self.page;
-        for &page in pages.iter().take(full) {
+    ) -> Result<Result<Holding, Full>, ModelError> {
+        let mut to = Holding { row, pages: Vec::new(), ..from.clone() };
+        for &page in from.finished(self.page) {
             self.pages.share(page);
             to.pages.push(page);
         }
-        model.copy_row(row as usize, to.row as usize)?;
-        if let (Some(&begun), false) = (pages.get(full), to.past.is_multiple_of(self.page)) {
+        let done = self.copy_into(model, &mut to, from, keep);
+        if !matches!(done, Ok(Ok(()))) {
+            self.release(row, std::mem::take(&mut to.pages));
+        }
+        Ok(done?.map(|()| to))
+    }
+
+    /// Copies the row, and the pages that are not there yet.
+    fn copy_into(
+        &mut self,
+        model: &mut dyn LanguageModel,
+        to: &mut Holding,
+        from: &Holding,
+        keep: Option<u32>,
+    ) -> Result<Result<(), Full>, ModelError> {
+        model.copy_row(from.row as usize, to.row as usize)?;
+        for &begun in from.pages.iter().take(self.pages_of(from.past)).skip(to.pages.len()) {
             let Ok(page) = self.take_page(model, keep) else { return Ok(Err(Full)) };
             to.pages.push(page);
             model.copy_page(begun, page)?;

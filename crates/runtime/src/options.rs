@@ -16,11 +16,13 @@ pub struct EngineOptions {
     pub cache: Option<usize>,
     /// Checkpoints kept for prompts that begin alike, each with the recurrent states of a sequence; 0 for none.
     pub checkpoints: usize,
+    /// Tokens that the model's own layer drafts for each sequence in a step, 0 for none; tokens are the same either way.
+    pub drafts: usize,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { sequences: 8, chunk: 512, context: None, cache: None, checkpoints: 8 }
+        Self { sequences: 8, chunk: 512, context: None, cache: None, checkpoints: 8, drafts: 0 }
     }
 }
 

@@ -3,14 +3,15 @@
 //! A recurrent state can't be rewound, so a sequence can only go on from where one was copied: at page boundaries of prompts, and where
 //! sequences ended.
 
-/// Where a sequence may go on from. It holds its row and its pages.
+use crate::memory::Holding;
+
+/// Where a sequence may go on from.
 #[derive(Debug)]
 pub(crate) struct Checkpoint {
     /// The tokens that are in the states.
     pub(crate) tokens: Vec<u32>,
-    pub(crate) row: u32,
-    /// All full but perhaps the last.
-    pub(crate) pages: Vec<u32>,
+    /// Its own row, and pages of which those that are finished may be others' too.
+    pub(crate) holding: Holding,
 }
 
 /// Those that are kept, the least recently used first.
@@ -67,7 +68,7 @@ impl Checkpoints {
 
     /// Takes out the least recently used one but that of row `keep`.
     pub(crate) fn evict(&mut self, keep: Option<u32>) -> Option<Checkpoint> {
-        let at = self.kept.iter().position(|c| Some(c.row) != keep)?;
+        let at = self.kept.iter().position(|c| Some(c.holding.row) != keep)?;
         Some(self.kept.remove(at))
     }
 }
@@ -78,7 +79,8 @@ mod tests {
     use super::*;
 
     fn checkpoint(row: u32, tokens: &[u32]) -> Checkpoint {
-        Checkpoint { tokens: tokens.to_vec(), row, pages: vec![] }
+        let holding = Holding { past: tokens.len(), ..Holding::new(row, None) };
+        Checkpoint { tokens: tokens.to_vec(), holding }
     }
 
     #[test]
@@ -87,7 +89,7 @@ mod tests {
         for (row, tokens) in [&[1, 2][..], &[1, 2, 3, 4], &[1, 2, 9], &[7]].iter().enumerate() {
             kept.add(checkpoint(row as u32, tokens));
         }
-        let mut row = |tokens: &[u32]| kept.longest(tokens).map(|c| c.row);
+        let mut row = |tokens: &[u32]| kept.longest(tokens).map(|c| c.holding.row);
         assert_eq!(row(&[1, 2, 3, 4, 5]), Some(1));
         // Something must be left to run, or there would be no logits.
         assert_eq!(row(&[1, 2, 3, 4]), Some(0));
@@ -101,7 +103,7 @@ mod tests {
         let mut kept = Checkpoints::new(3);
         (0..3).for_each(|row| kept.add(checkpoint(row, &[row, 5])));
         assert!(kept.longest(&[0, 5, 5]).is_some() && !kept.has(&[1]) && kept.has(&[1, 5]));
-        let mut evict = |keep| kept.evict(keep).map(|c| c.row);
+        let mut evict = |keep| kept.evict(keep).map(|c| c.holding.row);
         assert_eq!(
             [evict(Some(2)), evict(None), evict(Some(1)), evict(None), evict(None)],
             [Some(0), Some(2), None, Some(1), None]

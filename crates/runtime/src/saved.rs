@@ -14,6 +14,8 @@ pub(crate) struct States {
     pub(crate) row: Vec<f32>,
     /// What [`LanguageModel::read_page`] gave, one page after another.
     pub(crate) pages: Vec<f32>,
+    /// Hidden states of the last tokens, of which the layer that drafts has no entries yet; none if nothing drafted.
+    pub(crate) hidden: Vec<f32>,
 }
 
 /// A sequence as [`crate::Engine::save`] found it.
@@ -59,11 +61,15 @@ impl SavedSequence {
             return wrong(format!("{tokens} tokens with a prompt of {prompt} and {past} in the states"));
         }
         let sizes = model.state_bytes();
-        let row = if states.past > 0 { sizes.row / 4 } else { 0 };
+        let row = if states.past > 0 { sizes.saved / 4 } else { 0 };
         let pages = states.past.div_ceil(model.page().max(1)).saturating_mul(sizes.page / 4);
         if states.row.len() != row || states.pages.len() != pages {
             let found = [states.row.len(), states.pages.len()];
             return wrong(format!("it has states of {found:?} elements, {:?} are wanted", [row, pages]));
+        }
+        let (hidden, width) = (states.hidden.len(), model.hidden());
+        if hidden > 0 && (width == 0 || hidden % width > 0 || hidden / width > states.past) {
+            return wrong(format!("it has {hidden} elements of hidden states of {width}"));
         }
         Ok(())
     }

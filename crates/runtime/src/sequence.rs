@@ -59,6 +59,14 @@ impl Sequence {
         self.holding.as_ref().map_or(0, |h| h.past)
     }
 
+    /// A guess at the token after those `drafted`, by a draft's logits; none of a token that would end the sequence, which is as well chosen
+    /// without a guess.
+    pub(crate) fn guess(&mut self, drafted: &[u32], logits: &mut [f32]) -> Option<u32> {
+        let vocabulary = logits.len();
+        let token = self.chooser.guess(drafted, logits)?;
+        ((token as usize) < vocabulary && !self.ends.contains(&token)).then_some(token)
+    }
+
     /// Goes on by a token: all that are known are in the states, and these are the logits of the last. `Some` when it is over.
     pub(crate) fn choose(
         &mut self,

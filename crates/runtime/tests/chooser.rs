@@ -74,6 +74,51 @@ fn a_sampler_goes_on() {
 }
 
 #[test]
+fn guesses_follow_the_grammar_and_change_nothing() {
+    let tokenizer = tokenizer();
+    let compiler = GrammarCompiler::new(&tokenizer, tokenizer.len()).unwrap();
+    let grammar = Grammar::Regex("[a-f]{6,8}!".into());
+    let after = tokenizer.encode("</think>", mynah_text::bpe::Specials::All)[0];
+    let all = logits(14, tokenizer.len());
+    for after in [None, Some(after)] {
+        let scope = Scope { after, unless: None };
+        let make = |constrained: bool| {
+            let constraint = constrained.then(|| compiler.compile(&grammar, scope).unwrap());
+            Chooser::new(Sampler::new(options(1.0)).unwrap(), constraint)
+        };
+        let (mut plain, mut guessing) = (make(true), make(true));
+        [&mut plain, &mut guessing].into_iter().for_each(|chooser| chooser.begin(&PROMPT));
+        let mut said = Vec::new();
+        for (at, logits) in all.iter().enumerate() {
+            // As many guesses as there are to make, by logits that are not those of the choice.
+            let mut drafted = Vec::new();
+            let after_these = all[at..].iter().rev();
+            for other in after_these {
+                let Some(token) = guessing.guess(&drafted, &mut other.clone()) else { break };
+                drafted.push(token);
+            }
+            if after.is_none() {
+                let text = tokenizer.decode(&[said.as_slice(), drafted.as_slice()].concat()).unwrap();
+                let [letters, marks] = [text.trim_end_matches('!'), "!"];
+                assert!(letters.len() <= 8 && letters.chars().all(|c| ('a'..='f').contains(&c)), "{text}");
+                assert!(text.matches(marks).count() <= 1 && !drafted.is_empty());
+            } else {
+                // Thoughts are free.
+                assert_eq!(drafted.len(), all.len() - at);
+            }
+            let choice = guessing.choose(&mut logits.clone()).unwrap();
+            assert_eq!(choice, plain.choose(&mut logits.clone()).unwrap());
+            said.push(choice.token);
+            if choice.stop {
+                break;
+            }
+        }
+        assert_eq!(make(false).guess(&[], &mut [1.0, f32::NAN, 4.0, 4.0]), Some(2));
+        assert_eq!(make(false).guess(&[], &mut [f32::NEG_INFINITY; 4]), None);
+    }
+}
+
+#[test]
 fn a_grammar_goes_on_and_ends_the_sequence() {
     let tokenizer = tokenizer();
     let compiler = GrammarCompiler::new(&tokenizer, tokenizer.len()).unwrap();

@@ -21,6 +21,7 @@ mod pieces;
 pub mod punctuation;
 pub mod segment;
 pub mod spans;
+pub mod speech;
 pub mod stream;
 pub mod transcript;
 pub mod vocab;

@@ -63,7 +63,7 @@ fn unknown_kinds() {
     );
     assert_eq!(
         broken(|keys| *at(keys, "pre") = "default".into()),
-        "tokenizer.ggml.pre is \"default\"; the known rules are qwen2, qwen35"
+        "tokenizer.ggml.pre is \"default\"; the known rules are qwen2, qwen35, gpt-2"
     );
     assert!(broken(|keys| *at(keys, "tokens") = 3u32.into()).contains("tokenizer.ggml.tokens"));
     assert!(broken(|keys| *at(keys, "token_type") = "normal".into()).contains("tokenizer.ggml.token_type"));

@@ -165,10 +165,10 @@ struct Work {
 }
 
 /// Largest FFT and band count accepted; a model file's sizes are not to be trusted.
-const MAX_FFT: usize = 1 << 16;
-const MAX_MELS: usize = 4096;
+pub(super) const MAX_FFT: usize = 1 << 16;
+pub(super) const MAX_MELS: usize = 4096;
 
-fn bad(reason: String) -> AudioError {
+pub(super) fn bad(reason: String) -> AudioError {
     AudioError::Config { what: "mel configuration", reason }
 }
 
@@ -200,7 +200,11 @@ fn check(config: &MelConfig) -> Result<(), AudioError> {
     }
 }
 
-fn table<'a>(what: &str, table: Option<&'a [f32]>, length: usize) -> Result<Option<&'a [f32]>, AudioError> {
+pub(super) fn table<'a>(
+    what: &str,
+    table: Option<&'a [f32]>,
+    length: usize,
+) -> Result<Option<&'a [f32]>, AudioError> {
     let Some(values) = table else { return Ok(None) };
     if values.len() != length {
         return Err(bad(format!("{what} of {} values, expected {length}", values.len())));

@@ -23,8 +23,13 @@ fn mel_to_hz(mel: f64) -> f64 {
 /// `librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels)` gives them (Slaney scale, each filter scaled to
 /// unit area).
 pub fn slaney_filterbank(sample_rate: u32, n_fft: usize, n_mels: usize) -> Vec<f32> {
+    slaney_filterbank_to(sample_rate, n_fft, n_mels, f64::from(sample_rate) / 2.0)
+}
+
+/// As [`slaney_filterbank`], up to `high_hz` only (`fmax`).
+pub fn slaney_filterbank_to(sample_rate: u32, n_fft: usize, n_mels: usize, high_hz: f64) -> Vec<f32> {
     let bins = n_fft / 2 + 1;
-    let top = hz_to_mel(f64::from(sample_rate) / 2.0);
+    let top = hz_to_mel(high_hz);
     let edges: Vec<f64> = (0..n_mels + 2).map(|i| mel_to_hz(top * i as f64 / (n_mels + 1) as f64)).collect();
     let mut bank = Vec::with_capacity(n_mels * bins);
     for edge in edges.windows(3) {
@@ -37,6 +42,31 @@ pub fn slaney_filterbank(sample_rate: u32, n_fft: usize, n_mels: usize) -> Vec<f
             // The reference stores the triangle in single precision before scaling it.
             let triangle = rise.min(fall).max(0.0) as f32;
             (f64::from(triangle) * area) as f32
+        }));
+    }
+    bank
+}
+
+/// Kaldi's mel scale, which is HTK's.
+fn hz_to_htk_mel(hz: f64) -> f64 {
+    1127.0 * (hz / 700.0).ln_1p()
+}
+
+/// Triangular mel filters `[n_mels, n_fft / 2 + 1]`, row-major, from `low_hz` to half the sample rate as Kaldi makes them: HTK's
+/// scale, sides straight in mel (not in Hz), tips of one, nothing from the bin of half the sample rate.
+pub fn kaldi_filterbank(sample_rate: u32, n_fft: usize, n_mels: usize, low_hz: f64) -> Vec<f32> {
+    let bins = n_fft / 2 + 1;
+    let rate = f64::from(sample_rate);
+    let (low, high) = (hz_to_htk_mel(low_hz), hz_to_htk_mel(rate / 2.0));
+    let step = (high - low) / (n_mels + 1) as f64;
+    let mut bank = Vec::with_capacity(n_mels * bins);
+    for band in 0..n_mels {
+        let left = low + band as f64 * step;
+        let (centre, right) = (left + step, left + 2.0 * step);
+        bank.extend((0..bins).map(|bin| {
+            let mel = hz_to_htk_mel(bin as f64 * rate / n_fft as f64);
+            let side = ((mel - left) / (centre - left)).min((right - mel) / (right - centre));
+            if bin + 1 < bins { side.max(0.0) as f32 } else { 0.0 }
         }));
     }
     bank

@@ -6,14 +6,23 @@
 //! edges are padded with *zeros* (not reflected), and the last frame, which the formula `1 + floor(S / hop)` gives, lies
 //! outside the valid range and is zeroed after normalisation.
 
+//!
+//! Other models want other front ends: [`BandExtractor`] is librosa's and torch's mel spectrogram with what may follow it,
+//! [`KaldiFbank`] Kaldi's filter banks.
+
+mod bands;
 mod extractor;
+mod fbank;
 mod filterbank;
 mod normalize;
+mod spectra;
 mod window;
 
+pub use bands::{BandConfig, BandExtractor, Compression, Magnitude};
 pub use extractor::MelExtractor;
-pub use filterbank::slaney_filterbank;
-pub use window::hann_symmetric;
+pub use fbank::{FbankConfig, KaldiFbank};
+pub use filterbank::{kaldi_filterbank, slaney_filterbank, slaney_filterbank_to};
+pub use window::{hann_periodic, hann_symmetric, povey};
 
 /// How features are normalised over a clip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

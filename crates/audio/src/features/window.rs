@@ -13,6 +13,18 @@ pub fn hann_symmetric(length: usize) -> Vec<f32> {
     (0..length).map(|n| (n as f32 * step).cos() * -0.5 + 0.5).collect()
 }
 
+/// Periodic Hann window of `length` samples, `0.5 - 0.5 cos(2πn / length)`: `torch.hann_window(length)`, and librosa's.
+pub fn hann_periodic(length: usize) -> Vec<f32> {
+    let mut window = hann_symmetric(length.saturating_add(1));
+    window.truncate(length);
+    window
+}
+
+/// Kaldi's window: the symmetric Hann window to the power 0.85.
+pub fn povey(length: usize) -> Vec<f32> {
+    hann_symmetric(length).iter().map(|w| w.powf(0.85)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,9 +17,11 @@ mod activity;
 mod cut;
 mod energy;
 mod reader;
+mod stretch;
 
 pub use activity::speech_activity;
 pub use reader::{Piece, PieceReader};
+pub use stretch::best_stretch;
 
 /// How a piece ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use super::values;
 use crate::exit::Usage;
 use anyhow::Context as _;
 use clap::Args;
+use mynah_models::language::MAX_DRAFTS;
 use mynah_runtime::grammar::Grammar;
 use std::path::Path;
 
@@ -19,6 +20,11 @@ pub(crate) struct AnswerFlags {
     /// they come
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) context: Option<u32>,
+
+    /// Tokens that the model's own layer drafts for each step; 0 for none. The text is the same, found in fewer steps; the file must
+    /// have such a layer (multi-token prediction)
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=MAX_DRAFTS as i64))]
+    pub(crate) draft: u8,
 
     /// End before this text; may be given several times
     #[arg(long, value_name = "TEXT")]

@@ -33,6 +33,11 @@ pub(crate) fn summary(answer: &Generated) -> String {
     if seconds > 0.0 {
         text += &format!(", at {:.1} tokens/s", read as f64 / seconds);
     }
+    if answer.drafted_tokens > 0 {
+        let (drafted, accepted) = (answer.drafted_tokens, answer.accepted_tokens);
+        let part = 100.0 * accepted as f64 / drafted as f64;
+        text += &format!("; {accepted} of {drafted} drafts right ({part:.0} %)");
+    }
     if answer.reason == StopReason::Context {
         text += "; the context is full";
     }

@@ -96,7 +96,7 @@ pub(crate) struct Loaded {
 ///
 /// # Errors
 /// What is wrong with the file, the options or the device.
-pub(crate) fn load(flags: &ModelFlags, volume: Volume) -> anyhow::Result<Loaded> {
+pub(crate) fn load(flags: &ModelFlags, drafts: usize, volume: Volume) -> anyhow::Result<Loaded> {
     let path = path(flags)?;
     let file = Arc::new(read(path)?);
     let options = flags.options();
@@ -111,7 +111,7 @@ pub(crate) fn load(flags: &ModelFlags, volume: Volume) -> anyhow::Result<Loaded>
         ..mynah_plan::Options::default()
     };
     let device = Arc::clone(&devices.device);
-    let model = language::open(Arc::clone(&file), devices.device, devices.fallback, executor);
+    let model = language::open(Arc::clone(&file), devices.device, devices.fallback, executor, drafts);
     let model = model.map_err(mynah::Error::from);
     let model = model.with_context(|| format!("can't use the model {}", path.display()))?;
     volume.detail(&format!("model {}, {}", path.display(), model.name()));

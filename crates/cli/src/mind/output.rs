@@ -137,6 +137,9 @@ impl Output {
         value["finish"] = json!(answer::reason(told.reason));
         value["prompt_tokens"] = json!(told.prompt_tokens);
         value["tokens"] = json!(told.choices.len());
+        if told.drafted_tokens > 0 {
+            value["drafts"] = json!({ "drafted": told.drafted_tokens, "accepted": told.accepted_tokens });
+        }
         value["seed"] = json!(seed);
         value["seconds"] =
             json!({ "prompt": told.prompt_time.as_secs_f64(), "answer": told.answer_time.as_secs_f64() });

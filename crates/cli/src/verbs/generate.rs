@@ -89,7 +89,9 @@ impl Generate {
         let form = self.answer.form()?;
         let text = self.text()?;
         let context = self.answer.context.map(|c| c as usize);
-        let options = EngineOptions { sequences: 1, checkpoints: 0, context, ..EngineOptions::default() };
+        let drafts = usize::from(self.answer.draft);
+        let options =
+            EngineOptions { sequences: 1, checkpoints: 0, context, drafts, ..EngineOptions::default() };
         let mut mind = Mind::open(&self.model, &self.sampling, options, volume)?;
         let logprobs = self.logprobs.map(usize::from);
         let sampler = SamplerOptions { logprobs, ..mind.sampler.clone() };

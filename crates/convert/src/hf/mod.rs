@@ -7,7 +7,7 @@ mod config;
 pub mod language;
 mod names;
 mod tokenizer;
-mod weights;
+pub(crate) mod weights;
 
 use std::collections::HashMap;
 use std::fs;

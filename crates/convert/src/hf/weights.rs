@@ -87,7 +87,8 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Tensor>, HfError> {
     Ok(tensors)
 }
 
-fn read_file(folder: &Path, file: &str) -> Result<Vec<Tensor>, WeightsError> {
+/// Lists the tensors of one file of a folder.
+pub(crate) fn read_file(folder: &Path, file: &str) -> Result<Vec<Tensor>, WeightsError> {
     let path = folder.join(file);
     let bytes = Bytes::open(&path).map_err(|source| WeightsError::Io { path, source })?;
     let broken = |what: String| WeightsError::Format { file: file.to_owned(), what };

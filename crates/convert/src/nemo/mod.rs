@@ -4,11 +4,7 @@
 
 mod config;
 mod gzip;
-mod opcodes;
-mod pickle;
 mod tar;
-mod torch;
-mod zip;
 
 use std::collections::HashMap;
 use std::io;
@@ -18,10 +14,9 @@ use mynah_tensor::Shape;
 
 pub(crate) use config::{MAX_FFT, MAX_LAYERS, MAX_MELS, MAX_WIDTH};
 pub use gzip::GzipError;
-pub use pickle::PickleError;
 pub use tar::TarError;
-pub use torch::TorchError;
-pub use zip::ZipError;
+
+pub use crate::torch::{PickleError, TorchError, ZipError};
 
 pub(crate) use gzip::is_gzip;
 pub(crate) use tar::is_tar;
@@ -30,7 +25,7 @@ use crate::bytes::Bytes;
 use crate::parakeet::{CheckError, Checkpoint, complete, sort_out};
 use crate::sentencepiece::{self, SentencePieceError};
 use crate::settings::{ConfigError, Settings};
-use crate::yaml;
+use crate::{torch, yaml};
 
 const CONFIG: &str = "model_config.yaml";
 const WEIGHTS: &str = "model_weights.ckpt";

@@ -1,6 +1,7 @@
 //! Changing the types of a GGUF file's tensors: `mynah quantize IN OUT TYPE`. The file is read by mmap and written
 //! tensor by tensor; keys are copied. The rules are in [`rules`], and serve conversion from other formats as well.
 
+mod chatterbox;
 mod glob;
 mod mixture;
 mod report;
@@ -18,6 +19,7 @@ pub use report::{Report, TensorReport};
 pub use rules::{Family, Layout, Reason, Rules};
 pub use target::{Target, UnknownTarget};
 
+use crate::convert::quantization;
 use crate::emit::{Job, Payload, Progress, emit};
 use crate::qwen35::Architecture;
 use crate::source::Source;
@@ -25,6 +27,8 @@ use crate::{ConvertError, Options};
 
 /// Written for the target, or not valid once types change.
 const STALE: [&str; 2] = [FILE_TYPE, "general.quantization_version"];
+/// What the files of Chatterbox call their type.
+const QUANTIZATION: [&str; 2] = ["chatterbox.quantization", "s3gen.quantization"];
 const FILE_TYPE: &str = "general.file_type";
 
 /// Writes a copy of `input` with types chosen by `options`. The output is the same bytes for any number of threads.
@@ -65,6 +69,11 @@ pub fn quantize(
     if let (Family::Language(_), Some(number)) = (&family, options.target.file_type()) {
         keys.push((FILE_TYPE.to_owned(), number.into()));
     }
+    for (key, value) in &mut keys {
+        if QUANTIZATION.contains(&key.as_str()) {
+            *value = quantization(options).as_str().into();
+        }
+    }
     let mut report = options.run(|| emit(output, keys, jobs, target, progress))?;
     report.bytes_in = file.file_bytes();
     if again > 0 {
@@ -81,8 +90,10 @@ pub fn quantize(
 /// Whose rules the file follows.
 fn family(file: &GgufFile, target: Target) -> Result<Family, GgufError> {
     let name = file.get_str("general.architecture")?.unwrap_or_default();
-    if name == "parakeet" {
-        return Ok(Family::Parakeet);
+    match name {
+        "parakeet" => return Ok(Family::Parakeet),
+        "chatterbox" | "chatterbox-s3gen" => return Ok(Family::Chatterbox),
+        _ => {}
     }
     if !Architecture::ALL.iter().any(|architecture| architecture.name() == name) {
         return Ok(Family::Other);

@@ -72,6 +72,20 @@ struct Total {
 }
 
 impl Report {
+    /// Of nothing.
+    pub(crate) fn empty(target: DType) -> Report {
+        Report { target, tensors: Vec::new(), warnings: Vec::new(), bytes_in: 0, bytes_out: 0 }
+    }
+
+    /// Of two files together.
+    pub(crate) fn and(mut self, other: Report) -> Report {
+        self.tensors.extend(other.tensors);
+        self.warnings.extend(other.warnings);
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+        self
+    }
+
     /// Tensors of each type in the new file.
     fn by_type(&self) -> BTreeMap<DType, Total> {
         let mut totals: BTreeMap<DType, Total> = BTreeMap::new();

@@ -3,10 +3,11 @@
 //! Parakeet: the large matrices of the encoder take the target type. What decides over tokens (prediction network,
 //! joint, CTC head) stays at F16, since it is small and a wrong token costs more than its bytes. Norms, biases,
 //! depthwise and subsampling convolutions, statistics and the front end stay as they are: together they are under one
-//! per cent of a model. Language models follow [`super::mixture`].
+//! per cent of a model. Language models follow [`super::mixture`], Chatterbox [`super::chatterbox`].
 
 use mynah_tensor::{DType, Shape};
 
+use super::chatterbox;
 use super::glob::Glob;
 use super::mixture::Mixture;
 
@@ -38,6 +39,8 @@ pub enum Layout {
 pub enum Family {
     /// `general.architecture` is `parakeet`.
     Parakeet,
+    /// `general.architecture` is `chatterbox` or `chatterbox-s3gen`.
+    Chatterbox,
     /// A language model, with what llama.cpp would choose.
     Language(Mixture),
     /// Any other.
@@ -124,10 +127,13 @@ pub(crate) struct Choice {
     pub(crate) reason: Option<Reason>,
 }
 
-enum Class {
+/// How far a tensor may go.
+pub(super) enum Class {
+    /// All the way.
     Matrix,
     /// Goes no lower than this.
     Floor(DType),
+    /// Nowhere.
     Other,
 }
 
@@ -203,6 +209,7 @@ impl Rules {
                     Class::Other
                 }
             }
+            (Family::Chatterbox, _) => chatterbox::class(name, shape),
             (Family::Other | Family::Language(_), _) => {
                 let rows = shape.rows();
                 if shape.rank() < 2 || shape.last() < MIN_DIM || rows < MIN_DIM || name.contains("norm") {

@@ -1,6 +1,7 @@
 //! Random models of the released shapes: exact tensor names, shapes and counts, values that keep activations sane and
 //! make decoders emit at a realistic rate. For measuring without any download, and for tests of whole models.
 
+mod chatterbox;
 mod qwen35;
 mod shapes;
 mod subsampling;
@@ -14,6 +15,7 @@ const WITH_PREDICTING: &str = "+mtp";
 
 use mynah_tensor::DType;
 
+use crate::chatterbox::{Chatterbox, ChatterboxError};
 use crate::parakeet::{self, Checkpoint, Role};
 use crate::qwen35::LanguageModel;
 use crate::source::{Source, Tensor, Values};
@@ -38,7 +40,19 @@ pub(crate) fn checkpoint(shape: &Shape, seed: u64) -> Checkpoint {
 
 /// Names of all models there are, those of [`SHAPES`] first.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    SHAPES.iter().map(|shape| shape.name).chain(qwen35::SIZES.iter().map(|size| size.name))
+    let spoken = chatterbox::SIZES.iter().map(|size| size.name);
+    SHAPES.iter().map(|shape| shape.name).chain(qwen35::SIZES.iter().map(|size| size.name)).chain(spoken)
+}
+
+/// A Chatterbox by its name, `None` if none has it. `title` and `quantization` go into the files.
+pub(crate) fn speaker(
+    name: &str,
+    seed: u64,
+    title: Option<&str>,
+    quantization: &str,
+) -> Option<Result<Chatterbox, ChatterboxError>> {
+    let size = chatterbox::SIZES.iter().find(|size| size.name == name)?;
+    Some(chatterbox::model(size, seed, title, quantization))
 }
 
 /// A language model by its name, `None` if no language model has it.

@@ -24,14 +24,13 @@ struct Rotary {
 /// Compiles the embedding.
 pub(crate) fn compile(bind: &Bind<'_>, op: Rope) -> Result<Box<dyn Kernel>, DeviceError> {
     let shape = bind.shape(0);
-    let frequency = |i: usize| f64::from(op.theta).powf(-2.0 * i as f64 / op.dims as f64);
     Ok(Box::new(Rotary {
         x: bind.operand(0)?,
         positions: bind.operand(1)?,
         out: bind.target()?,
         heads: shape.dims()[2],
         width: shape.last(),
-        frequencies: (0..op.dims / 2).map(frequency).collect(),
+        frequencies: (0..op.dims / 2).map(|pair| op.frequency(pair)).collect(),
         isa: bind.isa(),
     }))
 }

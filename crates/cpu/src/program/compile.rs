@@ -26,9 +26,11 @@ pub(crate) fn supports(graph: &Graph, node: &Node) -> Result<(), Unsupported> {
         Op::ExpertDown => node.inputs.get(3..),
         _ => None,
     };
-    if let Op::Heads(_) = node.op {
-        // Steps cost a CPU nothing that one of several would save.
-        return refuse("heads run as the ops they stand for");
+    // Steps cost a CPU nothing that one of several would save.
+    match node.op {
+        Op::Heads(_) => return refuse("heads run as the ops they stand for"),
+        Op::MatMulAfter(..) => return refuse("a product and what comes before it run one after the other"),
+        _ => {}
     }
     let numbers = node.inputs.first().map_or(0, |&v| graph.shape(v).last());
     if matches!(node.op, Op::InverseStft(_)) && numbers > signal::LARGEST + 2 {
@@ -186,5 +188,8 @@ fn kernel(bind: &Bind<'_>) -> Result<Box<dyn Kernel>, DeviceError> {
         Op::TransducerJoin(j) => transducer::compile_join(bind, j),
         Op::TransducerAdvance(a) => transducer::compile_advance(bind, a),
         Op::Heads(_) => Err(bind.misplaced("heads run as the ops they stand for")),
+        Op::MatMulAfter(..) => {
+            Err(bind.misplaced("a product and what comes before it run one after the other"))
+        }
     }
 }

@@ -6,18 +6,20 @@ mod common;
 mod conv;
 mod delta;
 mod elementwise;
+mod experts;
 pub(crate) mod guard;
 mod matmul;
 mod movement;
 mod norm;
 mod recurrent;
 mod rotary;
+mod signal;
 mod state;
 mod transducer;
 
 use crate::program::{Bind, Compiled};
-use mynah_device::{DeviceError, Route, Unsupported};
-use mynah_graph::{Activation, Heads, Op};
+use mynah_device::{DeviceError, Route};
+use mynah_graph::{Heads, Op};
 
 /// The fast routes of the device.
 pub const ROUTES: &[Route] = &[matmul::F16_MATRIX];
@@ -39,16 +41,9 @@ pub(crate) fn compile(bind: &Bind<'_>) -> Result<Compiled, DeviceError> {
         // Nothing to compute; a dispatch of no workgroups is legal, a binding of no bytes is not.
         return Ok(Compiled { name: "nothing".into(), ..Compiled::default() });
     }
-    let op = &bind.node().op;
-    let unsupported = || {
-        let reason = "there is no kernel yet".to_owned();
-        Err(DeviceError::Unsupported(Unsupported { op: op.name(), reason }))
-    };
-    if activation(op).is_some_and(|f| !common::has_function(f)) {
-        return unsupported();
-    }
-    match op {
+    match &bind.node().op {
         Op::MatMul(e) => matmul::compile(bind, e),
+        Op::MatMulAfter(prologue, e) => matmul::compile_after(bind, prologue, e),
         Op::Conv2d(c) => conv::compile_2d(bind, c),
         Op::DepthwiseConv1d { pad, epilogue } => conv::compile_depthwise(bind, *pad, epilogue),
         Op::Binary(op) => elementwise::compile_binary(bind, *op),
@@ -85,21 +80,17 @@ pub(crate) fn compile(bind: &Bind<'_>) -> Result<Compiled, DeviceError> {
         Op::CausalAttention(a) => causal::compile_attention(bind, a),
         Op::Heads(Heads::Delta(h)) => delta::compile_heads(bind, h),
         Op::Heads(Heads::Attention(h)) => causal::compile_heads(bind, h),
-        Op::ExpertChoice(_) | Op::ExpertWeights(_) | Op::ExpertGateUp(_) | Op::ExpertDown => unsupported(),
-        Op::Conv1d(_) | Op::ConvTranspose1d(_) | Op::Snake | Op::Clamp { .. } => unsupported(),
-        Op::Attention(_) | Op::RepeatRows { .. } | Op::SegmentMean { .. } | Op::InverseStft(_) => {
-            unsupported()
-        }
-    }
-}
-
-/// The activation an op applies, on its own or after something else.
-fn activation(op: &Op) -> Option<Activation> {
-    match op {
-        Op::Unary(f) | Op::Gated(f) => Some(*f),
-        Op::CausalConv1d(c) => c.activation,
-        Op::Heads(Heads::Delta(h)) => Some(h.gate),
-        Op::Heads(Heads::Attention(h)) => Some(h.gate),
-        _ => op.epilogue().and_then(|e| e.activation),
+        Op::ExpertChoice(c) => experts::compile_choice(bind, *c),
+        Op::ExpertWeights(w) => experts::compile_weights(bind, *w),
+        Op::ExpertGateUp(g) => experts::compile_gate_up(bind, g),
+        Op::ExpertDown => experts::compile_down(bind),
+        Op::Conv1d(c) => conv::compile_over_time(bind, c),
+        Op::ConvTranspose1d(c) => conv::compile_transposed(bind, c),
+        Op::Snake => elementwise::compile_snake(bind),
+        Op::Clamp { min, max } => elementwise::compile_clamp(bind, *min, *max),
+        Op::Attention(a) => attention::compile_full(bind, a),
+        Op::RepeatRows { times } => movement::compile_repeat(bind, *times),
+        Op::SegmentMean { len } => norm::compile_segments(bind, *len),
+        Op::InverseStft(i) => signal::compile(bind, i),
     }
 }

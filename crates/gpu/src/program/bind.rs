@@ -182,6 +182,19 @@ impl<'a> Bind<'a> {
         Ok(self.graph.inputs().iter().position(|&v| v == value))
     }
 
+    /// Among how many experts a kernel chose the ids of an operand, reshaped at most; `None` where another op gave them.
+    pub(crate) fn chosen_among(&self, operand: usize) -> Result<Option<usize>, DeviceError> {
+        let mut value = self.input(operand)?;
+        while let Some(node) = self.graph.producer(value).map(|id| &self.graph.nodes()[id.0 as usize]) {
+            match (&node.op, node.inputs.first()) {
+                (Op::Reshape(_), Some(&inner)) => value = inner,
+                (Op::ExpertChoice(_), Some(&logits)) => return Ok(Some(self.graph.shape(logits).last())),
+                _ => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
     /// The name of the node's value.
     pub(crate) fn name(&self) -> String {
         self.graph.value(self.node.output).name.clone()

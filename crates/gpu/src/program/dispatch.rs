@@ -51,8 +51,18 @@ pub(crate) struct Dispatch {
     pub(crate) operands: Vec<(Place, u64)>,
     pub(crate) immediates: Vec<Word>,
     pub(crate) groups: [u32; 3],
-    /// Whether it may be one with others of its kind (see [`super::siblings`]): its workgroups need little memory.
-    pub(crate) joins: bool,
+    pub(crate) joins: Joins,
+}
+
+/// Whether a dispatch may be one with others (see [`super::siblings`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Joins {
+    /// It stays alone.
+    Never,
+    /// With any that say so: its workgroups need little memory.
+    Any,
+    /// With those of the very same kernel, whose workgroups then use the same memory.
+    Same,
 }
 
 impl Dispatch {
@@ -198,7 +208,13 @@ impl<'b, 'a> Kernel<'b, 'a> {
         }
         let shader = self.source.finish(name, code, workgroup);
         let groups = groups.map(|n| n as u32);
-        Ok(Dispatch { shader, operands: self.operands, immediates: self.immediates, groups, joins: false })
+        Ok(Dispatch {
+            shader,
+            operands: self.operands,
+            immediates: self.immediates,
+            groups,
+            joins: Joins::Never,
+        })
     }
 
     /// Workgroups for `count` units of work in one row, folded into two where one dimension doesn't hold them. The shader

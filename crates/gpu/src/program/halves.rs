@@ -1,11 +1,14 @@
 //! Which values of a plan are kept as halves: those that only products on matrix units read, which would write them down as halves
-//! first. The kernel that computes such a value stores it so at once; a dispatch and most of its memory traffic are saved.
+//! first. The kernel that computes such a value stores it so at once, an input is brought to the device so; a dispatch and most of its
+//! memory traffic are saved.
 //!
 //! The halves lie in the first half of the value's place in the arena.
 
 use super::Bind;
 use crate::caps::Capabilities;
 use crate::kernels;
+use half::f16;
+use half::slice::HalfFloatSliceExt;
 use mynah_device::{Location, Plan, Policy};
 use mynah_graph::{Node, Op, ValueId};
 use std::collections::{HashMap, HashSet};
@@ -27,7 +30,18 @@ pub(super) fn of(plan: &Plan, caps: &Capabilities, policy: &Policy) -> HashSet<V
     let given = |value: ValueId| graph.outputs().iter().any(|&(_, output)| output == value);
     let wanted = |value: ValueId| reads.get(&value).is_some_and(|[all, halves]| all == halves);
     let keeps = |node: &&&Node| gives_halves(&node.op) && wanted(node.output) && !given(node.output);
-    nodes.iter().filter(keeps).filter(|node| !in_place(plan, node)).map(|node| node.output).collect()
+    let computed = nodes.iter().filter(keeps).filter(|node| !in_place(plan, node)).map(|node| node.output);
+    let inputs = graph.inputs().iter().copied().filter(|&input| wanted(input) && !given(input));
+    computed.chain(inputs).collect()
+}
+
+/// An input as halves, an even count of them, brought into their range as kernels do it.
+pub(super) fn brought(data: &[f32]) -> Vec<f16> {
+    const MOST: f32 = 65504.0;
+    let near: Vec<f32> = data.iter().map(|v| v.clamp(-MOST, MOST)).collect();
+    let mut halves = vec![f16::ZERO; data.len().next_multiple_of(2)];
+    halves[..data.len()].convert_from_f32_slice(&near);
+    halves
 }
 
 /// Whether the op's kernels can store halves.

@@ -8,5 +8,5 @@ mod siblings;
 mod together;
 
 pub(crate) use bind::{Bind, Matrix, Operand};
-pub(crate) use dispatch::{Compiled, Dispatch, Kernel, Place};
+pub(crate) use dispatch::{Compiled, Dispatch, Joins, Kernel, Place};
 pub(crate) use run::{Memory, Program, Run, Step};

@@ -18,6 +18,8 @@ pub(crate) struct Port {
     pub(crate) name: String,
     pub(crate) elem: ElemType,
     pub(crate) bytes: u64,
+    /// Whether the device keeps it as halves.
+    half: bool,
     place: Option<Place>,
 }
 
@@ -175,6 +177,7 @@ impl<B: Backend> Program<B> {
             name: name.to_owned(),
             elem: graph.value(value).elem,
             bytes: 4 * graph.shape(value).numel() as u64,
+            half: halves.contains(&value),
             place: match (plan.location(value), graph.weight(value)) {
                 (Location::Arena { offset, .. }, _) => Some(Place::Arena(offset as u64)),
                 (_, Some(spec)) => Some(Place::Weight {
@@ -352,8 +355,16 @@ impl<B: Backend> Program<B> {
                 let kinds = format!("{wanted} elements of {:?}, not {found} of {elem:?}", port.elem);
                 return Err(wrong(format!("input '{name}' has {kinds}")));
             }
-            if let Some(Place::Arena(offset)) = port.place {
-                backend.write(&memory.arena, offset, bytes)?;
+            let Some(Place::Arena(offset)) = port.place else { continue };
+            match data {
+                Data::F32(data) if port.half => {
+                    backend.write(
+                        &memory.arena,
+                        offset,
+                        bytemuck::cast_slice(&super::halves::brought(data)),
+                    )?;
+                }
+                _ => backend.write(&memory.arena, offset, bytes)?,
             }
         }
         Ok(())

@@ -1,14 +1,15 @@
-//! Which dispatches of a plan go out together: products of one value that follow each other, as the projections of a layer do.
+//! Which dispatches of a plan go out together: products that follow each other and need not wait for each other, as the projections of a
+//! layer.
 
 use super::together::together;
-use super::{Dispatch, Place, Step};
+use super::{Dispatch, Joins, Place, Step};
 use crate::backend::IMMEDIATE_BYTES;
 use crate::caps::Capabilities;
 use mynah_device::{Location, Plan};
 use mynah_graph::{Node, Op};
 use std::ops::Range;
 
-/// Products of one value that are taken together at most; so many bindings are rarely to be had for more.
+/// Products that are taken together at most; so many bindings are rarely to be had for more.
 const MOST: usize = 4;
 
 /// Joins dispatches of steps that need not wait for each other. The first step of those joined has the dispatch, and so the time.
@@ -51,19 +52,17 @@ pub(super) fn join(
 /// Whether the last of some products can go with those before it.
 fn alike(plan: &Plan, nodes: &[&Node], made: &[Vec<Dispatch>]) -> bool {
     let ([.., node], [.., dispatches]) = (nodes, made) else { return false };
-    let joins = |node: &Node, dispatches: &[Dispatch]| match dispatches {
-        [one] => matches!(node.op, Op::MatMul(_)) && one.joins,
-        _ => false,
-    };
-    let pairs = || nodes.iter().zip(made).rev().skip(1);
-    joins(node, dispatches)
-        && pairs().all(|(other, theirs)| {
-            joins(other, theirs)
-                && other.inputs.first() == node.inputs.first()
-                && theirs[0].shader.workgroup == dispatches[0].shader.workgroup
-                && apart(plan, node, &theirs[0])
-                && apart(plan, other, &dispatches[0])
-        })
+    let product = |node: &Node| matches!(node.op, Op::MatMul(_) | Op::MatMulAfter(..));
+    let ([one], true) = (dispatches.as_slice(), product(node)) else { return false };
+    nodes.iter().zip(made).rev().skip(1).all(|(other, theirs)| {
+        let ([theirs], true) = (theirs.as_slice(), product(other)) else { return false };
+        let kinds = match (one.joins, theirs.joins) {
+            (Joins::Any, Joins::Any) => theirs.shader.workgroup == one.shader.workgroup,
+            (Joins::Same, Joins::Same) => theirs.shader.wgsl == one.shader.wgsl,
+            _ => false,
+        };
+        kinds && apart(plan, node, theirs) && apart(plan, other, one)
+    })
 }
 
 /// Whether a dispatch of another node leaves a node's result alone, and doesn't read it.
@@ -76,4 +75,67 @@ fn apart(plan: &Plan, node: &Node, other: &Dispatch) -> bool {
         Place::Weight { .. } => true,
         Place::Scratch(_) | Place::State(_) | Place::Faults => false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "helpers of tests, where a panic is a failure")]
+
+    use super::*;
+    use crate::kernels;
+    use crate::program::{Bind, halves};
+    use mynah_device::Policy;
+    use mynah_graph::{ElemType, Graph, GraphBuilder, WeightSpec};
+    use mynah_lab::naive_plan;
+    use mynah_tensor::{DType, Shape};
+
+    /// Names of the dispatches of a layer's projections of so many frames, and of their positions'.
+    fn projections(frames: usize, dtype: DType) -> Vec<String> {
+        let mut b = GraphBuilder::new("projections");
+        let weight = |b: &mut GraphBuilder, name: &str, dtype, dims: &[usize]| {
+            b.weight(&WeightSpec { name: name.into(), dtype, shape: Shape::new(dims).unwrap() })
+        };
+        let x = b.input("x", ElemType::F32, [frames, 1024]);
+        let positions = b.input("positions", ElemType::F32, [2 * frames - 1, 1024]);
+        let gain = weight(&mut b, "gain", DType::F32, &[1024]);
+        let normed = b.op(Op::RmsNorm { eps: 1e-6 }, &[x, gain]);
+        for (name, of) in [("q", normed), ("k", normed), ("v", normed), ("p", positions)] {
+            let w = weight(&mut b, name, dtype, &[1024, 1024]);
+            let y = b.matmul(of, w);
+            b.output(name, y);
+        }
+        names(&b.finish().unwrap())
+    }
+
+    fn names(graph: &Graph) -> Vec<String> {
+        let (plan, caps, policy) = (naive_plan(graph), Capabilities::large(), Policy::default());
+        let halves = halves::of(&plan, &caps, &policy);
+        let (mut steps, mut made) = (Vec::new(), Vec::new());
+        for id in &plan.steps {
+            let node = &graph.nodes()[id.0 as usize];
+            let bind = Bind::new(&plan, node, &caps, &policy).with_halves(&halves);
+            let compiled = kernels::compile(&bind).unwrap();
+            steps.push(Step {
+                node: String::new(),
+                op: node.op.name(),
+                kernel: compiled.name,
+                dispatches: compiled.dispatches.len(),
+                runs: 0,
+                time: std::time::Duration::ZERO,
+            });
+            made.push(compiled.dispatches);
+        }
+        let all = join(&plan, &caps, &mut steps, made).into_iter().flatten();
+        all.map(|d| d.shader.name.clone()).collect()
+    }
+
+    #[test]
+    fn projections_of_a_layer_are_one_dispatch() {
+        let kernels = projections(138, DType::F16);
+        // Positions have twice the rows, and tiles of their own.
+        let tiles = ["matmul f16 units16 32x32x128/1", "matmul f16 units16 48x96x128/2", "matmul sum"];
+        assert_eq!(kernels[1..], tiles, "{kernels:?}");
+        // Eight bindings are enough for two products with one operand.
+        assert_eq!(projections(1, DType::Q8_0).len(), 3, "a norm and four products");
+    }
 }

@@ -3,7 +3,7 @@
 //! What a dispatch costs that waits for the one before is on large GPUs more than many of a language model's products take; those
 //! that need not wait for each other go out together. Which do is up to [`super::siblings`].
 
-use super::{Dispatch, Place};
+use super::{Dispatch, Joins, Place};
 use crate::backend::Access;
 use crate::shader::Shader;
 use std::collections::HashMap;
@@ -15,7 +15,8 @@ pub(super) fn together(parts: &[&Dispatch], most: u32) -> Option<Dispatch> {
     let first = parts.first()?;
     let mut all = Together::default();
     for (number, part) in parts.iter().enumerate() {
-        all.add(number, part)?;
+        let twin = parts[..number].iter().position(|other| other.shader.wgsl == part.shader.wgsl);
+        all.add(number, part, twin)?;
     }
     let total = parts.iter().map(|part| part.groups.iter().product::<u32>()).sum::<u32>();
     let rows = total.div_ceil(most).max(1);
@@ -32,7 +33,7 @@ pub(super) fn together(parts: &[&Dispatch], most: u32) -> Option<Dispatch> {
     };
     let operands = all.bindings.into_iter().map(|b| (b.place, b.bytes)).collect();
     let immediates = parts.iter().flat_map(|part| part.immediates.iter().copied()).collect();
-    Some(Dispatch { shader, operands, immediates, groups, joins: false })
+    Some(Dispatch { shader, operands, immediates, groups, joins: Joins::Never })
 }
 
 /// A binding of the whole.
@@ -59,8 +60,9 @@ struct Together {
 const DECLARES: [&str; 4] = ["fn", "const", "struct", "alias"];
 
 impl Together {
-    /// Takes a kernel's text apart and adds it under names of its own.
-    fn add(&mut self, number: usize, part: &Dispatch) -> Option<()> {
+    /// Takes a kernel's text apart and adds it under names of its own. Where a part before has the same text, workgroup memory has that
+    /// one's names: a workgroup does the work of one part only.
+    fn add(&mut self, number: usize, part: &Dispatch, twin: Option<usize>) -> Option<()> {
         let own = |name: &str| format!("{name}_{number}");
         let mut names: HashMap<&str, String> = HashMap::new();
         let mut code = String::new();
@@ -90,6 +92,9 @@ impl Together {
             } else if line.starts_with("var<immediate> p: Params;") {
                 names.insert("p", format!("p.part{number}"));
                 self.immediates.push(number);
+            } else if let (Some(twin), Some(rest)) = (twin, line.strip_prefix("var<workgroup> ")) {
+                let (name, _) = rest.split_once(':')?;
+                names.insert(name, format!("{name}_{twin}"));
             } else if !line.starts_with("@compute ") {
                 code.push_str(line.split("//").next().unwrap_or(line));
                 code.push('\n');
@@ -261,7 +266,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
             operands: vec![(Place::Arena(0), 1024), (Place::Arena(to), 1024)],
             immediates: vec![Word::Fixed(groups[0] * 64)],
             groups,
-            joins: true,
+            joins: Joins::Any,
         }
     }
 
@@ -281,7 +286,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
             .unwrap_or_else(|e| panic!("{}\n{text}", e.emit_to_string(text)));
         let all = naga::valid::Capabilities::all();
         naga::valid::Validator::new(naga::valid::ValidationFlags::all(), all).validate(&module).unwrap();
-        assert_eq!(module.global_variables.len(), 3 + 1 + 2, "bindings, immediates, memory of each");
+        assert_eq!(module.global_variables.len(), 3 + 1 + 1, "bindings, immediates, memory of both");
         assert!(text.contains("twice_1(Pair_1(x_0[min("), "{text}");
     }
 }

@@ -7,6 +7,7 @@
 mod text;
 
 use crate::backend::Access;
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -34,7 +35,7 @@ pub(crate) struct Source {
     params: Vec<(&'static str, &'static str)>,
     flags: Vec<(&'static str, bool)>,
     defines: Vec<(&'static str, String)>,
-    includes: Vec<&'static str>,
+    includes: Vec<Cow<'static, str>>,
 }
 
 impl Source {
@@ -76,7 +77,8 @@ impl Source {
     }
 
     /// Puts shared code before the kernel's, once.
-    pub(crate) fn include(&mut self, code: &'static str) {
+    pub(crate) fn include(&mut self, code: impl Into<Cow<'static, str>>) {
+        let code = code.into();
         if !self.includes.contains(&code) {
             self.includes.push(code);
         }

@@ -3,6 +3,7 @@
 //! A weight is one or more *planes*, each bound by itself: quantised blocks are taken apart into levels and scales, whose
 //! strides suit 16-byte loads. Planes larger than a binding may be are cut by rows.
 
+use super::taps;
 use crate::caps::Capabilities;
 use mynah_device::{Policy, WeightUse};
 use mynah_tensor::{DType, LevelFormat, Shape};
@@ -56,7 +57,19 @@ pub(crate) fn plan(
             };
             Layout::Matrix { stored, n: shape.numel().checked_div(k).unwrap_or(0), k }
         }
-        WeightUse::Conv1d | WeightUse::ConvTranspose1d { .. } => Layout::Elements,
+        WeightUse::Conv1d | WeightUse::ConvTranspose1d { .. } => {
+            // Blocks lie along the taps and are taken apart with them.
+            let stored = match dtype {
+                DType::F16 => MatrixType::F16,
+                DType::BF16 => MatrixType::Bf16,
+                _ => MatrixType::F32,
+            };
+            taps::Kernel::of(shape, use_).map_or(Layout::Elements, |kernel| Layout::Matrix {
+                stored,
+                n: kernel.rows(),
+                k: kernel.row(),
+            })
+        }
         WeightUse::Conv2d | WeightUse::DepthwiseConv1d | WeightUse::Elements => Layout::Elements,
     }
 }

@@ -2,9 +2,10 @@
 
 use super::layout::{Layout, plan};
 use super::matrix;
+use super::taps::Kernel;
 use crate::backend::{Backend, Usage};
 use mynah_device::{DeviceError, Policy, WeightBytes, WeightUse};
-use mynah_tensor::decode_row;
+use mynah_tensor::{Shape, decode_row};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -47,7 +48,14 @@ impl<B: Backend> Store<B> {
         let layout = plan(weight.dtype, weight.shape, use_, backend.capabilities(), policy);
         let planes = match layout {
             Layout::Elements => vec![floats(weight)?],
-            Layout::Matrix { stored, .. } => matrix::planes(weight, stored)?,
+            Layout::Matrix { stored, n, k } => match Kernel::of(weight.shape, use_) {
+                Some(kernel) => {
+                    let (dtype, bytes) = kernel.rearranged(weight)?;
+                    let shape = Shape::from([n, k]);
+                    matrix::planes(&WeightBytes { name: weight.name, dtype, shape, bytes: &bytes }, stored)?
+                }
+                None => matrix::planes(weight, stored)?,
+            },
         };
         let mut buffers = Vec::with_capacity(planes.len());
         for plane in planes {
@@ -91,7 +99,7 @@ impl<B: Backend> Store<B> {
 }
 
 /// A weight's elements as f32, all rows.
-fn floats(weight: &WeightBytes<'_>) -> Result<Vec<u8>, DeviceError> {
+pub(super) fn floats(weight: &WeightBytes<'_>) -> Result<Vec<u8>, DeviceError> {
     let wrong = |reason: String| DeviceError::Weight { name: weight.name.to_owned(), reason };
     let mut out = vec![0f32; weight.shape.numel()];
     let k = weight.shape.last();

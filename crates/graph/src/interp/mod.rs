@@ -33,6 +33,7 @@ use crate::error::GraphError;
 use crate::heads::Heads;
 use crate::ir::{Graph, Node};
 use crate::op::{Op, Start};
+use crate::prologue::Prologue;
 use crate::shape;
 use env::Memory;
 
@@ -101,6 +102,18 @@ fn apply(
     let x = operands[0];
     let data = match &node.op {
         Op::MatMul(e) => product::matmul(e, operands, shape),
+        Op::MatMulAfter(prologue, e) => {
+            let first = match (*prologue, &operands[2..]) {
+                (Prologue::RmsNorm { eps }, more) => norm::rms_norm(f64::from(eps), &[x, more[0]]),
+                (Prologue::LayerNorm { eps }, more) => {
+                    norm::layer_norm(f64::from(eps), &[x, more[0], more[1]])
+                }
+                (Prologue::Gated(f), more) => elementwise::gated(f, x, more[0]),
+            };
+            let first = Tensor64::new(x.shape, first)?;
+            let others = &operands[2 + prologue.extra_inputs()..];
+            product::matmul(e, &[&[&first, operands[1]], others].concat(), shape)
+        }
         Op::Conv2d(c) => product::conv2d(c, operands, shape),
         Op::DepthwiseConv1d { pad, epilogue } => product::depthwise_conv1d(*pad, epilogue, operands, shape),
         Op::Conv1d(c) => product::conv1d(c, operands, shape),

@@ -15,8 +15,7 @@ pub(super) fn rope(node: &str, r: &Rope, x: &Tensor64, positions: &Tensor64) -> 
     for (head, y) in out.chunks_exact_mut(width.max(1)).enumerate() {
         let position = positions.data[head / heads];
         for i in 0..half {
-            let angle = position * f64::from(r.theta).powf(-2.0 * i as f64 / r.dims as f64);
-            let (sin, cos) = angle.sin_cos();
+            let (sin, cos) = (position * r.frequency(i)).sin_cos();
             let (a, b) = (y[i], y[i + half]);
             y[i] = a * cos - b * sin;
             y[i + half] = b * cos + a * sin;
@@ -29,11 +28,12 @@ pub(super) fn rope(node: &str, r: &Rope, x: &Tensor64, positions: &Tensor64) -> 
 mod tests {
     use super::super::testing::{close, evaluate, normal, t};
     use super::*;
+    use crate::decoder::RopeScaling;
     use crate::op::Op;
 
     fn turned(dims: usize, x: &Tensor64, positions: &[f64]) -> Tensor64 {
         let positions = t([1, positions.len()], positions);
-        evaluate(Op::Rope(Rope { dims, theta: 100.0 }), &[x, &positions]).unwrap()
+        evaluate(Op::Rope(Rope::new(dims, 100.0)), &[x, &positions]).unwrap()
     }
 
     #[test]
@@ -74,12 +74,49 @@ mod tests {
     fn what_cannot_turn_is_refused() {
         let (x, p) = (normal([1, 1, 1, 4], 4), t([1, 1], &[0.]));
         for dims in [0, 3, 6] {
-            let op = Op::Rope(Rope { dims, theta: 10.0 });
+            let op = Op::Rope(Rope::new(dims, 10.0));
             assert!(matches!(evaluate(op, &[&x, &p]), Err(GraphError::Shape { .. })), "{dims}");
         }
         for theta in [0.0, f32::NAN, f32::INFINITY] {
-            let op = Op::Rope(Rope { dims: 4, theta });
+            let op = Op::Rope(Rope::new(4, theta));
             assert!(matches!(evaluate(op, &[&x, &p]), Err(GraphError::Shape { .. })), "{theta}");
+        }
+    }
+
+    #[test]
+    fn wavelengths_are_stretched_by_hand() {
+        // Turns within 200π positions: 100, 10, 1 and 0.1.
+        let original = 200.0 * std::f32::consts::PI;
+        let scaling = RopeScaling { factor: 8.0, low: 2.0, high: 34.0, original };
+        let rope = Rope { dims: 8, theta: 1e4, scaling: Some(scaling) };
+        let near = |pair: usize, wanted: f64| {
+            let found = rope.frequency(pair);
+            assert!((found - wanted).abs() <= 1e-6 * wanted, "{pair}: {found}, not {wanted}");
+        };
+        near(0, 1.0);
+        // A quarter of the way from 2 to 34 turns.
+        near(1, 0.1 * (0.25 + 0.75 / 8.0));
+        near(2, 0.01 / 8.0);
+        near(3, 0.001 / 8.0);
+        assert_eq!(Rope::new(8, 1e4).frequency(2), 1e4f64.powf(-0.5));
+    }
+
+    #[test]
+    fn scalings_that_make_no_sense_are_refused() {
+        let good = RopeScaling { factor: 8.0, low: 1.0, high: 4.0, original: 8192.0 };
+        let (x, p) = (normal([1, 1, 1, 4], 4), t([1, 1], &[3.]));
+        let turn =
+            |scaling| evaluate(Op::Rope(Rope { scaling: Some(scaling), ..Rope::new(4, 1e4) }), &[&x, &p]);
+        assert!(turn(good).is_ok());
+        for bad in [
+            RopeScaling { factor: 0.0, ..good },
+            RopeScaling { factor: f32::NAN, ..good },
+            RopeScaling { low: 4.0, ..good },
+            RopeScaling { low: -1.0, ..good },
+            RopeScaling { high: f32::INFINITY, ..good },
+            RopeScaling { original: 0.0, ..good },
+        ] {
+            assert!(matches!(turn(bad), Err(GraphError::Shape { .. })), "{bad:?}");
         }
     }
 }

@@ -13,7 +13,7 @@ impl Rule<'_> {
         self.need(fits, || "x must be [batch, time, heads, width], positions [batch, time]".into())?;
         let turns = r.dims > 0 && r.dims.is_multiple_of(2) && r.dims <= x.last();
         self.need(turns, || format!("{} of {} channels can't turn in pairs", r.dims, x.last()))?;
-        self.need(r.theta > 0.0 && r.theta.is_finite(), || format!("the base can't be {}", r.theta))?;
+        self.need(r.is_sound(), || format!("no frequencies come of base {} and {:?}", r.theta, r.scaling))?;
         Ok(x)
     }
 

@@ -5,7 +5,7 @@ use super::{Cases, by};
 use crate::bounds::Bounds;
 use crate::case::{CaseBuilder, Fill, OpCase};
 use crate::error::LabError;
-use mynah_graph::{Activation, CausalAttention, CausalConv1d, Op, Rope};
+use mynah_graph::{Activation, CausalAttention, CausalConv1d, Op, Rope, RopeScaling};
 use mynah_tensor::DType;
 
 pub(super) fn gated(f: Activation, tag: &str, dims: &[usize], fill: Fill) -> Result<OpCase, LabError> {
@@ -23,18 +23,21 @@ pub(super) fn l2_norm(tag: &str, dims: &[usize], eps: f32, fill: Fill) -> Result
     b.finish(&[y], Bounds::ROW)
 }
 
+/// The scaled frequencies of Llama 3.1, as Chatterbox has them.
+pub(super) const LLAMA3: Rope = Rope {
+    dims: 64,
+    theta: 5e5,
+    scaling: Some(RopeScaling { factor: 8.0, low: 1.0, high: 4.0, original: 8192.0 }),
+};
+
 /// Heads at these positions, `dims[0] · dims[1]` of them.
-pub(super) fn rope(
-    tag: &str,
-    dims: [usize; 4],
-    turned: usize,
-    theta: f32,
-    positions: &[i32],
-) -> Result<OpCase, LabError> {
-    let mut b = CaseBuilder::new("rope", &format!("{tag}/{}/{turned}/{theta}", by(&dims)));
+pub(super) fn rope(tag: &str, dims: [usize; 4], rope: Rope, positions: &[i32]) -> Result<OpCase, LabError> {
+    let scaled = rope.scaling.map(|s| format!("/x{}", s.factor)).unwrap_or_default();
+    let detail = format!("{tag}/{}/{}/{}{scaled}", by(&dims), rope.dims, rope.theta);
+    let mut b = CaseBuilder::new("rope", &detail);
     let x = b.input("x", &dims, Fill::Normal(1.0));
     let positions = b.ints("positions", &dims[..2], positions);
-    let y = b.op(Op::Rope(Rope { dims: turned, theta }), &[x, positions]);
+    let y = b.op(Op::Rope(rope), &[x, positions]);
     b.finish(&[y], Bounds::EXPONENTIAL)
 }
 
@@ -142,12 +145,14 @@ pub(super) fn cases() -> Cases {
         l2_norm("odd", &[3, 5, 17], 1e-6, normal)?,
         l2_norm("many", &[1100, 68], 1e-6, normal)?,
         l2_norm("one-element", &[1, 1], 0.25, Fill::Within(0.5, 1.5))?,
-        rope("qwen3.5-0.8b", [1, 9, 8, 256], 64, 1e7, &[0, 1, 2, 3, 4, 5, 6, 7, 8])?,
-        rope("qwen3.5-keys", [2, 3, 2, 256], 64, 1e7, &[40, 41, 42, 7, 0, 0])?,
-        rope("qwen3.5-far", [1, 3, 4, 256], 64, 1e7, &[100_003, 262_143, 131_072])?,
-        rope("full", [1, 4, 3, 128], 128, 1e4, &[5, 900, 31, 2])?,
-        rope("odd", [3, 2, 5, 17], 10, 100.0, &[3, 1, 4, 1, 5, -9])?,
-        rope("pair", [1, 1, 1, 2], 2, 10.0, &[1])?,
+        rope("qwen3.5-0.8b", [1, 9, 8, 256], Rope::new(64, 1e7), &[0, 1, 2, 3, 4, 5, 6, 7, 8])?,
+        rope("qwen3.5-keys", [2, 3, 2, 256], Rope::new(64, 1e7), &[40, 41, 42, 7, 0, 0])?,
+        rope("qwen3.5-far", [1, 3, 4, 256], Rope::new(64, 1e7), &[100_003, 262_143, 131_072])?,
+        rope("full", [1, 4, 3, 128], Rope::new(128, 1e4), &[5, 900, 31, 2])?,
+        rope("odd", [3, 2, 5, 17], Rope::new(10, 100.0), &[3, 1, 4, 1, 5, -9])?,
+        rope("pair", [1, 1, 1, 2], Rope::new(2, 10.0), &[1])?,
+        rope("chatterbox", [2, 3, 16, 64], LLAMA3, &[0, 1, 333, 34, 1300, 6147])?,
+        rope("llama3-far", [1, 3, 2, 64], LLAMA3, &[8191, 8192, 131_071])?,
     ];
     for (tag, channels) in [("0.8b", 6144), ("4b", 8192), ("27b", 10240)] {
         let tag = format!("qwen3.5-{tag}");

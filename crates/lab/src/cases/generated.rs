@@ -15,7 +15,7 @@ use crate::case::{Fill, OpCase};
 use crate::error::LabError;
 use mynah_graph::{
     Activation, Conv1d, Conv2d, ConvTranspose1d, Epilogue, ExpertChoice, ExpertGateUp, ExpertWeights, Op,
-    RouterScore,
+    Rope, RouterScore,
 };
 use mynah_tensor::{DType, Rng};
 
@@ -327,7 +327,9 @@ impl Draw {
                 let positions: Vec<i32> =
                     (0..dims[0] * time).map(|_| self.rng.below(1 << 18) as i32).collect();
                 let turned = 2 * (1 + self.rng.below(width / 2));
-                decoder::rope(tag, dims, turned, self.pick(&[1e7, 1e4, 10.0]), &positions)
+                let scaling = self.pick(&[None, decoder::LLAMA3.scaling]);
+                let rope = Rope { scaling, ..Rope::new(turned, self.pick(&[1e7, 1e4, 10.0])) };
+                decoder::rope(tag, dims, rope, &positions)
             }
             3 => {
                 let (batch, snapshots) = (self.small(), 1 + self.rng.below(4));

@@ -86,7 +86,7 @@ fn attention(
     let sequences = b.ints("sequences", &[batch, 2], &sequences.concat());
     let pages = b.ints("pages", &[batch, listed], &pages);
     let (q, gate) = (cut(&mut b, both, 3, 0, width), cut(&mut b, both, 3, width, width));
-    let rope = Rope { dims: turned, theta: 1e7 };
+    let rope = Rope::new(turned, 1e7);
     let [q, k] = [(q, q_gain), (k, k_gain)].map(|(x, gain)| {
         let x = b.op(Op::RmsNorm { eps: 1e-6 }, &[x, gain]);
         b.op(Op::Rope(rope), &[x, positions])

@@ -18,6 +18,7 @@ mod hostile;
 mod layout;
 mod norm;
 mod product;
+mod prologue;
 mod real;
 mod sequence;
 mod shapes;
@@ -74,6 +75,7 @@ pub fn cases() -> Result<Vec<OpCase>, LabError> {
         layout::cases,
         composite::cases,
         heads::cases,
+        prologue::cases,
         vocoder::cases,
         hostile::cases,
     ];

@@ -16,7 +16,7 @@ use super::sequence::{lstm_cell, mask_rows};
 use super::{Cases, cases, transducer};
 use crate::bounds::Bounds;
 use crate::case::{Expect, Fill};
-use mynah_graph::{Activation, BinaryOp, Epilogue, Op};
+use mynah_graph::{Activation, BinaryOp, Epilogue, Op, Rope};
 use mynah_tensor::DType;
 use std::collections::BTreeMap;
 
@@ -86,7 +86,7 @@ pub fn real() -> Cases {
         all.push(gated(Activation::Silu, tag, &[1, time, 3584], normal)?);
         all.push(l2_norm(tag, &[1, time, 16, 128], 1e-6, normal)?);
         let positions: Vec<i32> = (0..time as i32).collect();
-        all.push(rope(tag, [1, time, 8, 256], 64, 1e7, &positions)?);
+        all.push(rope(tag, [1, time, 8, 256], Rope::new(64, 1e7), &positions)?);
         let silu = Some(Activation::Silu);
         all.push(causal_conv(tag, [time, 6144, 4], 1, silu, &[[0, time as i32, 0]])?);
         for past in [0, 8192 - time] {

@@ -14,6 +14,7 @@ use super::mixer::Layer;
 use super::states::{StateLayout, declare};
 use super::step::head;
 use crate::error::ModelError;
+use crate::language::no_drafts;
 use crate::params::Params;
 use mynah_gguf::GgufFile;
 use mynah_graph::{ElemType, Graph, GraphBuilder, Op};
@@ -43,9 +44,7 @@ pub fn draft_graph(
     dims: &DraftDims,
 ) -> Result<Graph, ModelError> {
     if !config.drafts {
-        return Err(ModelError::Unsupported {
-            what: "drafting with a file that has no layer for it".to_owned(),
-        });
+        return Err(no_drafts());
     }
     let params = Params::new(file);
     let mut g = GraphBuilder::new("draft");

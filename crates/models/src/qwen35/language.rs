@@ -1,11 +1,13 @@
 //! What the runtime asks of a Qwen3.5: its numbers, and its states by row and page.
 
 use super::config::Qwen35Config;
-use super::model::{Piece, Qwen35, bucket, number};
-use super::states::{StateKind, StateLayout, copy_graph, read_graph, state_decls, write_graph};
+use super::model::{Continuation, Piece, Qwen35, WithHidden, bucket, number};
+use super::states::{
+    StateKind, StateLayout, all_snapshots, copy_graph, one_snapshot, read_graph, state_decls, write_graph,
+};
 use super::step::{StepDims, step_graph};
 use crate::error::ModelError;
-use crate::language::{LanguageModel, MemoryEstimate, StateBytes, Workload};
+use crate::language::{LanguageModel, MemoryEstimate, StateBytes, Workload, no_drafts};
 use mynah_device::{Data, Device};
 use mynah_gguf::{GgufFile, TensorInfo};
 use mynah_graph::{Graph, StateDecl};
@@ -23,13 +25,18 @@ impl Qwen35 {
         workload: &Workload,
     ) -> Result<MemoryEstimate, ModelError> {
         let config = Qwen35Config::read(file)?;
+        if workload.drafts > 0 && !config.drafts {
+            return Err(no_drafts());
+        }
         let pages = super::model::page_bucket(workload.context.div_ceil(layout.page));
-        let arena = |batch: usize, tokens: usize| {
-            let dims = StepDims { batch, tokens, pages, wanted: batch };
+        let arena = |batch: usize, tokens: usize, wanted: usize| {
+            let dims = StepDims { batch, tokens, pages, wanted };
             Ok::<_, ModelError>(plan_memory(&step_graph(file, &config, layout, &dims)?, device).arena_bytes)
         };
-        let prompt = arena(1, bucket(workload.chunk.min(workload.context).max(1)))?;
-        let answers = arena(workload.sequences.max(1), 1)?;
+        let prompt = arena(1, bucket(workload.chunk.min(workload.context).max(1)), 1)?;
+        // Drafted tokens come with the one before them, and the logits of all are wanted.
+        let (sequences, tokens) = (workload.sequences.max(1), bucket(1 + workload.drafts));
+        let answers = arena(sequences, tokens, sequences.saturating_mul(1 + workload.drafts))?;
         // A table that is also the head is laid out for each of the two.
         let held = |t: &TensorInfo| {
             let both = config.tied && t.name == "token_embd.weight";
@@ -43,6 +50,11 @@ impl Qwen35 {
             page: layout.page,
             activations: prompt.max(answers) as u64,
         })
+    }
+
+    /// The layout with one snapshot, in which states are read and written.
+    fn one(&self) -> StateLayout {
+        StateLayout { snapshots: 1, ..self.layout }
     }
 
     fn run_states(
@@ -77,11 +89,7 @@ impl Qwen35 {
     }
 
     fn write(&mut self, kind: StateKind, row: usize, contents: &[f32]) -> Result<(), ModelError> {
-        let wanted = elements(&self.config, self.layout, kind);
-        if contents.len() != wanted {
-            let what = format!("a state of {} elements where {wanted} are wanted", contents.len());
-            return Err(ModelError::Unsupported { what });
-        }
+        check(contents, elements(&self.config, self.layout, kind))?;
         let (row, mut rest) = ([number(row)], contents);
         let mut inputs = vec![Data::I32(&row)];
         for decl in decls(&self.config, self.layout, kind) {
@@ -112,8 +120,12 @@ impl LanguageModel for Qwen35 {
     }
 
     fn state_bytes(&self) -> StateBytes {
-        let of = |kind| elements(&self.config, self.layout, kind).saturating_mul(4);
-        StateBytes { row: of(StateKind::Sequence), page: of(StateKind::Page) }
+        let of = |layout, kind| elements(&self.config, layout, kind).saturating_mul(4);
+        StateBytes {
+            row: of(self.layout, StateKind::Sequence),
+            saved: of(self.one(), StateKind::Sequence),
+            page: of(self.layout, StateKind::Page),
+        }
     }
 
     fn identity(&self) -> u64 {
@@ -144,12 +156,20 @@ impl LanguageModel for Qwen35 {
         self.copy(StateKind::Page, from as usize, to as usize)
     }
 
-    fn read_row(&mut self, row: usize) -> Result<Vec<f32>, ModelError> {
-        self.read(StateKind::Sequence, row)
+    fn read_row(&mut self, row: usize, snapshot: usize) -> Result<Vec<f32>, ModelError> {
+        let kept = self.layout.snapshots;
+        if snapshot >= kept {
+            let what = format!("going back {snapshot} tokens with {kept} snapshots");
+            return Err(ModelError::Unsupported { what });
+        }
+        let all = self.read(StateKind::Sequence, row)?;
+        Ok(one_snapshot(&self.config, self.layout, &all, snapshot))
     }
 
     fn write_row(&mut self, row: usize, contents: &[f32]) -> Result<(), ModelError> {
-        self.write(StateKind::Sequence, row, contents)
+        check(contents, elements(&self.config, self.one(), StateKind::Sequence))?;
+        let all = all_snapshots(&self.config, self.layout, contents);
+        self.write(StateKind::Sequence, row, &all)
     }
 
     fn read_page(&mut self, page: u32) -> Result<Vec<f32>, ModelError> {
@@ -164,6 +184,22 @@ impl LanguageModel for Qwen35 {
         Self::step(self, pieces)
     }
 
+    fn drafts(&self) -> usize {
+        if self.can_draft() { self.layout.snapshots.saturating_sub(1) } else { 0 }
+    }
+
+    fn hidden(&self) -> usize {
+        self.config.hidden
+    }
+
+    fn step_with_hidden(&mut self, pieces: &[Piece<'_>]) -> Result<WithHidden, ModelError> {
+        Self::step_with_hidden(self, pieces)
+    }
+
+    fn draft(&mut self, pieces: &[Continuation<'_>]) -> Result<WithHidden, ModelError> {
+        Self::draft(self, pieces)
+    }
+
     fn executor(&mut self) -> Option<&mut Executor> {
         Some(&mut self.executor)
     }
@@ -174,6 +210,15 @@ type StateGraph = fn(&Qwen35Config, StateLayout, StateKind) -> Result<Graph, Mod
 
 fn state_key(graph: &'static str, kind: StateKind) -> PlanKey {
     PlanKey { graph, dims: [kind as usize, 0, 0, 0] }
+}
+
+/// Whether contents have the elements of a state.
+fn check(contents: &[f32], wanted: usize) -> Result<(), ModelError> {
+    if contents.len() == wanted {
+        return Ok(());
+    }
+    let what = format!("a state of {} elements where {wanted} are wanted", contents.len());
+    Err(ModelError::Unsupported { what })
 }
 
 /// The states of one kind, in the graphs' order.

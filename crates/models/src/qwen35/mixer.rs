@@ -101,7 +101,7 @@ impl Layer<'_> {
         let both = g.reshape(both, &[batch, time, a.heads, 2 * a.width]);
         let [q, gate] = [0, a.width].map(|from| g.slice(both, 3, from, a.width));
         let [k, v] = [k, v].map(|x| g.reshape(x, &[batch, time, a.key_heads, a.width]));
-        let rope = Rope { dims: a.rotary, theta: a.theta };
+        let rope = Rope::new(a.rotary, a.theta);
         let q = self.norm(g, "attn_q_norm", q, a.width)?;
         let q = g.rope(q, self.positions, rope);
         let k = self.norm(g, "attn_k_norm", k, a.width)?;

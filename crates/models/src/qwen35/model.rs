@@ -64,7 +64,7 @@ impl Qwen35 {
             };
             states.push((executor.create_state(&decl, rows)?, kind));
         }
-        let identity = fingerprint(&file, &[options.layout.page, options.layout.snapshots]);
+        let identity = fingerprint(&file, &[options.layout.page]);
         Ok(Self { file, config, layout: options.layout, executor, states, identity })
     }
 

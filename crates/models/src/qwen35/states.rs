@@ -57,6 +57,51 @@ pub fn state_decls(config: &Qwen35Config, layout: StateLayout) -> Vec<(StateDecl
     config.layers.iter().chain(drafting).enumerate().flat_map(of_layer).collect()
 }
 
+/// One snapshot of the states of a sequence out of all that are kept: as many elements of `row` as the same states have where only one
+/// is kept, in the same order.
+pub(super) fn one_snapshot(
+    config: &Qwen35Config,
+    layout: StateLayout,
+    row: &[f32],
+    snapshot: usize,
+) -> Vec<f32> {
+    let (d, mut rest, mut one) = (&config.delta, row, Vec::new());
+    let (conv, delta) = parts(config, layout);
+    // Going back leaves out the last inputs of the convolution.
+    let inputs = layout.snapshots.saturating_sub(1 + snapshot) * d.conv_channels();
+    let matrix = delta / layout.snapshots.max(1);
+    for _ in 0..config.delta_layers() {
+        let (own, others) = rest.split_at(conv);
+        one.extend_from_slice(&own[inputs..inputs + (d.taps - 1) * d.conv_channels()]);
+        let (own, others) = others.split_at(delta);
+        one.extend_from_slice(&own[snapshot * matrix..(snapshot + 1) * matrix]);
+        rest = others;
+    }
+    one
+}
+
+/// The other way round: what [`one_snapshot`] gave as the last of the snapshots, and zeros for those before it.
+pub(super) fn all_snapshots(config: &Qwen35Config, layout: StateLayout, one: &[f32]) -> Vec<f32> {
+    let (d, mut rest, mut all) = (&config.delta, one, Vec::new());
+    let (conv, delta) = parts(config, layout);
+    for _ in 0..config.delta_layers() {
+        let (own, others) = rest.split_at((d.taps - 1) * d.conv_channels());
+        all.resize(all.len() + conv - own.len(), 0.0);
+        all.extend_from_slice(own);
+        let (own, others) = others.split_at(delta / layout.snapshots.max(1));
+        all.extend_from_slice(own);
+        all.resize(all.len() + delta - own.len(), 0.0);
+        rest = others;
+    }
+    all
+}
+
+/// Elements of a delta net's states: of its convolution and of its matrices.
+fn parts(config: &Qwen35Config, layout: StateLayout) -> (usize, usize) {
+    let d = &config.delta;
+    ((d.taps - 2 + layout.snapshots) * d.conv_channels(), layout.snapshots * d.heads * d.width * d.width)
+}
+
 /// Declares all states in a graph, two for each layer, the one that drafts among them.
 pub(super) fn declare(g: &mut GraphBuilder, config: &Qwen35Config, layout: StateLayout) -> Vec<[StateId; 2]> {
     let ids: Vec<StateId> =

@@ -5,7 +5,7 @@ use mynah_cpu::{CpuDevice, CpuOptions};
 use mynah_device::Policy;
 use mynah_gguf::{GgufFile, GgufWriter};
 use mynah_models::ModelError;
-use mynah_models::language::{LanguageModel, Piece, Wanted, Workload, estimate, open};
+use mynah_models::language::{LanguageModel, MAX_DRAFTS, Piece, Wanted, Workload, estimate, open};
 use mynah_models::qwen35::{LoadOptions, Qwen35, StateLayout};
 use mynah_plan::Options;
 use std::sync::Arc;
@@ -67,13 +67,13 @@ fn rows_and_pages_are_copied_and_brought_to_another_model() {
         // A copy shares the full page and has the begun one for itself.
         first.copy_row(2, 0).unwrap();
         first.copy_page(1, 5).unwrap();
-        let row = first.read_row(0).unwrap();
+        let row = first.read_row(0, 0).unwrap();
         let pages = [4, 5].map(|page| first.read_page(page).unwrap());
         let bytes = first.state_bytes();
         assert_eq!((bytes.row, bytes.page), (4 * row.len(), 4 * pages[0].len()));
         let wanted = go_on(&mut first, 2, &[4, 1], 24, &tokens[24..30]).unwrap();
         assert!(go_on(&mut first, 0, &[4, 5], 24, &tokens[24..30]).unwrap() == wanted, "{case}");
-        assert!(first.read_row(0).unwrap() == first.read_row(2).unwrap());
+        assert!(first.read_row(0, 0).unwrap() == first.read_row(2, 0).unwrap());
 
         let mut second = empty(file(case), PAGE);
         second.reserve(1, 2).unwrap();
@@ -87,7 +87,7 @@ fn rows_and_pages_are_copied_and_brought_to_another_model() {
         assert!(second.write_row(0, &row[1..]).is_err() && second.write_page(0, &row).is_err());
         assert!(second.write_row(1, &row).is_err() && second.write_page(2, &pages[0]).is_err());
         assert!(second.copy_row(0, 1).is_err() && second.copy_page(2, 0).is_err());
-        assert!(second.read_row(1).is_err() && second.read_page(u32::MAX).is_err());
+        assert!(second.read_row(1, 0).is_err() && second.read_page(u32::MAX).is_err());
     }
 }
 
@@ -131,12 +131,12 @@ fn what_a_model_needs_is_known_before() {
         let (tokens, _) = reference(case);
         let file = Arc::new(file(case));
         let of = |chunk, context, sequences| {
-            estimate(&file, &device, &Workload { sequences, chunk, context }).unwrap()
+            estimate(&file, &device, &Workload { sequences, chunk, context, drafts: 0 }).unwrap()
         };
         let estimated = of(64, 128, 2);
         let options = Options { policy: Policy::exact(), ..Options::default() };
         let device = CpuDevice::new(CpuOptions { threads: Some(1), simd: None }).unwrap();
-        let mut model = open(Arc::clone(&file), Arc::new(device), None, options).unwrap();
+        let mut model = open(Arc::clone(&file), Arc::new(device), None, options, 0).unwrap();
         model.reserve(1, 2).unwrap();
         let states = LanguageModel::memory(model.as_ref());
         assert_eq!(estimated.sequence, model.state_bytes().row as u64);
@@ -164,10 +164,72 @@ fn files_of_no_known_family_are_refused() {
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/parakeet/tdt/model.gguf");
     let file = GgufFile::open(root).unwrap();
     let device = || CpuDevice::new(CpuOptions { threads: Some(1), simd: None }).unwrap();
-    let workload = Workload { sequences: 1, chunk: 64, context: 128 };
+    let workload = Workload { sequences: 1, chunk: 64, context: 128, drafts: 0 };
     assert!(matches!(estimate(&file, &device(), &workload), Err(ModelError::Family { .. })));
-    let opened = open(Arc::new(file), Arc::new(device()), None, Options::default());
+    let opened = open(Arc::new(file), Arc::new(device()), None, Options::default(), 0);
     assert!(matches!(opened.err(), Some(ModelError::Family { .. })));
     // A model that was opened with room of its own can be asked for less.
     assert!(model("dense").reserve(1, 1).is_ok());
+}
+
+#[test]
+fn states_that_drafts_are_taken_back_from_are_read_as_any_others() {
+    const DRAFTS: usize = 3;
+    let (tokens, _) = reference("drafting");
+    let layout = |snapshots| StateLayout { page: PAGE, snapshots };
+    let of = |snapshots| {
+        let device = CpuDevice::new(CpuOptions { threads: Some(1), simd: None }).unwrap();
+        let executor = Options { policy: Policy::exact(), ..Options::default() };
+        let options = LoadOptions { executor, layout: layout(snapshots), sequences: 2, pages: 4 };
+        Qwen35::load(Arc::new(file("drafting")), Arc::new(device), None, options).unwrap()
+    };
+    let (mut plain, mut model) = (of(1), of(1 + DRAFTS));
+    // As long as the pages are the same, so are the saved states.
+    assert_eq!(plain.identity(), model.identity());
+    assert_eq!((plain.drafts(), model.drafts()), (0, DRAFTS));
+    let sizes = [plain.state_bytes(), model.state_bytes()];
+    assert_eq!([sizes[0].saved, sizes[0].page], [sizes[1].saved, sizes[1].page]);
+    assert!(sizes[0].saved == sizes[0].row && sizes[1].row > sizes[1].saved);
+    model.reset(0).unwrap();
+    go_on(&mut model, 0, &[0, 1], 0, &tokens[..20]).unwrap();
+    for snapshot in 0..=DRAFTS {
+        plain.reset(0).unwrap();
+        let wanted = go_on(&mut plain, 0, &[0, 1], 0, &tokens[..20 - snapshot]).unwrap();
+        let row = model.read_row(0, snapshot).unwrap();
+        assert!(row == plain.read_row(0, 0).unwrap(), "{snapshot} tokens before the last");
+        // Put back, it is the state after the last token, to go on from and to read again.
+        model.write_row(1, &row).unwrap();
+        assert!(model.read_row(1, 0).unwrap() == row);
+        for page in [0, 1] {
+            let page_contents = plain.read_page(page).unwrap();
+            model.write_page(page + 2, &page_contents).unwrap();
+        }
+        let on = go_on(&mut model, 1, &[2, 3], 20 - snapshot, &tokens[20 - snapshot..25]).unwrap();
+        let whole = go_on(&mut plain, 0, &[0, 1], 20 - snapshot, &tokens[20 - snapshot..25]).unwrap();
+        assert!(on == whole && on != wanted);
+    }
+    assert!(model.read_row(0, 1 + DRAFTS).is_err() && model.write_row(0, &[]).is_err());
+}
+
+#[test]
+fn drafts_that_can_not_be_are_refused_before_anything_is_loaded() {
+    let device = || CpuDevice::new(CpuOptions { threads: Some(1), simd: None }).unwrap();
+    let workload = |drafts| Workload { sequences: 2, chunk: 64, context: 128, drafts };
+    for (case, drafts, refused) in [
+        ("dense", 1, "drafting with a file that has no layer for it"),
+        ("drafting", MAX_DRAFTS + 1, "drafting 17 tokens at a time"),
+        ("drafting", usize::MAX, "16 are the most"),
+    ] {
+        let file = Arc::new(file(case));
+        let error = estimate(&file, &device(), &workload(drafts)).unwrap_err();
+        assert!(error.to_string().contains(refused), "{error}");
+        let opened = open(file, Arc::new(device()), None, Options::default(), drafts);
+        assert!(matches!(opened.err(), Some(ModelError::Unsupported { .. })));
+    }
+    let file = Arc::new(file("drafting"));
+    let model = open(Arc::clone(&file), Arc::new(device()), None, Options::default(), MAX_DRAFTS).unwrap();
+    assert_eq!(model.drafts(), MAX_DRAFTS);
+    let [none, most] = [0, MAX_DRAFTS].map(|n| estimate(&file, &device(), &workload(n)).unwrap());
+    assert_eq!(most.sequence, model.state_bytes().row as u64);
+    assert!(most.sequence > 10 * none.sequence && most.token == none.token);
 }

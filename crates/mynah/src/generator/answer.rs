@@ -46,6 +46,10 @@ pub struct Generated {
     pub prompt_tokens: usize,
     /// Of them, those that were found in a checkpoint.
     pub reused_tokens: usize,
+    /// Tokens that the model's own layer drafted, if it was asked to.
+    pub drafted_tokens: usize,
+    /// Of them, those that were right; each saved a step.
+    pub accepted_tokens: usize,
     /// From the request to the first token.
     pub prompt_time: Duration,
     /// From the first token to the last.

@@ -19,6 +19,8 @@ pub(super) struct Stream<'a> {
     choices: Vec<Choice>,
     prompt: usize,
     reused: usize,
+    drafted: usize,
+    accepted: usize,
     begun: Instant,
     first: Option<Instant>,
     last: Instant,
@@ -37,6 +39,8 @@ impl<'a> Stream<'a> {
             choices,
             prompt: 0,
             reused: 0,
+            drafted: 0,
+            accepted: 0,
             begun,
             first: None,
             last: begun,
@@ -85,6 +89,10 @@ impl<'a> Stream<'a> {
                 // A model may have more rows than its tokenizer has tokens; those say nothing.
                 self.say(&text.unwrap_or_default(), each);
             }
+            Event::Drafted { sequence, drafted, accepted } if sequence == id => {
+                self.drafted += drafted;
+                self.accepted += accepted;
+            }
             Event::Finished { sequence, reason } if sequence == id => {
                 return match reason {
                     Finish::End | Finish::Stop => Ok(Some(StopReason::End)),
@@ -112,6 +120,8 @@ impl<'a> Stream<'a> {
             reason: if stopped && !self.left { StopReason::Stop } else { reason },
             prompt_tokens: self.prompt,
             reused_tokens: self.reused,
+            drafted_tokens: self.drafted,
+            accepted_tokens: self.accepted,
             prompt_time: first.duration_since(self.begun),
             answer_time: if self.first.is_some() { self.last.duration_since(first) } else { Duration::ZERO },
         }

@@ -8,6 +8,7 @@ mod fold_constants;
 mod fuse_activation;
 mod fuse_bias;
 mod fuse_heads;
+mod fuse_prologue;
 mod fuse_residual;
 mod fuse_scale;
 
@@ -56,6 +57,7 @@ pub fn all() -> &'static [&'static dyn Rewrite] {
         &fuse_scale::FuseScale,
         &fuse_residual::FuseResidual,
         &fuse_heads::FuseHeads,
+        &fuse_prologue::FusePrologue,
         &fold_constants::FoldConstants,
     ]
 }

@@ -39,7 +39,7 @@ impl Engine {
             };
             self.preempt(youngest);
         };
-        let holding = Holding { row, pages, past: 0 };
+        let holding = Holding { pages, ..Holding::new(row, None) };
         let done = self.evaluate_on(&holding, tokens, from, each);
         self.memory.release(holding.row, holding.pages);
         done

@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::error::EngineError;
 use crate::event::{Event, Finish};
-use crate::memory::{Full, Holding, Memory};
+use crate::memory::{DraftCache, Full, Holding, Memory};
 use crate::request::SequenceId;
 use crate::saved::States;
 use mynah_models::ModelError;
@@ -35,14 +35,15 @@ impl Engine {
         let tokens = sequence.tokens.len();
         let saved = sequence.saved.as_deref();
         let found = if saved.is_none() { memory.checkpoints.longest(&sequence.tokens) } else { None };
-        let found = found.map(|c| (c.row, c.pages.clone(), c.tokens.len()));
-        let shared = found.as_ref().map_or(&[][..], |(_, pages, past)| &pages[..past / model.page()]);
+        let found = found.map(|c| c.holding.clone());
+        let shared = found.as_ref().map_or(&[][..], |found| found.finished(model.page()));
         if memory.obtainable(shared) < memory.pages_of(tokens) + running {
             return Ok(Err(Full));
         }
+        let drafts = (self.options.drafts > 0).then(DraftCache::default);
         let begun = match saved {
-            Some(states) => put_back(model, memory, states)?,
-            None => start(model, memory, found)?,
+            Some(states) => put_back(model, memory, states, drafts)?,
+            None => start(model, memory, found, drafts)?,
         };
         let Ok(mut holding) = begun else { return Ok(Err(Full)) };
         if memory.take_pages(model, &mut holding.pages, tokens).is_err() {
@@ -80,7 +81,8 @@ impl Engine {
 
     /// Takes a sequence's states away. It waits, and runs its tokens again when there is room.
     pub(super) fn preempt(&mut self, id: SequenceId) {
-        if let Some(Holding { row, pages, past }) = self.sequences.get_mut(&id).and_then(|s| s.holding.take())
+        if let Some(Holding { row, pages, past, .. }) =
+            self.sequences.get_mut(&id).and_then(|s| s.holding.take())
         {
             tracing::debug!(sequence = id.0, past, "preempted");
             self.memory.release(row, pages);
@@ -111,31 +113,25 @@ impl Engine {
     }
 }
 
-/// A row with the states of a checkpoint, given by its row, pages and tokens, or with empty ones.
+/// A row with the states of a checkpoint, or with empty ones.
 fn start(
     model: &mut dyn LanguageModel,
     memory: &mut Memory,
-    checkpoint: Option<(u32, Vec<u32>, usize)>,
+    checkpoint: Option<Holding>,
+    drafts: Option<DraftCache>,
 ) -> Result<Result<Holding, Full>, ModelError> {
-    if let Some((from, pages, past)) = checkpoint
-        && let Ok(row) = memory.take_row(model, Some(from))
+    if let Some(from) = checkpoint
+        && let Ok(row) = memory.take_row(model, Some(from.row))
+        && let Ok(holding) = memory.copy(model, row, &from, Some(from.row))?
     {
-        let mut holding = Holding { row, pages: Vec::new(), past };
-        match memory.copy(model, &mut holding, (from, &pages), Some(from)) {
-            Ok(Ok(())) => return Ok(Ok(holding)),
-            Ok(Err(Full)) => memory.release(row, holding.pages),
-            Err(error) => {
-                memory.release(row, holding.pages);
-                return Err(error);
-            }
-        }
+        return Ok(Ok(holding));
     }
     let Ok(row) = memory.take_row(model, None) else { return Ok(Err(Full)) };
     if let Err(error) = model.reset(row as usize) {
         memory.release(row, Vec::new());
         return Err(error);
     }
-    Ok(Ok(Holding { row, pages: Vec::new(), past: 0 }))
+    Ok(Ok(Holding::new(row, drafts)))
 }
 
 /// A row and pages with saved states.
@@ -143,22 +139,28 @@ fn put_back(
     model: &mut dyn LanguageModel,
     memory: &mut Memory,
     states: &States,
+    drafts: Option<DraftCache>,
 ) -> Result<Result<Holding, Full>, ModelError> {
     let Ok(row) = memory.take_row(model, None) else { return Ok(Err(Full)) };
-    let mut pages = Vec::new();
+    // Without hidden states the layer that drafts can't go on: the sequence is served without.
+    let drafts = drafts.filter(|_| !states.hidden.is_empty()).map(|_| DraftCache {
+        entries: states.past.saturating_sub(states.hidden.len() / model.hidden().max(1)),
+        hidden: states.hidden.clone(),
+    });
+    let mut holding = Holding { past: states.past, ..Holding::new(row, drafts) };
     let mut put = || {
         model.write_row(row as usize, &states.row)?;
         for contents in states.pages.chunks((model.state_bytes().page / 4).max(1)) {
             let Ok(page) = memory.take_page(model, None) else { return Ok(Err(Full)) };
-            pages.push(page);
+            holding.pages.push(page);
             model.write_page(page, contents)?;
         }
         Ok(Ok(()))
     };
     match put() {
-        Ok(Ok(())) => Ok(Ok(Holding { row, pages, past: states.past })),
+        Ok(Ok(())) => Ok(Ok(holding)),
         other => {
-            memory.release(row, pages);
+            memory.release(row, holding.pages);
             other.map(|full| full.and(Err(Full)))
         }
     }

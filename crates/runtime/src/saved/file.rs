@@ -1,9 +1,9 @@
 //! A saved sequence as a file.
 //!
 //! ```text
-//! "MYNAHSEQ"  version u32  words u32 = 8
-//! identity  prompt  max_tokens  past  tokens  ends  elements of the row  elements of the pages     u64 each
-//! tokens u32 …  ends u32 …  row f32 …  pages f32 …
+//! "MYNAHSEQ"  version u32  words u32 = 9
+//! identity  prompt  max_tokens  past  tokens  ends  elements of row, pages and hidden states     u64 each
+//! tokens u32 …  ends u32 …  row f32 …  pages f32 …  hidden f32 …
 //! checksum u64 of all before
 //! ```
 //!
@@ -17,8 +17,8 @@ use std::io::{BufWriter, Read, Write};
 use std::path::Path;
 
 const MAGIC: &[u8; 8] = b"MYNAHSEQ";
-const VERSION: u32 = 1;
-const WORDS: usize = 8;
+const VERSION: u32 = 2;
+const WORDS: usize = 9;
 const HEADER: usize = MAGIC.len() + 8 + 8 * WORDS;
 /// `max_tokens` of a sequence without a bound.
 const UNBOUNDED: u64 = u64::MAX;
@@ -72,6 +72,7 @@ impl SavedSequence {
             self.ends.len() as u64,
             states.row.len() as u64,
             states.pages.len() as u64,
+            states.hidden.len() as u64,
         ];
         for word in words {
             out.put(&word.to_le_bytes())?;
@@ -79,7 +80,7 @@ impl SavedSequence {
         for list in [&self.tokens, &self.ends] {
             list.iter().try_for_each(|token| out.put(&token.to_le_bytes()))?;
         }
-        for floats in [&states.row, &states.pages] {
+        for floats in [&states.row, &states.pages, &states.hidden] {
             floats.iter().try_for_each(|x| out.put(&x.to_le_bytes()))?;
         }
         let sum = out.sum.finish();
@@ -117,16 +118,18 @@ impl SavedSequence {
         let size = |n: u64| usize::try_from(n).map_err(|_| wrong(format!("a size of {n}")));
         let past = size(word())?;
         let mut body = Body { rest: &summed[HEADER..] };
-        let (tokens, ends, row, pages) = (size(word())?, size(word())?, size(word())?, size(word())?);
+        let (tokens, ends) = (size(word())?, size(word())?);
+        let (row, pages, hidden) = (size(word())?, size(word())?, size(word())?);
         let tokens = body.take(tokens)?.chunks_exact(4).map(u32_of).collect();
         let ends = body.take(ends)?.chunks_exact(4).map(u32_of).collect();
         let row = body.take(row)?.chunks_exact(4).map(f32_of).collect();
         let pages = body.take(pages)?.chunks_exact(4).map(f32_of).collect();
+        let hidden = body.take(hidden)?.chunks_exact(4).map(f32_of).collect();
         if !body.rest.is_empty() {
             return Err(wrong("it is longer than it says"));
         }
         let max_tokens = if max_tokens == UNBOUNDED { None } else { Some(size(max_tokens)?) };
-        let states = States { past, row, pages };
+        let states = States { past, row, pages, hidden };
         Ok(Self { identity, tokens, prompt: size(prompt)?, max_tokens, ends, states })
     }
 }

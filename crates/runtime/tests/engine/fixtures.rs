@@ -56,9 +56,14 @@ pub(crate) fn stored_as(case: &str, dtype: DType) -> GgufFile {
 }
 
 pub(crate) fn load(file: GgufFile, policy: Policy) -> Box<dyn LanguageModel> {
+    load_drafting(file, policy, 0)
+}
+
+/// One whose states let so many tokens be taken back.
+pub(crate) fn load_drafting(file: GgufFile, policy: Policy, drafts: usize) -> Box<dyn LanguageModel> {
     let device = CpuDevice::new(CpuOptions { threads: Some(2), simd: None }).unwrap();
     let executor = Options { policy, ..Options::default() };
-    let layout = StateLayout { page: PAGE, snapshots: 1 };
+    let layout = StateLayout { page: PAGE, snapshots: 1 + drafts };
     let options = LoadOptions { executor, layout, sequences: 0, pages: 0 };
     Box::new(Qwen35::load(Arc::new(file), Arc::new(device), None, options).unwrap())
 }
@@ -122,6 +127,8 @@ pub(crate) struct Told {
     pub(crate) finished: BTreeMap<SequenceId, Finish>,
     /// Tokens of prompts that were found in checkpoints.
     pub(crate) reused: BTreeMap<SequenceId, usize>,
+    /// Tokens that were drafted, and those that were right.
+    pub(crate) drafts: BTreeMap<SequenceId, [usize; 2]>,
 }
 
 impl Told {
@@ -134,6 +141,11 @@ impl Told {
                 }
                 Event::Token { sequence, choice } => {
                     self.tokens.entry(sequence).or_default().push(choice.token);
+                }
+                Event::Drafted { sequence, drafted, accepted } => {
+                    assert!(0 < drafted && accepted <= drafted);
+                    let all = self.drafts.entry(sequence).or_default();
+                    *all = [all[0] + drafted, all[1] + accepted];
                 }
                 Event::Finished { sequence, reason } => {
                     assert!(self.finished.insert(sequence, reason).is_none());

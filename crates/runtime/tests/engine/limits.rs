@@ -165,7 +165,7 @@ fn memory_grows_with_need_and_its_end_is_no_abort() {
 
     // A device without memory for a fifth page: two long sequences take turns, one that doesn't fit alone fails with numbers.
     let options = EngineOptions { sequences: 3, checkpoints: 2, chunk: 8, ..EngineOptions::default() };
-    let mut engine = Engine::new(Box::new(Ledger::new(9, 8)), options).unwrap();
+    let mut engine = Engine::new(Box::new(Ledger::new(9, 8, 0)), options).unwrap();
     let ids: Vec<_> = (0..3).map(|n| engine.submit(request(prompt(n, 10), 15, None)).unwrap()).collect();
     let long = engine.submit(request(prompt(5, 30), 20, None)).unwrap();
     let mut told = Told::default();
@@ -184,7 +184,7 @@ fn memory_grows_with_need_and_its_end_is_no_abort() {
 fn memory_is_known_before_anything_is_loaded() {
     let device = CpuDevice::new(CpuOptions { threads: Some(1), simd: None }).unwrap();
     let of = |workload| estimate(&file("dense"), &device, &workload).unwrap();
-    let one = of(Workload { sequences: 1, chunk: 32, context: 128 });
+    let one = of(Workload { sequences: 1, chunk: 32, context: 128, drafts: 0 });
     let file = file("dense");
     assert_eq!(one.weights, file.tensors().iter().map(|t| t.nbytes as u64).sum::<u64>());
     let bytes = load(file, Policy::default()).state_bytes();
@@ -192,7 +192,7 @@ fn memory_is_known_before_anything_is_loaded() {
     // The engine's pages are 16 tokens here, the estimate is for those of a default load.
     assert_eq!((one.token, one.page), ((bytes.page / 16) as u64, 64));
     assert_eq!(one.total(2, 65), one.weights + one.activations + 2 * (one.sequence + 128 * one.token));
-    let more = of(Workload { sequences: 1, chunk: 64, context: 128 });
+    let more = of(Workload { sequences: 1, chunk: 64, context: 128, drafts: 0 });
     assert!(more.activations > one.activations && more.weights == one.weights);
 
     // Nothing that then runs needs a larger arena than was foreseen.

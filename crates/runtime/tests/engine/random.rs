@@ -70,7 +70,7 @@ fn prompt(from: usize, length: usize, own: u32) -> Vec<u32> {
 
 fn run(options: EngineOptions, memory: [usize; 2], acts: &[Act]) -> Result<(), TestCaseError> {
     let [rows, pages] = memory;
-    let mut engine = Engine::new(Box::new(Ledger::new(rows, pages)), options).unwrap();
+    let mut engine = Engine::new(Box::new(Ledger::new(rows, pages, options.drafts)), options).unwrap();
     let context = engine.context();
     let mut told = Told::default();
     let mut wanted: BTreeMap<SequenceId, Wanted> = BTreeMap::new();
@@ -166,11 +166,12 @@ proptest! {
         checkpoints in 0usize..4,
         pages in 2usize..30,
         context in 4usize..CONTEXT,
+        drafts in 0usize..6,
         spare in prop::option::of([0usize..6, 0usize..4]),
         acts in prop::collection::vec(act(), 1..40),
     ) {
         let options =
-            EngineOptions { sequences, chunk, context: Some(context), cache: Some(pages * PAGE), checkpoints };
+            EngineOptions { sequences, chunk, context: Some(context), cache: Some(pages * PAGE), checkpoints, drafts };
         // A device that runs out of memory before the options do, but not for one sequence alone.
         let most = context.min(pages * PAGE).div_ceil(PAGE);
         let memory = spare.map_or([usize::MAX; 2], |[pages, rows]| [1 + rows, most + pages]);

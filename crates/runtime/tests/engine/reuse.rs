@@ -4,7 +4,7 @@ use crate::fixtures::{Dice, PAGE, Told, alone, cases, engine, prompt, request};
 use mynah_runtime::{EngineError, EngineOptions, Finish, Greedy, SequenceId};
 
 const NONE: EngineOptions =
-    EngineOptions { sequences: 4, chunk: 32, context: None, cache: None, checkpoints: 0 };
+    EngineOptions { sequences: 4, chunk: 32, context: None, cache: None, checkpoints: 0, drafts: 0 };
 
 #[test]
 fn what_is_reused_changes_no_token() {

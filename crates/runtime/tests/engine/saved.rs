@@ -7,7 +7,7 @@ use mynah_tensor::DType;
 use proptest::prelude::*;
 
 const OPTIONS: EngineOptions =
-    EngineOptions { sequences: 4, chunk: 32, context: None, cache: None, checkpoints: 0 };
+    EngineOptions { sequences: 4, chunk: 32, context: None, cache: None, checkpoints: 0, drafts: 0 };
 
 fn chooser(seed: Option<u64>) -> Box<dyn Choose> {
     match seed {
@@ -117,7 +117,7 @@ fn files_that_are_none_are_errors() {
     let good = bytes(&saved("dense", 4));
     assert_eq!(sealed(good.clone()), good);
     let error = |bytes: &[u8]| SavedSequence::from_bytes(bytes).unwrap_err().to_string();
-    for length in [0, 1, 15, 79, 80, 87, 88, good.len() / 2, good.len() - 1] {
+    for length in [0, 1, 15, 87, 88, 95, 96, good.len() / 2, good.len() - 1] {
         error(&good[..length]);
     }
     error(&[good.as_slice(), &[0; 4]].concat());
@@ -126,8 +126,8 @@ fn files_that_are_none_are_errors() {
     damaged[good.len() / 2] ^= 1;
     assert!(error(&damaged).contains("damaged"));
     let mut newer = good.clone();
-    newer[8] = 2;
-    assert!(error(&newer).contains("version 2"));
+    newer[8] = 3;
+    assert!(error(&newer).contains("version 3"));
     let missing = SavedSequence::read(std::path::Path::new("no/such/file")).unwrap_err();
     assert!(matches!(missing, EngineError::Io(_)));
     // A folder that is not there, and a name that is a folder.
@@ -139,7 +139,7 @@ fn files_that_are_none_are_errors() {
 fn numbers_that_lie_are_errors() {
     let good = bytes(&saved("dense", 4));
     let mut engine = engine("dense", OPTIONS);
-    for at in (16..80).step_by(8) {
+    for at in (16..88).step_by(8) {
         for lie in [0, 1, 7, 47, 1 << 20, 1 << 33, u64::MAX / 4, u64::MAX - 1, u64::MAX] {
             let mut bytes = good.clone();
             let old = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
@@ -152,7 +152,7 @@ fn numbers_that_lie_are_errors() {
         }
     }
     let mut foreign = good.clone();
-    foreign[80..84].copy_from_slice(&u32::MAX.to_le_bytes());
+    foreign[88..92].copy_from_slice(&u32::MAX.to_le_bytes());
     let saved = SavedSequence::from_bytes(&sealed(foreign)).unwrap();
     assert!(matches!(engine.restore(saved, Box::new(Greedy)), Err(EngineError::Token { .. })));
     let mut told = Told::default();
@@ -164,7 +164,7 @@ proptest! {
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200), header in any::<bool>()) {
         let mut bytes = bytes;
         if header && bytes.len() >= 24 {
-            bytes[..16].copy_from_slice(b"MYNAHSEQ\x01\0\0\0\x08\0\0\0");
+            bytes[..16].copy_from_slice(b"MYNAHSEQ\x02\0\0\0\x09\0\0\0");
             bytes = sealed(bytes);
         }
         if let Ok(saved) = SavedSequence::from_bytes(&bytes) {

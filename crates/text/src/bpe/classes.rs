@@ -74,7 +74,7 @@ impl Classes {
 }
 
 /// The code points of a regex class. The patterns are fixed, so that they parse is a matter of the tests below.
-fn ranges(pattern: &str) -> Vec<(u32, u32)> {
+pub(crate) fn ranges(pattern: &str) -> Vec<(u32, u32)> {
     let Ok(hir) = regex_syntax::parse(pattern) else { return Vec::new() };
     match hir.kind() {
         HirKind::Class(HirClass::Unicode(class)) => {

@@ -26,19 +26,21 @@ use super::{Kind, Tokenizer};
 /// fill-in-the-middle marks after which a model only rambles on. llama.cpp ends generation at the same ones.
 const ENDS: [&str; 5] = ["<|im_end|>", "<|endoftext|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>"];
 
-pub(super) fn load(metadata: &Metadata) -> Result<Tokenizer, BpeError> {
+/// Reads a file's tokenizer; `default` is the rule of a file that names none.
+pub(super) fn load(metadata: &Metadata, default: Option<PreSplit>) -> Result<Tokenizer, BpeError> {
     let model = metadata
         .get_str("tokenizer.ggml.model")?
         .ok_or(BpeError::MissingKey { key: "tokenizer.ggml.model" })?;
     if model != "gpt2" {
         return Err(BpeError::UnknownModel { found: model.to_owned() });
     }
-    let pre =
-        metadata.get_str("tokenizer.ggml.pre")?.ok_or(BpeError::MissingKey { key: "tokenizer.ggml.pre" })?;
-    let pre = PreSplit::from_name(pre).ok_or_else(|| BpeError::UnknownPreSplit {
-        found: pre.to_owned(),
-        known: PreSplit::NAMES.map(|(name, _)| name).join(", "),
-    })?;
+    let pre = match metadata.get_str("tokenizer.ggml.pre")? {
+        Some(pre) => PreSplit::from_name(pre).ok_or_else(|| BpeError::UnknownPreSplit {
+            found: pre.to_owned(),
+            known: PreSplit::NAMES.map(|(name, _)| name).join(", "),
+        })?,
+        None => default.ok_or(BpeError::MissingKey { key: "tokenizer.ggml.pre" })?,
+    };
     let tokens = metadata
         .get_str_array("tokenizer.ggml.tokens")?
         .ok_or(BpeError::MissingKey { key: "tokenizer.ggml.tokens" })?;

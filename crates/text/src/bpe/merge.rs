@@ -9,7 +9,7 @@ use std::collections::{BinaryHeap, HashMap};
 
 /// The merge table: which pairs join, in which order, into what.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Merges {
+pub(crate) struct Merges {
     /// Left and right id → rank.
     ranks: HashMap<(u32, u32), u32>,
     /// By rank: left, right, result.
@@ -18,7 +18,7 @@ pub(super) struct Merges {
 
 impl Merges {
     /// Appends the rule of the next rank. `false`, and no change, if the pair has one already.
-    pub(super) fn push(&mut self, left: u32, right: u32, result: u32) -> bool {
+    pub(crate) fn push(&mut self, left: u32, right: u32, result: u32) -> bool {
         let Ok(rank) = u32::try_from(self.rules.len()) else { return false };
         if self.ranks.contains_key(&(left, right)) {
             return false;
@@ -47,7 +47,7 @@ struct Symbol {
 
 /// Merges word after word, keeping its buffers.
 #[derive(Default)]
-pub(super) struct Merger {
+pub(crate) struct Merger {
     symbols: Vec<Symbol>,
     /// Rank and position of the left symbol, lowest first.
     pairs: BinaryHeap<Reverse<(u32, usize)>>,
@@ -55,7 +55,7 @@ pub(super) struct Merger {
 
 impl Merger {
     /// Merges `word`, a token id for each byte, and appends the result to `out`.
-    pub(super) fn merge(&mut self, merges: &Merges, word: impl Iterator<Item = u32>, out: &mut Vec<u32>) {
+    pub(crate) fn merge(&mut self, merges: &Merges, word: impl Iterator<Item = u32>, out: &mut Vec<u32>) {
         self.symbols.clear();
         self.pairs.clear();
         for (at, id) in word.enumerate() {

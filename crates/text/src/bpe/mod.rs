@@ -1,6 +1,7 @@
 //! Byte-level BPE with the vocabulary of a GGUF file: text to token ids and back.
 //!
-//! A text is cut at the special tokens the caller wants recognised, brought into Unicode's normal form C, split into
+//! A text is cut at the special tokens the caller wants recognised, brought into Unicode's normal form C (not for
+//! GPT-2), split into
 //! words ([`PreSplit`]) and merged byte by byte. Ids go to the model; what the model answers comes back through
 //! [`Tokenizer::decode`] or, token by token, through [`stream`](crate::stream).
 //!
@@ -16,10 +17,10 @@
 //! ```
 
 mod bytes;
-mod classes;
+pub(crate) mod classes;
 mod error;
 mod load;
-mod merge;
+pub(crate) mod merge;
 mod presplit;
 mod special;
 
@@ -77,7 +78,15 @@ impl Tokenizer {
     /// [`BpeError`] for a missing or ill-typed key, an unknown model or pre-split rule, a token that is there twice, a
     /// byte without a token, a broken merge, an id outside the vocabulary.
     pub fn from_metadata(metadata: &Metadata) -> Result<Tokenizer, BpeError> {
-        load::load(metadata)
+        load::load(metadata, None)
+    }
+
+    /// The same for a file that need not say `tokenizer.ggml.pre`, because its family has one rule.
+    ///
+    /// # Errors
+    /// Those of [`Tokenizer::from_metadata`], but for a missing rule.
+    pub fn from_metadata_or(metadata: &Metadata, pre: PreSplit) -> Result<Tokenizer, BpeError> {
+        load::load(metadata, Some(pre))
     }
 
     /// How many tokens there are; ids are smaller.
@@ -125,7 +134,8 @@ impl Tokenizer {
     }
 
     fn encode_text(&self, text: &str, merger: &mut Merger, ids: &mut Vec<u32>) {
-        for word in self.pre.words(&normalized(text)) {
+        let text = if self.pre.normalizes() { normalized(text) } else { Cow::Borrowed(text) };
+        for word in self.pre.words(&text) {
             merger.merge(&self.merges, word.bytes().map(|byte| self.byte_ids[usize::from(byte)]), ids);
         }
     }

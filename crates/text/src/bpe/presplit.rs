@@ -7,9 +7,14 @@
 //! (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?W+|\p{N}| ?[^\sW\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
 //! ```
 //!
-//! where `W` is `\p{L}` for `qwen2` and `[\p{L}\p{M}]` for `qwen35`. Linear-time regex engines have no look-ahead and
-//! backtracking ones can be made to crawl, so the alternatives are written out: each reads a character at most three
-//! times, whatever the text.
+//! where `W` is `\p{L}` for `qwen2` and `[\p{L}\p{M}]` for `qwen35`, and for `gpt-2`
+//!
+//! ```text
+//! 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
+//! ```
+//!
+//! Linear-time regex engines have no look-ahead and backtracking ones can be made to crawl, so the alternatives are
+//! written out: each reads a character at most three times, whatever the text.
 
 use super::classes::{Class, Classes};
 
@@ -20,12 +25,15 @@ pub enum PreSplit {
     Qwen2,
     /// `qwen35` (Qwen3.5): a combining mark continues a word.
     Qwen35,
+    /// `gpt-2` (GPT-2, Chatterbox Turbo): a number is one word, however long, and line breaks are white space like any
+    /// other. Texts are not brought into a normal form.
+    Gpt2,
 }
 
 impl PreSplit {
     /// Every name that [`PreSplit::from_name`] knows.
-    pub const NAMES: [(&'static str, PreSplit); 2] =
-        [("qwen2", PreSplit::Qwen2), ("qwen35", PreSplit::Qwen35)];
+    pub const NAMES: [(&'static str, PreSplit); 3] =
+        [("qwen2", PreSplit::Qwen2), ("qwen35", PreSplit::Qwen35), ("gpt-2", PreSplit::Gpt2)];
 
     /// The rule of this name, `None` for a name without a rule.
     #[must_use]
@@ -33,12 +41,18 @@ impl PreSplit {
         PreSplit::NAMES.iter().find(|(known, _)| *known == name).map(|&(_, rule)| rule)
     }
 
+    /// Whether texts are brought into Unicode's normal form C before they are split.
+    pub(super) fn normalizes(self) -> bool {
+        self != PreSplit::Gpt2
+    }
+
     /// The words of `text`, which together are `text`.
     pub fn words(self, text: &str) -> impl Iterator<Item = &str> {
         let splitter = Splitter { classes: Classes::get(), marks: self == PreSplit::Qwen35 };
         let mut rest = text;
         std::iter::from_fn(move || {
-            let (word, after) = rest.split_at(splitter.word(rest));
+            let length = if self == PreSplit::Gpt2 { splitter.gpt2_word(rest) } else { splitter.word(rest) };
+            let (word, after) = rest.split_at(length);
             rest = after;
             (!word.is_empty()).then_some(word)
         })
@@ -74,17 +88,31 @@ impl Splitter {
             let newlines = text[end..].bytes().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
             return end + newlines;
         }
-        self.spaces(text)
+        let run = &text[..self.run(text, Class::Space)];
+        match run.rfind(['\r', '\n']) {
+            Some(at) => at + 1,
+            None => Splitter::spaces(text, run),
+        }
     }
 
-    /// A run of white space: up to its last line break if it has one; else all but its last character, which belongs
-    /// to the word that follows, unless nothing follows or it is the only one.
-    fn spaces(&self, text: &str) -> usize {
-        let end = self.run(text, Class::Space);
-        let run = &text[..end];
-        if let Some(at) = run.rfind(['\r', '\n']) {
-            return at + 1;
+    /// The same by GPT-2's rule.
+    fn gpt2_word(&self, text: &str) -> usize {
+        const CONTRACTIONS: [&str; 7] = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"];
+        if let Some(contraction) = CONTRACTIONS.iter().find(|&&end| text.starts_with(end)) {
+            return contraction.len();
         }
+        let body = text.strip_prefix(' ').unwrap_or(text);
+        match body.chars().next().map(|c| self.class(c)) {
+            None => text.len(),
+            Some(Class::Space) => Splitter::spaces(text, &text[..self.run(text, Class::Space)]),
+            Some(class) => text.len() - body.len() + self.run(body, class),
+        }
+    }
+
+    /// The length of a run of white space, without line breaks that end it: all but its last character, which belongs
+    /// to the word that follows, unless nothing follows or it is the only one.
+    fn spaces(text: &str, run: &str) -> usize {
+        let end = run.len();
         let last = run.chars().next_back().map_or(0, char::len_utf8);
         if end == text.len() || end == last { end } else { end - last }
     }
@@ -157,6 +185,18 @@ mod tests {
         assert_eq!(words(PreSplit::Qwen2, text), ["क", "ि\u{301}"]);
         assert_eq!(words(PreSplit::Qwen35, "!\u{301}a"), ["!\u{301}a"]);
         assert_eq!(words(PreSplit::Qwen2, "!\u{301}a"), ["!\u{301}", "a"]);
+    }
+
+    #[test]
+    fn gpt2() {
+        let words = |text| words(PreSplit::Gpt2, text);
+        assert_eq!(
+            words("I'll pay $12.50, DON'T\n\n  I?\n"),
+            ["I", "'ll", " pay", " $", "12", ".", "50", ",", " DON", "'", "T", "\n\n ", " I", "?", "\n"]
+        );
+        assert_eq!(words("(ab)!\n'sx  "), ["(", "ab", ")!", "\n", "'s", "x", "  "]);
+        assert_eq!(words("\n\na e\u{301}1"), ["\n", "\n", "a", " e", "\u{301}", "1"]);
+        assert_eq!(words("été [laugh]"), ["été", " [", "laugh", "]"]);
     }
 
     #[test]

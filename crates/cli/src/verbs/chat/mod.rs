@@ -84,7 +84,9 @@ impl Chat {
     fn session(&self) -> anyhow::Result<Session> {
         let form = self.answer.form()?;
         let context = self.answer.context.map(|c| c as usize);
-        let options = EngineOptions { sequences: 1, checkpoints: 2, context, ..EngineOptions::default() };
+        let drafts = usize::from(self.answer.draft);
+        let options =
+            EngineOptions { sequences: 1, checkpoints: 2, context, drafts, ..EngineOptions::default() };
         let volume = self.volume.volume();
         let mind = Mind::open(&self.model, &self.sampling, options, volume)?;
         // Better known before the first message.

@@ -30,7 +30,7 @@ impl Language {
         // A model with less room than the least of them is told for what it has.
         let contexts = CONTEXTS.into_iter().filter(|&c| c <= config.context.max(CONTEXTS[0]));
         let memory = contexts.map(|c| c.min(config.context)).map(|context| {
-            let workload = Workload { sequences: 1, chunk: CHUNK, context };
+            let workload = Workload { sequences: 1, chunk: CHUNK, context, drafts: 0 };
             Ok((context, estimate(file, device, &workload)?))
         });
         Ok(Self { memory: memory.collect::<Result<_, ModelError>>()?, config })

@@ -51,11 +51,7 @@ pub(super) fn vocabulary(config: &Config) -> Vocabulary {
     let next = config.architecture == Architecture::Qwen3Next;
     let behind = if next { BEHIND_NEXT } else { BEHIND };
     let text = config.vocabulary.saturating_sub(behind).max(256);
-    let mut builder = Builder::new(text);
-    builder.fill();
-    let Builder { mut tokens, merges, .. } = builder;
-    // Should letters run out, rows of text without a merge, which encoding never gives.
-    tokens.extend((tokens.len()..text).map(|id| format!("unmerged{id}")));
+    let (mut tokens, merges) = text_tokens(text);
     let mut types = vec![TokenType::Normal; tokens.len()];
     let first = u32::try_from(tokens.len()).unwrap_or(u32::MAX);
     for name in SPECIALS {
@@ -75,6 +71,16 @@ pub(super) fn vocabulary(config: &Config) -> Vocabulary {
         added: vec![("bos", false)],
         template: Some(include_str!("chat.jinja").to_owned()),
     }
+}
+
+/// So many tokens of text, at least the 256 bytes, and the merges that make them.
+pub(in crate::random) fn text_tokens(count: usize) -> (Vec<String>, Vec<String>) {
+    let mut builder = Builder::new(count);
+    builder.fill();
+    let Builder { mut tokens, merges, .. } = builder;
+    // Should letters run out, rows of text without a merge, which encoding never gives.
+    tokens.extend((tokens.len()..count).map(|id| format!("unmerged{id}")));
+    (tokens, merges)
 }
 
 /// Tokens and the merges that make them, up to a number of tokens.

@@ -5,6 +5,7 @@ mod bpe;
 mod sizes;
 mod values;
 
+pub(super) use bpe::text_tokens;
 pub(super) use sizes::{SIZES, Size};
 
 use mynah_tensor::DType;

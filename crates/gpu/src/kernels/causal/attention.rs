@@ -208,7 +208,8 @@ impl Causal<'_, '_> {
         if let Some(op) = &self.heads_op {
             k.bind("both", element, &self.bind.operand(0)?);
             include_activations(&mut k, self.bind);
-            k.source().define("GATE", each(function(op.gate), 4));
+            let gate = each(function(k.source(), op.gate), 4);
+            k.source().define("GATE", gate);
         }
         k.source().flag("GATED", self.heads_op.is_some());
         k.param("time", self.time).param("count", parts.count).param("part_keys", parts.keys);

@@ -60,7 +60,7 @@ pub(in crate::kernels) fn compile(bind: &Bind<'_>, op: &CausalConv1d) -> Result<
     source.define("TYPE", element);
     let result = match op.activation {
         None => "v".to_owned(),
-        Some(f) => crate::kernels::elementwise::each(function(f), lanes),
+        Some(f) => crate::kernels::elementwise::each(function(source, f), lanes),
     };
     source.define("RESULT", result);
     if op.activation.is_some() {

@@ -21,6 +21,10 @@ const ROWS: usize = 8;
 const FEW: usize = 16;
 /// Keys that one workgroup goes through by itself: a second dispatch to put parts together takes longer.
 const ALONE: usize = 256;
+/// Workgroups up to which rows are spread.
+const SPREAD: usize = 64;
+/// Values that a thread fetches together.
+const TOGETHER: usize = 8;
 /// Vectors of queries in workgroup memory.
 const STAGED: usize = 512;
 
@@ -32,20 +36,23 @@ pub(super) fn suits(causal: &Causal<'_, '_>) -> bool {
     causal.time * causal.group() <= FEW && causal.row() <= THREADS
 }
 
-/// How many workgroups share the rows that look at the same keys, and the rows of each.
-fn tiles(rows: usize, row: usize) -> [usize; 2] {
+/// How many workgroups share the rows that look at the same keys, and the rows of each. `others` is how many others there are anyhow:
+/// as long as most of the GPU has nothing to do, reading a key again costs less than having its rows wait for each other.
+fn tiles(rows: usize, row: usize, others: usize) -> [usize; 2] {
     let most = (STAGED / row).clamp(1, ROWS);
-    let tiles = rows.div_ceil(most);
+    let spread = rows.min(SPREAD / others.max(1));
+    let tiles = rows.div_ceil(most).max(spread);
     [tiles, rows.div_ceil(tiles)]
 }
 
 pub(super) fn compile(causal: &Causal<'_, '_>) -> Result<Compiled, DeviceError> {
     let row = causal.row();
-    let [tiles, rows] = tiles(causal.time * causal.group(), row);
     let parts = match causal.capacity() {
         capacity @ ..=ALONE => Parts { keys: capacity.max(1), count: 1 },
         _ => causal.parts(KEYS),
     };
+    let others = parts.count * causal.key_heads * causal.batch;
+    let [tiles, rows] = tiles(causal.time * causal.group(), row, others);
     let columns = row.next_power_of_two();
     let subgroups = causal.bind.caps().subgroup.is_some();
     let mut k = causal.bind.kernel();
@@ -55,6 +62,7 @@ pub(super) fn compile(causal: &Causal<'_, '_>) -> Result<Compiled, DeviceError> 
         ("ROWS", rows),
         ("KEYS", KEYS),
         ("TILES", tiles),
+        ("TOGETHER", TOGETHER),
         ("COLUMNS", columns),
         ("LINES", (THREADS / columns).min(KEYS)),
         ("PER_ROW", THREADS / ROWS),
@@ -63,7 +71,7 @@ pub(super) fn compile(causal: &Causal<'_, '_>) -> Result<Compiled, DeviceError> 
     }
     source.flag("SUBGROUPS", subgroups);
     source.flag("HEADS_AT_ONCE", causal.heads_op.is_some());
-    let mut symbols = vec![count("R", rows)];
+    let mut symbols = vec![count("R", rows), count("U", TOGETHER)];
     if let Some(op) = &causal.heads_op {
         declare_heads(causal, op, &mut k)?;
         let all = ["q", "k", "v", "keys", "values", "q_gain", "k_gain"];
@@ -106,7 +114,8 @@ fn declare_heads(
     k.source().constant("NEW", causal.time as u32);
     k.source().constant("WIDTH", causal.width() as u32);
     k.source().constant("TURNED", (op.rope.dims / 8) as u32);
-    k.source().define("GATE", each(function(op.gate), 4));
+    let gate = each(function(k.source(), op.gate), 4);
+    k.source().define("GATE", gate);
     Ok(())
 }
 
@@ -116,13 +125,15 @@ mod tests {
 
     #[test]
     fn rows_are_shared_out_evenly_within_memory() {
-        assert_eq!(tiles(4, 64), [1, 4]);
-        assert_eq!(tiles(12, 64), [2, 6]);
-        assert_eq!(tiles(16, 64), [2, 8]);
-        assert_eq!(tiles(7, 256), [4, 2]);
+        assert_eq!(tiles(4, 64, 64), [1, 4]);
+        assert_eq!(tiles(12, 64, 64), [2, 6]);
+        assert_eq!(tiles(16, 64, 64), [2, 8]);
+        assert_eq!(tiles(7, 256, 64), [4, 2]);
+        assert_eq!(tiles(4, 64, 2), [4, 1], "a single sequence of few heads");
+        assert_eq!(tiles(4, 64, 32), [2, 2]);
         for rows in 1..=16 {
             for row in 1..=256 {
-                let [tiles, each] = tiles(rows, row);
+                let [tiles, each] = tiles(rows, row, rows * row % 70);
                 assert!(tiles * each >= rows && each * row <= STAGED, "{rows} of {row}");
             }
         }

@@ -225,13 +225,21 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
 //#each R
             acc#R *= shrinks[#Ru];
 //#done
-            var n = line;
-            for (; first + n < min(first + KEYS, min(end, past)); n += LINES) {
-                let x = load_values(cached[n], column);
+            // Several values are on their way at a time, those past the last being the last once more, without weight.
+            let kept = max(min(first + KEYS, min(end, past)), first) - first;
+            for (var some = line; some < kept; some += TOGETHER * LINES) {
+//#each U
+                let n#U = some + #Uu * LINES;
+                let x#U = load_values(cached[min(n#U, kept - 1u)], column);
+//#done
+//#each U
 //#each R
-                acc#R = fma(vec4(scores[#Ru * KEYS + n]), x, acc#R);
+                acc#R = fma(vec4(select(0.0, scores[#Ru * KEYS + min(n#U, KEYS - 1u)], n#U < kept)), x#U, acc#R);
+//#done
 //#done
             }
+            // The first of this line that is new.
+            var n = line + (max(kept, line) - line + LINES - 1u) / LINES * LINES;
             for (; first + n < min(first + KEYS, end); n += LINES) {
                 let x = load_v(given_at(batch, head, first + n - past), column);
 //#each R

@@ -4,7 +4,7 @@
 mod attention;
 mod conv;
 mod few;
-mod tiled;
+pub(super) mod tiled;
 
 pub(super) use attention::{compile as compile_attention, compile_heads};
 pub(super) use conv::compile as compile_conv;

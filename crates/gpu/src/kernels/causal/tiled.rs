@@ -6,11 +6,11 @@ use crate::program::Compiled;
 use mynah_device::DeviceError;
 
 /// Threads along the queries of a tile, and as many along its keys.
-const SIDE: usize = 16;
+pub(in crate::kernels) const SIDE: usize = 16;
 /// Keys of a thread.
-const KEYS: usize = 4;
+pub(in crate::kernels) const KEYS: usize = 4;
 /// Keys of a tile.
-const TILE_KEYS: usize = SIDE * KEYS;
+pub(in crate::kernels) const TILE_KEYS: usize = SIDE * KEYS;
 /// Workgroups below which the tiles are made smaller, so that more of a large GPU has something to do.
 const FEW_GROUPS: usize = 256;
 /// Workgroups of a sequence that need no more of them by sharing out keys.
@@ -20,45 +20,45 @@ const LEAST_KEYS: usize = 256;
 
 /// How a workgroup goes about its tile. Sizes in workgroup memory are in `vec4<f32>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Tile {
+pub(in crate::kernels) struct Tile {
     /// Queries of a thread.
-    queries: usize,
+    pub(in crate::kernels) queries: usize,
     /// Vectors of the rows that are staged at a time for the scores, a power of two up to 8.
-    depth: usize,
+    pub(in crate::kernels) depth: usize,
     /// Groups of [`KEYS`] values staged at a time.
-    values: usize,
+    pub(in crate::kernels) values: usize,
     /// Columns of vectors that a thread accumulates.
-    columns: usize,
+    pub(in crate::kernels) columns: usize,
 }
 
 impl Tile {
     /// Queries of the tile.
-    fn height(self) -> usize {
+    pub(in crate::kernels) fn height(self) -> usize {
         SIDE * self.queries
     }
 
     /// The weights of the tile, kept while values are staged after them.
-    fn weights(self) -> usize {
+    pub(in crate::kernels) fn weights(self) -> usize {
         self.height() * SIDE
     }
 
     /// The values staged at a time.
-    fn value_block(self) -> usize {
+    pub(in crate::kernels) fn value_block(self) -> usize {
         self.values * KEYS * SIDE * self.columns
     }
 
     /// Memory for what is staged: queries and keys, or weights and values.
-    fn stage(self) -> usize {
+    pub(in crate::kernels) fn stage(self) -> usize {
         ((self.height() + TILE_KEYS) * self.depth).max(self.weights() + self.value_block())
     }
 
     /// All workgroup memory, in bytes: what is staged, a number per query and thread column, where keys are, the extent.
-    fn bytes(self) -> usize {
+    pub(in crate::kernels) fn bytes(self) -> usize {
         16 * self.stage() + 4 * self.height() * SIDE + 4 * TILE_KEYS + 16
     }
 
     /// The tile with the most staged at a time that `bytes` hold, for rows of so many vectors.
-    fn fit(queries: usize, row: usize, bytes: usize) -> Option<Self> {
+    pub(in crate::kernels) fn fit(queries: usize, row: usize, bytes: usize) -> Option<Self> {
         let mut tile = Self { queries, depth: 1, values: 1, columns: row.div_ceil(SIDE) };
         if tile.bytes() > bytes {
             return None;

@@ -2,12 +2,13 @@
 
 use crate::caps::Capabilities;
 use crate::program::{Kernel, Matrix, Operand};
-use crate::weights::{MatrixType, has_factors};
+use crate::weights::{MatrixType, element_planes, has_factors};
 use mynah_tensor::LevelFormat;
 use std::ops::Range;
 
 const DECODE: &str = include_str!("decode.wgsl");
 const SCALES: &str = include_str!("decode_scales.wgsl");
+const SCALE: &str = include_str!("decode_scale.wgsl");
 const QUAD: &str = include_str!("decode_quad.wgsl");
 
 /// The matrix that a kernel reads: a weight in planes, or rows of f32 that were computed.
@@ -86,11 +87,17 @@ impl Factor {
         parts.map(|part| (part.clone(), Self::Weight(matrix.part(part)))).collect()
     }
 
-    /// Declares planes, strides and the flags of the type.
-    pub(crate) fn declare(&self, kernel: &mut Kernel<'_, '_>, loads: Loads) {
-        let format = self.format();
-        let stored = self.stored();
-        let element = match (loads, stored) {
+    /// Bindings that its planes take.
+    pub(crate) fn bindings(&self) -> usize {
+        match self {
+            Self::Weight(matrix) => element_planes(matrix.strides),
+            Self::Computed { .. } => 1,
+        }
+    }
+
+    /// The type of an element of the low plane.
+    fn element(&self, loads: Loads) -> &'static str {
+        match (loads, self.stored()) {
             _ if !self.aligned() => "f32",
             (_, MatrixType::F32) => "vec4<f32>",
             (Loads::Vectors(1), _) => "u32",
@@ -98,7 +105,38 @@ impl Factor {
             (Loads::Vectors(_), _) => "vec4<u32>",
             (Loads::Quads, MatrixType::Blocks(_)) => "u32",
             (Loads::Quads, _) => "vec2<u32>",
-        };
+        }
+    }
+
+    /// Binds a second matrix of the type and row length of one that was declared: its planes are `low_b`, `high_b` and `scales_b`, and
+    /// `scale_words_b` reads these.
+    pub(crate) fn declare_second(&self, kernel: &mut Kernel<'_, '_>, loads: Loads) {
+        let element = self.element(loads);
+        match self {
+            Self::Computed { operand, .. } => {
+                kernel.bind("low_b", element, operand);
+            }
+            Self::Weight(matrix) => {
+                kernel.bind("low_b", element, &matrix.low());
+                if let Some(high) = matrix.high() {
+                    kernel.bind("high_b", "u32", &high);
+                }
+                if let Some(scale) = matrix.scale() {
+                    kernel.bind("scales_b", "u32", &scale);
+                }
+            }
+        }
+        if self.format().is_some() {
+            let second = SCALES.replace("scales[", "scales_b[").replace("scale_words(", "scale_words_b(");
+            kernel.source().include(second);
+        }
+    }
+
+    /// Declares planes, strides and the flags of the type.
+    pub(crate) fn declare(&self, kernel: &mut Kernel<'_, '_>, loads: Loads) {
+        let format = self.format();
+        let stored = self.stored();
+        let element = self.element(loads);
         let words = match element {
             "f32" | "u32" => 1,
             "vec2<u32>" => 2,
@@ -147,6 +185,7 @@ impl Factor {
         source.include(DECODE);
         if format.is_some() {
             source.include(SCALES);
+            source.include(SCALE);
         }
         if loads == Loads::Quads {
             source.include(QUAD);

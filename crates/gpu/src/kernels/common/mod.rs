@@ -5,12 +5,19 @@ mod decode;
 pub(crate) use decode::{Factor, Loads};
 
 use crate::program::{Bind, Kernel};
+use crate::shader::Source;
 use mynah_device::{DeviceError, Precision};
 use mynah_graph::Activation;
 
 /// `silu`, `sigmoid`, `gelu` and the other functions of one element, exact to a few units in the last place; `exponential`
 /// and `log_one_plus`, which they are made of.
 pub(crate) const ACTIVATIONS: &str = include_str!("activations.wgsl");
+
+/// `sine`, `cosine` and `sine_squared` of any angle in radians; needs [`DIRECTION`].
+pub(crate) const TRIGONOMETRY: &str = include_str!("trigonometry.wgsl");
+
+/// `direction(turns)`, cosine and sine of a fraction of a turn in 2^-32, and `upper(a, b)`, the upper half of a product of integers.
+pub(crate) const DIRECTION: &str = include_str!("direction.wgsl");
 
 /// `linear_id(wid, groups)`: the number of a workgroup in a grid folded by [`crate::program::Kernel::grid`].
 pub(crate) const GRID: &str = include_str!("grid.wgsl");
@@ -47,8 +54,8 @@ pub(crate) fn include_activations(k: &mut Kernel<'_, '_>, bind: &Bind<'_>) {
     k.source().flag("FAST_EXP", bind.policy().precision != Precision::Exact);
 }
 
-/// The name of an activation's function in [`ACTIVATIONS`].
-pub(crate) fn function(f: Activation) -> &'static str {
+/// The name of an activation's function, which stands in [`ACTIVATIONS`] or is added to what a kernel includes.
+pub(crate) fn function(source: &mut Source, f: Activation) -> &'static str {
     match f {
         Activation::Relu => "relu",
         Activation::Silu => "silu",
@@ -59,22 +66,21 @@ pub(crate) fn function(f: Activation) -> &'static str {
         Activation::Exp => "exponential",
         Activation::Softplus => "softplus",
         Activation::Rsqrt => "reciprocal_root",
-        // Refused before: see `has_function`.
-        Activation::LeakyRelu(_) | Activation::Elu | Activation::Mish | Activation::Sin => f.name(),
-        Activation::Cos | Activation::Sqrt | Activation::Abs => f.name(),
+        Activation::Elu => "elu",
+        Activation::Mish => "mish",
+        Activation::Sqrt => "square_root",
+        Activation::Abs => "magnitude",
+        Activation::LeakyRelu(slope) => {
+            let slope = slope.to_bits();
+            source.include(format!(
+                "fn leaky_relu(x: f32) -> f32 {{\n    return select(x, bitcast<f32>({slope}u) * x, x < 0.0);\n}}\n"
+            ));
+            "leaky_relu"
+        }
+        Activation::Sin | Activation::Cos => {
+            source.include(DIRECTION);
+            source.include(TRIGONOMETRY);
+            if f == Activation::Sin { "sine" } else { "cosine" }
+        }
     }
-}
-
-/// Whether [`ACTIVATIONS`] has a function for an activation.
-pub(crate) fn has_function(f: Activation) -> bool {
-    !matches!(
-        f,
-        Activation::LeakyRelu(_)
-            | Activation::Elu
-            | Activation::Mish
-            | Activation::Sin
-            | Activation::Cos
-            | Activation::Sqrt
-            | Activation::Abs
-    )
 }

@@ -21,7 +21,7 @@ pub(super) fn attach(k: &mut Kernel<'_, '_>, bind: &Bind<'_>, e: &Epilogue) -> R
     if e.activation.is_some() {
         include_activations(k, bind);
     }
-    let call = e.activation.map_or_else(|| "v".to_owned(), |f| format!("{}(v)", function(f)));
+    let call = e.activation.map_or_else(|| "v".to_owned(), |f| format!("{}(v)", function(k.source(), f)));
     k.source().define("ACTIVATED", call);
     k.source().include(include_str!("epilogue.wgsl"));
     Ok(())

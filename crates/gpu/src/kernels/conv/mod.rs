@@ -4,6 +4,7 @@
 //! Conv2d           one input channel to an output channel   per_channel: taps in registers, a row of pixels to a thread
 //!                  a few                                    direct: an element to a thread
 //!                  many                                     tiled: a matrix product over gathered pixels
+//! Conv1d, ConvTranspose1d                                   time: a matrix product of windows of frames
 //! DepthwiseConv1d                                           depthwise: a window of frames slides through registers
 //! ```
 
@@ -13,8 +14,10 @@ mod epilogue;
 mod geometry;
 mod per_channel;
 mod tiled;
+mod time;
 
 pub(super) use depthwise::compile_depthwise;
+pub(super) use time::{compile_over_time, compile_transposed};
 
 use crate::program::{Bind, Compiled};
 use geometry::Geometry;

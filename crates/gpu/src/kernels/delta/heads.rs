@@ -42,7 +42,7 @@ pub(in crate::kernels) fn compile(bind: &Bind<'_>, op: &DeltaHeads) -> Result<Co
         k.param_rows("input_rows", conv.state.0);
         k.source().constant("TAPS", taps as u32);
         k.source().constant("KEPT", kept as u32);
-        let v = conv.activation.map_or_else(|| "v".to_owned(), |f| format!("{}(v)", function(f)));
+        let v = conv.activation.map_or_else(|| "v".to_owned(), |f| format!("{}(v)", function(k.source(), f)));
         k.source().define("MIXED", v);
         symbols.extend([count("K", taps), count("P", taps - 1), count("S", kept)]);
         symbols.push(("LAST", vec![(taps - 1).to_string()]));
@@ -61,7 +61,8 @@ pub(in crate::kernels) fn compile(bind: &Bind<'_>, op: &DeltaHeads) -> Result<Co
     let source = k.source();
     source.constant("SIZE", size as u32);
     source.constant("SNAPSHOTS", op.delta.snapshots as u32);
-    source.define("GATE", function(op.gate));
+    let gate = function(source, op.gate);
+    source.define("GATE", gate);
     let code = unroll(include_str!("heads.wgsl"), &symbols);
     let threads = (LANES * size) as u32;
     let dispatch = k.finish(

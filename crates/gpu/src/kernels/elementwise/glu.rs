@@ -32,7 +32,8 @@ pub(in crate::kernels) fn compile_gated(bind: &Bind<'_>, act: Activation) -> Res
     k.param("len", len);
     k.source().include(GRID);
     include_activations(&mut k, bind);
-    k.source().define("GATE", each(function(act), VECTOR));
+    let gate = each(function(k.source(), act), VECTOR);
+    k.source().define("GATE", gate);
     let groups = k.grid(len.div_ceil(THREADS as usize));
     Ok(Compiled::one(k.finish("gated", include_str!("gated.wgsl"), [THREADS, 1, 1], groups)?))
 }

@@ -11,7 +11,7 @@ mod unary;
 pub(super) use binary::compile_binary;
 pub(super) use glu::{compile_gated, compile_glu};
 pub(super) use mask::compile_mask;
-pub(super) use unary::{compile_scale, compile_unary};
+pub(super) use unary::{compile_clamp, compile_scale, compile_snake, compile_unary};
 
 /// Threads of a workgroup, each with one element or vector.
 const THREADS: u32 = 256;

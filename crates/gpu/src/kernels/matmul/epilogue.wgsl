@@ -7,15 +7,32 @@ fn result_at(row: u32, column: u32) -> u32 {
 //#endif
 }
 
-// What is stored at place `at` of the result, in column `column`.
-fn finish(sum: f32, at: u32, column: u32) -> f32 {
-    var v = sum;
+// What a result is combined with before it is stored.
+struct Carried {
+    bias: f32,
+    residual: f32,
+}
+
+// That of place `at` of the result, in column `column`.
+fn carried(at: u32, column: u32) -> Carried {
+    var c = Carried();
 //#if BIAS
 //#if PART
-    v += bias[p.first + column];
+    c.bias = bias[p.first + column];
 //#else
-    v += bias[column];
+    c.bias = bias[column];
 //#endif
+//#endif
+//#if RESIDUAL
+    c.residual = residual[at];
+//#endif
+    return c;
+}
+
+fn finish_with(sum: f32, c: Carried) -> f32 {
+    var v = sum;
+//#if BIAS
+    v += c.bias;
 //#endif
 //#if ACTIVATION
     v = $ACTIVATE(v);
@@ -24,7 +41,11 @@ fn finish(sum: f32, at: u32, column: u32) -> f32 {
     v *= p.factor;
 //#endif
 //#if RESIDUAL
-    v += residual[at];
+    v += c.residual;
 //#endif
     return v;
+}
+
+fn finish(sum: f32, at: u32, column: u32) -> f32 {
+    return finish_with(sum, carried(at, column));
 }

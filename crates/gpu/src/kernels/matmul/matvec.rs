@@ -4,10 +4,10 @@
 //! vectors of 16 bytes of narrow levels, most of what a load of `x` moves would be thrown away, and those loads, not the
 //! weight's, would take the time. So a vector is what goes with two loads of `x`.
 
-use super::Product;
 use super::unroll::unroll;
+use super::{Product, prologue};
 use crate::kernels::common::{Factor, GRID, Loads};
-use crate::program::Compiled;
+use crate::program::{Compiled, Joins};
 use crate::weights::MatrixType;
 use mynah_device::DeviceError;
 
@@ -76,16 +76,19 @@ pub(super) fn compile(product: &Product<'_, '_>) -> Result<Compiled, DeviceError
     let mut k = product.bind.kernel();
     k.bind("x", "vec4<f32>", &product.x);
     factor.declare(&mut k, Loads::Vectors(words));
+    prologue::declare(product, &mut k)?;
     product.store(&mut k)?;
     k.param("n", product.n).param("vectors", vectors).param("x_stride", product.k / 4);
     let source = k.source();
     source.flag("SCALE_LAST", factor.format().is_some_and(|f| !f.mins));
     source.flag("HIGH", bits == 5 || bits == 6);
     source.flag("SUBGROUPS", caps.subgroup.is_some());
+    // Where each thread has all its vectors at once, fetching more would only be in the way.
+    source.flag("ONCE", vectors <= pieces * threads);
     for (name, value) in [
         ("ROWS", rows),
         ("OUTPUTS", outputs),
-        ("PARTIALS", share(threads) * outputs),
+        ("SHARES", share(threads)),
         ("PIECES", pieces),
         ("QUADS", elements / 4),
         // Vectors whose upper bits share a word.
@@ -104,9 +107,10 @@ pub(super) fn compile(product: &Product<'_, '_>) -> Result<Compiled, DeviceError
     let counts = [("ROWS", rows), ("COLUMNS", product.m), ("PIECES", pieces), ("QUADS", elements / 4)];
     let code = unroll(include_str!("matvec.wgsl"), &counts);
     let grid = k.grid(product.n.div_ceil(rows));
-    let name = format!("matvec {} {}x{rows}x{threads}x{pieces}", factor.name(), product.m);
+    let before = product.prologue.map_or("", prologue::name);
+    let name = format!("matvec {before}{} {}x{rows}x{threads}x{pieces}", factor.name(), product.m);
     let mut dispatch = k.finish(name, &code, [threads as u32, 1, 1], grid)?;
-    dispatch.joins = true;
+    dispatch.joins = Joins::Any;
     Ok(Compiled::one(dispatch))
 }
 

@@ -1,4 +1,4 @@
-var<workgroup> partial: array<f32, PARTIALS>;
+var<workgroup> partial: array<f32, SHARES * OUTPUTS>;
 
 // Some vectors of each row, on their way.
 struct Fetched {
@@ -55,11 +55,34 @@ fn main(
     var sum#r_#m = 0.0;
 //#end
 //#end
+    // What the result is combined with is fetched beforehand: behind the sums, all would wait for it.
+    let column = first + lane % ROWS;
+    let stores = lane < OUTPUTS && column < p.n;
+    let at = result_at(lane / ROWS, column);
+    var last = Carried();
+    if stores {
+        last = carried(at, column);
+    }
     // The next vectors are on their way while these are multiplied.
     var next = fetch(first, lane);
+//#if NORM
+//#each m COLUMNS
+//#if SUBGROUPS
+    let moments#m = moments_of(#mu, lane, Member(subgroup, place, subgroups));
+//#else
+    let moments#m = moments_of(#mu, lane, Member(0u, 0u, 1u));
+//#endif
+//#end
+//#endif
+//#if ONCE
+    let start = lane;
+    {
+        let f = next;
+//#else
     for (var start = lane; start < p.vectors; start += PIECES * WG_X) {
         let f = next;
         next = fetch(first, start + PIECES * WG_X);
+//#endif
 //#each u PIECES
         if start + #uu * WG_X < p.vectors {
             let c = start + #uu * WG_X;
@@ -77,7 +100,11 @@ fn main(
 //#each n QUADS
             {
 //#each m COLUMNS
-                let x#m = x[#mu * p.x_stride + c * QUADS + #nu];
+//#if NORM
+                let x#m = normed(#mu, c * QUADS + #nu, moments#m);
+//#else
+                let x#m = operand(#mu, c * QUADS + #nu);
+//#endif
 //#end
 //#each r ROWS
                 {
@@ -158,15 +185,11 @@ fn main(
     workgroupBarrier();
     let shares = 1u;
 //#endif
-    if lane < OUTPUTS {
+    if stores {
         var sum = 0.0;
         for (var i = 0u; i < shares; i += 1u) {
             sum += partial[i * OUTPUTS + lane];
         }
-        let column = first + lane % ROWS;
-        let at = result_at(lane / ROWS, column);
-        if column < p.n {
-            y[at] = $KEPT(finish(sum, at, column));
-        }
+        y[at] = $KEPT(finish_with(sum, last));
     }
 }

@@ -1,6 +1,7 @@
 //! Matrix products: few rows by one kernel, many by tiles, in f32 or on matrix units.
 
 mod matvec;
+mod prologue;
 mod tile;
 mod units;
 mod unroll;
@@ -9,7 +10,10 @@ use crate::kernels::common::{ACTIVATIONS, Factor, bind_result, function};
 use crate::program::{Bind, Compiled, Kernel, Operand};
 use mynah_device::DeviceError;
 use mynah_device::Route;
-use mynah_graph::Epilogue;
+use mynah_graph::{Epilogue, Prologue};
+
+/// `halves(first, second)`: eight numbers as halves; needs [`crate::kernels::common::HALF`].
+pub(super) const HALVES: &str = include_str!("half.wgsl");
 
 pub(super) const F16_MATRIX: Route =
     Route { name: "f16-matrix", about: "matrix products on matrix units: f16 factors, f32 sums" };
@@ -19,7 +23,12 @@ pub(super) const F16_MATRIX: Route =
 struct Product<'b, 'a> {
     bind: &'b Bind<'a>,
     x: Operand,
+    /// Whether `x` is halves already.
+    halves: bool,
+    /// Scratch memory that is taken.
+    scratch: u64,
     factor: Factor,
+    prologue: Option<&'b Prologue>,
     epilogue: &'b Epilogue,
     m: usize,
     n: usize,
@@ -51,7 +60,8 @@ impl Product<'_, '_> {
     /// Declares `finish(sum, at, column)`, the result `y` and what they read.
     fn store(&self, k: &mut Kernel<'_, '_>) -> Result<(), DeviceError> {
         let e = self.epilogue;
-        let (bias, residual) = self.bind.epilogue(e, 2)?;
+        let own = 2 + self.prologue.map_or(0, Prologue::extra_inputs);
+        let (bias, residual) = self.bind.epilogue(e, own)?;
         if let Some(bias) = &bias {
             k.bind("bias", "f32", bias);
         }
@@ -72,8 +82,9 @@ impl Product<'_, '_> {
         source.flag("SCALED", e.scale != 1.0);
         source.flag("ACTIVATION", e.activation.is_some());
         if let Some(f) = e.activation {
-            source.define("ACTIVATE", function(f));
             source.include(ACTIVATIONS);
+            let name = function(source, f);
+            source.define("ACTIVATE", name);
         }
         source.include(include_str!("epilogue.wgsl"));
         Ok(())
@@ -82,14 +93,26 @@ impl Product<'_, '_> {
 
 /// Whether the product would read `x` as halves.
 pub(super) fn takes_halves(bind: &Bind<'_>, e: &Epilogue) -> bool {
-    parts(bind, e).is_ok_and(|parts| parts.iter().all(|part| part.means() == Means::Units))
+    parts(bind, None, e).is_ok_and(|parts| parts.iter().all(|part| part.means() == Means::Units))
 }
 
 /// `x [.., K]` times the transpose of `w [N, K]`.
 pub(super) fn compile(bind: &Bind<'_>, e: &Epilogue) -> Result<Compiled, DeviceError> {
-    let parts = parts(bind, e)?;
+    compile_parts(&parts(bind, None, e)?)
+}
+
+/// The same after a norm or a gated unit, for few rows: many would have each tile do that work again.
+pub(super) fn compile_after(bind: &Bind<'_>, p: &Prologue, e: &Epilogue) -> Result<Compiled, DeviceError> {
+    let parts = parts(bind, Some(p), e)?;
+    if !parts.iter().all(prologue::suits) {
+        return Err(bind.unsupported("only few rows and not too many columns have a kernel".into()));
+    }
+    compile_parts(&parts)
+}
+
+fn compile_parts(parts: &[Product<'_, '_>]) -> Result<Compiled, DeviceError> {
     let mut all = Compiled::default();
-    for part in &parts {
+    for part in parts {
         let part = match part.means() {
             Means::FewRows => matvec::compile(part),
             Means::Units => units::compile(part),
@@ -106,7 +129,11 @@ pub(super) fn compile(bind: &Bind<'_>, e: &Epilogue) -> Result<Compiled, DeviceE
 }
 
 /// The product, or one for each part of a weight too large for one binding.
-fn parts<'b, 'a>(bind: &'b Bind<'a>, e: &'b Epilogue) -> Result<Vec<Product<'b, 'a>>, DeviceError> {
+fn parts<'b, 'a>(
+    bind: &'b Bind<'a>,
+    prologue: Option<&'b Prologue>,
+    epilogue: &'b Epilogue,
+) -> Result<Vec<Product<'b, 'a>>, DeviceError> {
     let (n, k) = (bind.out_shape().last(), bind.shape(0).last());
     let factor = match bind.matrix(1)? {
         Some(matrix) => Factor::Weight(matrix),
@@ -114,9 +141,52 @@ fn parts<'b, 'a>(bind: &'b Bind<'a>, e: &'b Epilogue) -> Result<Vec<Product<'b, 
     };
     let m = bind.out_shape().numel() / n.max(1);
     let x = bind.operand(0)?;
+    let rows = Rows { x, factor, halves: bind.half(0), scratch: 0 };
+    let mut parts = parts_of(bind, &rows, epilogue, [m, n, k]);
+    parts.iter_mut().for_each(|part| part.prologue = prologue);
+    Ok(parts)
+}
+
+fn parts_of<'b, 'a>(
+    bind: &'b Bind<'a>,
+    rows: &Rows,
+    epilogue: &'b Epilogue,
+    [m, n, k]: [usize; 3],
+) -> Vec<Product<'b, 'a>> {
+    let Rows { x, factor, halves, scratch } = rows;
     let part = |(rows, factor): (std::ops::Range<usize>, Factor)| {
-        let (first, columns) = (rows.start, n);
-        Product { bind, x: x.clone(), factor, epilogue: e, m, n: rows.len(), k, first, columns }
+        let (first, columns, halves, scratch) = (rows.start, n, *halves, *scratch);
+        let (x, n, prologue) = (x.clone(), rows.len(), None);
+        Product { bind, x, halves, scratch, factor, prologue, epilogue, m, n, k, first, columns }
     };
-    Ok(factor.parts(n, bind.caps()).into_iter().map(part).collect())
+    factor.parts(n, bind.caps()).into_iter().map(part).collect()
+}
+
+/// Rows that are no operand of the node, or one of another op, and the matrix that they meet.
+pub(super) struct Rows {
+    pub(super) x: Operand,
+    pub(super) factor: Factor,
+    /// Whether `x` is halves.
+    pub(super) halves: bool,
+    /// Scratch memory that is taken, a multiple of 256.
+    pub(super) scratch: u64,
+}
+
+/// Whether `m` rows of `k` elements are better written down and multiplied as such, and then whether as halves: those that are few,
+/// and those that matrix units take.
+pub(super) fn suits_rows(bind: &Bind<'_>, factor: &Factor, e: &Epilogue, sizes: [usize; 3]) -> Option<bool> {
+    let rows = Rows { x: Operand::scratch(0, 0), factor: factor.clone(), halves: true, scratch: 0 };
+    let parts = parts_of(bind, &rows, e, sizes);
+    let all = |means: Means| parts.iter().all(|part| part.means() == means);
+    if all(Means::FewRows) { Some(false) } else { all(Means::Units).then_some(true) }
+}
+
+/// The product of such rows, with the node's epilogue, whose operands follow two others.
+pub(super) fn of_rows(
+    bind: &Bind<'_>,
+    rows: Rows,
+    e: &Epilogue,
+    sizes: [usize; 3],
+) -> Result<Compiled, DeviceError> {
+    compile_parts(&parts_of(bind, &rows, e, sizes))
 }

@@ -7,7 +7,7 @@ use super::Product;
 use super::unroll::unroll;
 use crate::caps::Capabilities;
 use crate::kernels::common::{Factor, GRID, HALF, Loads};
-use crate::program::{Compiled, Dispatch, Kernel, Operand};
+use crate::program::{Compiled, Dispatch, Joins, Kernel, Operand};
 use crate::weights::MatrixType;
 use mynah_device::DeviceError;
 
@@ -182,13 +182,13 @@ pub(super) fn compile(product: &Product<'_, '_>) -> Result<Compiled, DeviceError
     let units = Units::of(caps).ok_or_else(lacks)?;
     let g = units.geometry(product.m, product.n, product.k, caps).ok_or_else(lacks)?;
     let (m, n, k) = (product.m, product.n, product.k);
-    let mut compiled = Compiled::default();
+    let mut compiled = Compiled { scratch: product.scratch, ..Compiled::default() };
     let mut scratch = |bytes: usize| {
         let start = compiled.scratch;
         compiled.scratch = (start + bytes as u64).next_multiple_of(256);
         Operand::scratch(start, bytes as u64)
     };
-    let ready = bind.half(0);
+    let ready = product.halves;
     let x16 = if ready {
         Some(product.x.clone())
     } else {
@@ -291,7 +291,9 @@ fn tiles(
     let groups = [product.n.div_ceil(g.tile[1]), product.m.div_ceil(g.tile[0]), g.splits];
     let (size, [rows, columns], deep, splits) = (units.size, g.tile, g.deep, g.splits);
     let name = format!("matmul {} units{size} {rows}x{columns}x{deep}/{splits}", product.factor.name());
-    k.finish(name, &code, [threads as u32, 1, 1], groups)
+    let mut dispatch = k.finish(name, &code, [threads as u32, 1, 1], groups)?;
+    dispatch.joins = Joins::Same;
+    Ok(dispatch)
 }
 
 /// Adds up the shares of split sums.

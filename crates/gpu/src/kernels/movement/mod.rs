@@ -5,11 +5,13 @@
 mod concat;
 mod gather;
 mod permute;
+mod repeat;
 mod rows;
 
 pub(super) use concat::compile_concat;
 pub(super) use gather::compile_gather;
 pub(super) use permute::compile_permute;
+pub(super) use repeat::compile_repeat;
 pub(super) use rows::{compile_copy, compile_slice};
 
 /// Threads of a workgroup, each with one word or vector.

@@ -4,7 +4,7 @@
 //! 64-bit fractions: the product with the position wraps around by itself, and its first 32 bits are all that is needed. Sine and
 //! cosine are polynomials, since those of a shading language may be as coarse as 2⁻¹¹.
 
-use super::common::GRID;
+use super::common::{DIRECTION, GRID};
 use crate::program::{Bind, Compiled, Kernel};
 use mynah_device::DeviceError;
 use mynah_graph::Rope;
@@ -18,8 +18,8 @@ const MOST: usize = 256;
 
 /// What pair `i` turns by from one position to the next, in 2⁻⁶⁴ of a turn.
 fn turn(rope: &Rope, i: usize) -> u64 {
-    let turns = f64::from(rope.theta).powf(-2.0 * i as f64 / rope.dims as f64) / TAU;
-    // Only a base below 1 gives whole turns, and those change nothing.
+    let turns = rope.frequency(i) / TAU;
+    // Only a base or a factor below 1 gives whole turns, and those change nothing.
     let fraction = turns - turns.floor();
     (fraction * 18_446_744_073_709_551_616.0) as u64
 }
@@ -27,8 +27,10 @@ fn turn(rope: &Rope, i: usize) -> u64 {
 /// Whether the frequencies can be written down.
 pub(super) fn check(bind: &Bind<'_>, rope: &Rope) -> Result<(), DeviceError> {
     let half = rope.dims / 2;
-    if half > MOST || !rope.theta.is_finite() || rope.theta <= 0.0 {
-        return Err(bind.unsupported(format!("{half} pairs of channels, base {}", rope.theta)));
+    if half > MOST || !rope.is_sound() {
+        return Err(
+            bind.unsupported(format!("{half} pairs of channels, base {}, {:?}", rope.theta, rope.scaling))
+        );
     }
     Ok(())
 }
@@ -44,6 +46,7 @@ pub(super) fn declare_turns(k: &mut Kernel<'_, '_>, rope: &Rope) {
     }
     table.push_str(");");
     k.source().define("TABLE", table);
+    k.source().include(DIRECTION);
     k.source().include(include_str!("turn.wgsl"));
 }
 
@@ -75,7 +78,7 @@ mod tests {
 
     #[test]
     fn turns_are_those_of_the_angles() {
-        let rope = Rope { dims: 64, theta: 1e7 };
+        let rope = Rope::new(64, 1e7);
         for i in [0, 1, 17, 31] {
             let angle = turn(&rope, i) as f64 / 18_446_744_073_709_551_616.0 * TAU;
             let wanted = 1e7f64.powf(-2.0 * i as f64 / 64.0);

@@ -1,36 +1,13 @@
 //! Drafting: steps that give hidden states, and the layer that goes on from them.
 
-use super::{Inputs, Piece, Qwen35, Wanted, bucket, page_bucket};
+use super::{Inputs, Piece, Qwen35, bucket, page_bucket};
 use crate::error::ModelError;
 use crate::qwen35::draft::{DraftDims, draft_graph};
 use crate::qwen35::step::hidden_step_graph;
 use mynah_device::Data;
 use mynah_plan::{PlanId, PlanKey, StateId};
 
-/// What a step or a draft gives.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct WithHidden {
-    /// `[n, vocabulary]` of the tokens wanted, those of the first piece first.
-    pub logits: Vec<f32>,
-    /// `[tokens, hidden]`, normed, of every token of every piece.
-    pub hidden: Vec<f32>,
-}
-
-/// Entries to draft from: each is a token and the hidden state of the one before it.
-#[derive(Clone, Copy, Debug)]
-pub struct Continuation<'a> {
-    /// The sequence's pages, those of its [`Piece`]s.
-    pub pages: &'a [u32],
-    /// Entries the layer has already. Entries from here on are written anew, so those of tokens that were taken back go by going on
-    /// from before them.
-    pub past: usize,
-    /// Tokens.
-    pub tokens: &'a [u32],
-    /// `[tokens, hidden]`: of the token before each, from the step that had it, or from the draft it came of.
-    pub hidden: &'a [f32],
-    /// Which logits are wanted: what comes after each token.
-    pub wanted: Wanted,
-}
+pub use crate::language::{Continuation, WithHidden};
 
 impl Qwen35 {
     /// Whether [`Qwen35::draft`] can be called.

@@ -76,7 +76,7 @@ impl Model {
     pub(super) fn open(flags: &ModelFlags, chunk: usize, volume: Volume) -> anyhow::Result<Self> {
         // Models measured before, and the memory that was read for the ceilings, aren't this one's.
         memory::forget_peak();
-        let mind::Loaded { file, model, device, policy } = mind::load(flags, volume)?;
+        let mind::Loaded { file, model, device, policy } = mind::load(flags, 0, volume)?;
         let report = device.report();
         Ok(Self {
             name: model.name().to_owned(),

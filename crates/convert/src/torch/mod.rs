@@ -1,15 +1,21 @@
-//! A torch checkpoint (`model_weights.ckpt`): a zip archive of one pickle, which describes the tensors, and one
+//! A torch checkpoint (`model_weights.ckpt`, `s3gen.pt`): a zip archive of one pickle, which describes the tensors, and one
 //! member of raw bytes per storage. Tensors stay in the mapped file; a [`Strided`] view of it is all that is made.
+
+mod opcodes;
+mod pickle;
+mod zip;
 
 use std::collections::HashMap;
 use std::ops::Range;
 
 use mynah_tensor::{DType, Shape};
 
-use super::pickle::{Global, Id, Pickle, PickleError, StorageType, Value};
-use super::zip::{self, ZipError};
+pub use pickle::PickleError;
+pub use zip::ZipError;
+
 use crate::bytes::Bytes;
 use crate::source::{Element, Strided, Tensor};
+use pickle::{Global, Id, Pickle, StorageType, Value};
 
 /// What is wrong with a torch checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,7 +74,37 @@ impl StorageType {
 ///
 /// # Errors
 /// [`TorchError`]; hostile input gives an error too.
-pub(super) fn read(checkpoint: &Bytes) -> Result<Vec<Tensor>, TorchError> {
+pub(crate) fn read(checkpoint: &Bytes) -> Result<Vec<Tensor>, TorchError> {
+    open(checkpoint, |reader, root| {
+        let items = reader.state_dict(root)?;
+        items.iter().filter_map(|&(key, value)| reader.entry("", key, value)).collect()
+    })
+}
+
+/// Reads the tensors of a dict and of the dicts in it, which [`read`] passes over: those get names of both keys with a
+/// dot between them.
+///
+/// # Errors
+/// [`TorchError`].
+pub(crate) fn read_nested(checkpoint: &Bytes) -> Result<Vec<Tensor>, TorchError> {
+    open(checkpoint, |reader, root| {
+        let mut tensors = Vec::new();
+        for &(key, value) in reader.dict(root)? {
+            if let (Some(outer), Value::Dict(items)) = (reader.text(key), reader.pickle.get(value)) {
+                tensors.extend(items.iter().filter_map(|&(key, value)| reader.entry(outer, key, value)));
+            } else {
+                tensors.extend(reader.entry("", key, value));
+            }
+        }
+        tensors.into_iter().collect()
+    })
+}
+
+/// Opens the archive and its pickle for `take`.
+fn open(
+    checkpoint: &Bytes,
+    take: impl FnOnce(&Reader<'_>, Id) -> Result<Vec<Tensor>, TorchError>,
+) -> Result<Vec<Tensor>, TorchError> {
     if !zip::is_zip(checkpoint) {
         // Old checkpoints start with a pickle of a magic number.
         let old = checkpoint.first() == Some(&0x80);
@@ -87,7 +123,7 @@ pub(super) fn read(checkpoint: &Bytes) -> Result<Vec<Tensor>, TorchError> {
     let pickle = members.get(pickle_name).and_then(|range| checkpoint.get(range.clone()));
     let pickle = Pickle::read(pickle.ok_or_else(|| missing("data.pkl"))?)?;
     let reader = Reader { pickle: &pickle, checkpoint, members: &members, folder };
-    reader.state_dict(pickle.root)?.iter().filter_map(|&(key, value)| reader.entry(key, value)).collect()
+    take(&reader, pickle.root)
 }
 
 struct Reader<'a> {
@@ -98,11 +134,16 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn dict(&self, id: Id) -> Result<&[(Id, Id)], TorchError> {
+        match self.pickle.get(id) {
+            Value::Dict(items) => Ok(items),
+            _ => Err(TorchError::NoStateDict { what: "the pickle holds no dict" }),
+        }
+    }
+
     /// The dict of tensors: the root, or the entry `state_dict` of a Lightning checkpoint.
     fn state_dict(&self, root: Id) -> Result<&[(Id, Id)], TorchError> {
-        let Value::Dict(items) = self.pickle.get(root) else {
-            return Err(TorchError::NoStateDict { what: "the pickle holds no dict" });
-        };
+        let items = self.dict(root)?;
         let is_nested = |&&(key, _): &&(Id, Id)| self.text(key) == Some("state_dict");
         if let Some(&(_, inner)) = items.iter().find(is_nested)
             && let Value::Dict(items) = self.pickle.get(inner)
@@ -112,9 +153,11 @@ impl Reader<'_> {
         Ok(items)
     }
 
-    /// A tensor of the state dict; what is no tensor is passed over.
-    fn entry(&self, key: Id, value: Id) -> Option<Result<Tensor, TorchError>> {
+    /// A tensor of a dict that is called `outer`, if it has a name; what is no tensor is passed over.
+    fn entry(&self, outer: &str, key: Id, value: Id) -> Option<Result<Tensor, TorchError>> {
         let name = self.text(key)?;
+        let name = if outer.is_empty() { name.to_owned() } else { format!("{outer}.{name}") };
+        let name = name.as_str();
         let Value::Tensor(arguments) = self.pickle.get(value) else { return None };
         let malformed = |what| TorchError::Tensor { name: name.to_owned(), what };
         Some(self.tensor(name, *arguments).map_err(malformed))

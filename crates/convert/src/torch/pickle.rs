@@ -3,7 +3,7 @@
 //! Python's own unpickler calls whatever the file names; this one knows the few names a state dict needs
 //! ([`Global`]) and refuses every other with its name. Values live in an arena and refer to each other by index, so
 //! a pickle that nests a million tuples costs neither stack to read nor stack to drop, and shared values stay shared.
-//! The result goes to [`super::torch`], which finds tensors in it.
+//! The result goes to [`super::read`], which finds tensors in it.
 
 use std::collections::HashMap;
 

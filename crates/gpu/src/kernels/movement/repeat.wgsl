@@ -1,0 +1,12 @@
+@compute @workgroup_size(WG_X)
+fn main(
+    @builtin(workgroup_id) wid: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear_id(wid, groups) * WG_X + lane;
+    if i < p.len {
+        // Sequences follow each other, and so do their rows.
+        y[i] = x[i / p.width / p.times * p.width + i % p.width];
+    }
+}
