@@ -8,6 +8,7 @@ pub mod gguf;
 mod mutate;
 pub mod nemo;
 pub mod text;
+pub mod voice;
 
 pub use mutate::Mutator;
 
@@ -32,6 +33,7 @@ pub const TARGETS: &[Target] = &[
     text::speech::TARGET,
     text::template::TARGET,
     text::vocabulary::TARGET,
+    voice::TARGET,
 ];
 
 /// An answer for [`Target::run`] from an error's message: digits and quoted names vary with every mutation, the kind of

@@ -66,7 +66,7 @@ const MISTAKES: [(&str, Edit); 42] = [
 ];
 
 /// Mistakes in kernels that only a planner puts in place of the ops that models write.
-const MISTAKES_IN_FUSED: [(&str, Edit); 13] = [
+const MISTAKES_IN_FUSED: [(&str, Edit); 12] = [
     ("delta-heads", ["inverseSqrt(sum_of_lanes(k_square)", "inverseSqrt(sum_of_lanes(q_square)"]),
     ("delta-heads", ["* rates[head]", ""]),
     ("delta-heads", ["earlier < SNAPSHOTS", "earlier < 1u"]),
@@ -78,8 +78,6 @@ const MISTAKES_IN_FUSED: [(&str, Edit); 13] = [
     ("attention-heads", ["key_units[key - past]", "key_units[0]"]),
     ("prologue/rms-norm", ["* gain[at]", ""]),
     ("prologue/rms-norm", ["+ p.eps", "+ 1e-2"]),
-    // What rounding the mean left is taken out of the elements, or of the variance alone.
-    ("prologue/layer-norm+300", ["- moments.z", ""]),
     ("prologue/layer-norm", ["+ shift[at]", "+ shift[0]"]),
     ("prologue/gated", ["gate[row * p.x_stride + at]", "gate[at]"]),
 ];

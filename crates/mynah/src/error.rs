@@ -69,16 +69,16 @@ pub enum Error {
     },
     /// A text that can't be spelt out, or a tokenizer that can't be used.
     #[error("can't read the text")]
-    Spelling(#[from] SpeechError),
+    Spelling(#[source] Box<SpeechError>),
     /// Speech tokens could not be made.
     #[error("can't speak")]
-    T3(#[from] T3Error),
+    T3(#[source] Box<T3Error>),
     /// Samples could not be made.
     #[error("can't speak")]
-    S3Gen(#[from] S3GenError),
+    S3Gen(#[source] Box<S3GenError>),
     /// A voice can't be made, read or used.
     #[error("can't use the voice")]
-    Voice(#[from] VoiceError),
+    Voice(#[source] Box<VoiceError>),
     /// The files bring no voice.
     #[error("the model files have no voice of their own")]
     NoVoice,
@@ -90,6 +90,31 @@ pub enum Error {
 impl From<PlanError> for Error {
     fn from(e: PlanError) -> Self {
         Self::Model(e.into())
+    }
+}
+
+// Boxed, as the largest of them would make every result large.
+impl From<SpeechError> for Error {
+    fn from(e: SpeechError) -> Self {
+        Self::Spelling(Box::new(e))
+    }
+}
+
+impl From<T3Error> for Error {
+    fn from(e: T3Error) -> Self {
+        Self::T3(Box::new(e))
+    }
+}
+
+impl From<S3GenError> for Error {
+    fn from(e: S3GenError) -> Self {
+        Self::S3Gen(Box::new(e))
+    }
+}
+
+impl From<VoiceError> for Error {
+    fn from(e: VoiceError) -> Self {
+        Self::Voice(Box::new(e))
     }
 }
 

@@ -117,7 +117,7 @@ impl Speaker {
         let mut joiner = Joiner::new(options.join_samples());
         for (index, ids) in pieces.iter().enumerate() {
             said.unknown.extend(ids.unknown.iter().filter(|c| !said.unknown.contains(c)).collect::<Vec<_>>());
-            let noise = Arc::new(Philox::new(options.seed.wrapping_add(index as u64)));
+            let noise = Philox::new(options.seed.wrapping_add(index as u64));
             let mut hand = |samples: &[f32], last: bool| {
                 let sound = joiner.take(samples, last && index + 1 == pieces.len());
                 if !sound.is_empty() && said.samples == 0 {
@@ -127,8 +127,8 @@ impl Speaker {
                 if sound.is_empty() { ControlFlow::Continue(()) } else { each(&sound) }
             };
             let piece = match options.chunks {
-                None => self.whole(&ids.ids, voice, options, noise, &mut hand)?,
-                Some(_) => self.chunked(&ids.ids, voice, options, noise, &mut hand)?,
+                None => self.whole(&ids.ids, voice, options, &noise, &mut hand)?,
+                Some(_) => self.chunked(&ids.ids, voice, options, &noise, &mut hand)?,
             };
             joiner.next();
             said.add(&piece);
@@ -162,17 +162,17 @@ impl Speaker {
         ids: &[u32],
         voice: &SpeakerVoice,
         options: &SpeakOptions,
-        noise: Arc<Philox>,
+        noise: &Philox,
         hand: &mut dyn FnMut(&[f32], bool) -> ControlFlow<()>,
     ) -> Result<Piece, Error> {
         let began = Instant::now();
-        let speech = self.tokens(ids, voice, options, &noise, &mut |_| ControlFlow::Continue(()))?;
+        let speech = self.tokens(ids, voice, options, noise, &mut |_| ControlFlow::Continue(()))?;
         let mut piece = Piece { t3: began.elapsed(), finish: speech.finish, ..Piece::new(&speech) };
         let tokens = audio(&speech.tokens);
         if tokens.is_empty() {
             return Ok(piece);
         }
-        let spoken = self.s3gen.synthesize(&voice.s3gen, &tokens, &*noise, options.steps)?;
+        let spoken = self.s3gen.synthesize(&voice.s3gen, &tokens, noise, options.steps)?;
         piece.s3gen(&spoken.times);
         if hand(&spoken.samples, true).is_break() {
             piece.finish = Finish::Cancelled;
@@ -186,11 +186,11 @@ impl Speaker {
         ids: &[u32],
         voice: &SpeakerVoice,
         options: &SpeakOptions,
-        noise: Arc<Philox>,
+        noise: &Philox,
         hand: &mut dyn FnMut(&[f32], bool) -> ControlFlow<()>,
     ) -> Result<Piece, Error> {
         let rule = options.chunks.unwrap_or_default().rule();
-        let shared: Arc<dyn Noise> = Arc::clone(&noise) as Arc<dyn Noise>;
+        let shared: Arc<dyn Noise> = Arc::new(*noise);
         let mut stream = S3Stream::new(voice.s3gen.clone(), shared, options.steps);
         let mut piece = Piece::default();
         let (mut tokens, mut done, mut failed) = (Vec::new(), 0, None);
@@ -202,7 +202,7 @@ impl Speaker {
         };
         let settings = self.settings(voice, options, ids.len());
         let (t3, s3gen) = (&mut self.t3, &mut self.s3gen);
-        let mut draws = draws(&noise);
+        let mut draws = draws(noise);
         let speech = t3.generate(&voice.conditioning, ids, settings, &mut draws, &mut |token| {
             tokens.extend(u32::try_from(token));
             let Some(end) = rule.next(done, tokens.len(), false) else { return ControlFlow::Continue(()) };

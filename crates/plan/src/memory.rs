@@ -2,11 +2,11 @@
 //! bytes.
 //!
 //! Greedy by size (Pisarchyk and Lee 2020): the largest buffers are laid first, each at the lowest offset where it
-//! meets no buffer alive at the same time. Reshapes rename; an op that may work in place takes over its operand's
-//! buffer if that operand dies there.
+//! meets no buffer alive at the same time. Reshapes rename, as do slices that are one stretch of memory: a token's queries in the product
+//! that gives its keys, too. An op that may work in place takes over its operand's buffer if that operand dies there.
 
 use mynah_device::{Device, Location, Plan};
-use mynah_graph::{Graph, NodeId, Op, ValueId, ValueSource};
+use mynah_graph::{Graph, Node, NodeId, Op, Start, ValueId, ValueSource};
 
 /// Lays out a graph that runs whole on one device.
 pub fn plan_memory(graph: &Graph, device: &dyn Device) -> Plan {
@@ -23,13 +23,13 @@ pub fn plan_memory(graph: &Graph, device: &dyn Device) -> Plan {
     let locations =
         (0..graph.values().len()).map(|v| match (lives.buffer_of[v], &graph.values()[v].source) {
             (Some(b), _) => {
-                Location::Arena { offset: offsets[b], bytes: value_bytes(graph, ValueId(v as u32)) }
+                let offset = offsets[b] + lives.within[v];
+                Location::Arena { offset, bytes: value_bytes(graph, ValueId(v as u32)) }
             }
             (None, ValueSource::Weight(_)) => Location::Weight,
             (None, _) => Location::Unused,
         });
-    let steps =
-        graph.nodes().iter().enumerate().filter(|(_, n)| lives.launches(graph, n.output, &n.op, &n.inputs));
+    let steps = graph.nodes().iter().enumerate().filter(|(_, n)| lives.launches(graph, n));
     Plan {
         locations: locations.collect(),
         steps: steps.map(|(i, _)| NodeId(i as u32)).collect(),
@@ -61,6 +61,23 @@ fn value_bytes(graph: &Graph, value: ValueId) -> usize {
     graph.shape(value).numel().saturating_mul(4).max(1).next_multiple_of(Plan::ALIGN)
 }
 
+/// Where in the operand's memory a node's result lies already: bytes from its beginning.
+fn renames(graph: &Graph, node: &Node) -> Option<usize> {
+    match node.op {
+        Op::Reshape(_) => Some(0),
+        Op::Slice { axis, start: Start::Fixed(first), .. } => {
+            let shape = graph.shape(*node.inputs.first()?);
+            let dims = shape.dims();
+            let inner: usize = dims.get(axis + 1..)?.iter().product();
+            let (at, bytes) = (4 * first * inner, 4 * graph.shape(node.output).numel());
+            // Kernels want places that begin and end where a plan lets them.
+            let whole = at.is_multiple_of(Plan::ALIGN) && bytes.is_multiple_of(Plan::ALIGN) && bytes > 0;
+            (dims[..axis].iter().product::<usize>() == 1 && whole).then_some(at)
+        }
+        _ => None,
+    }
+}
+
 /// One arena range and the steps between which it is in use.
 struct Buffer {
     bytes: usize,
@@ -78,6 +95,8 @@ impl Buffer {
 struct Lives {
     buffers: Vec<Buffer>,
     buffer_of: Vec<Option<usize>>,
+    /// Where in its buffer a value begins.
+    within: Vec<usize>,
 }
 
 impl Lives {
@@ -94,7 +113,8 @@ impl Lives {
         for v in graph.outputs().iter().map(|(_, v)| v).chain(again) {
             last_use[v.0 as usize] = end;
         }
-        let mut lives = Self { buffers: Vec::new(), buffer_of: vec![None; graph.values().len()] };
+        let values = graph.values().len();
+        let mut lives = Self { buffers: Vec::new(), buffer_of: vec![None; values], within: vec![0; values] };
         // Inputs are written before the first step; step `i` has time `i + 1`.
         for v in graph.inputs() {
             lives.add(graph, *v, 0, last_use[v.0 as usize]);
@@ -102,24 +122,23 @@ impl Lives {
         for (i, n) in graph.nodes().iter().enumerate() {
             let time = i + 1;
             let last = last_use[n.output.0 as usize].max(time);
-            let reused = match n.op {
-                Op::Reshape(_) => Some(0),
-                _ => device.in_place(graph, n),
-            };
+            let renamed = renames(graph, n);
+            let reused = if renamed.is_some() { Some(0) } else { device.in_place(graph, n) };
             let taken = reused.and_then(|operand| n.inputs.get(operand)).and_then(|v| {
                 let buffer = lives.buffer_of[v.0 as usize]?;
-                let renames = matches!(n.op, Op::Reshape(_));
                 let dies_here = lives.buffers[buffer].last == time
                     && value_bytes(graph, *v) >= value_bytes(graph, n.output);
                 // An output that is also an input must survive the run unchanged.
                 let read_twice =
                     n.inputs.iter().filter(|w| lives.buffer_of[w.0 as usize] == Some(buffer)).count() > 1;
-                (renames || (dies_here && !read_twice)).then_some(buffer)
+                let at = lives.within[v.0 as usize] + renamed.unwrap_or(0);
+                (renamed.is_some() || (dies_here && !read_twice)).then_some((buffer, at))
             });
             match taken {
-                Some(buffer) => {
+                Some((buffer, at)) => {
                     lives.buffers[buffer].last = lives.buffers[buffer].last.max(last);
                     lives.buffer_of[n.output.0 as usize] = Some(buffer);
+                    lives.within[n.output.0 as usize] = at;
                 }
                 None => lives.add(graph, n.output, time, last),
             }
@@ -132,9 +151,10 @@ impl Lives {
         self.buffers.push(Buffer { bytes: value_bytes(graph, value), first, last });
     }
 
-    /// A reshape launches nothing when its output lies where its operand does.
-    fn launches(&self, _: &Graph, output: ValueId, op: &Op, inputs: &[ValueId]) -> bool {
-        !matches!(op, Op::Reshape(_))
-            || self.buffer_of[output.0 as usize] != self.buffer_of[inputs[0].0 as usize]
+    /// What only renames launches nothing when its output lies where its operand does.
+    fn launches(&self, graph: &Graph, node: &Node) -> bool {
+        let operand = node.inputs.first().map(|v| v.0 as usize);
+        renames(graph, node).is_none()
+            || operand.is_none_or(|v| self.buffer_of[node.output.0 as usize] != self.buffer_of[v])
     }
 }

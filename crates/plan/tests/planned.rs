@@ -223,6 +223,41 @@ fn a_reshape_launches_nothing_and_shares_its_operands_bytes() {
 }
 
 #[test]
+fn slices_that_are_one_stretch_of_memory_lie_in_their_operand() {
+    let mut g = GraphBuilder::new("stretches");
+    let x = g.input("x", ElemType::F32, [1, 1, 192]);
+    let x = g.relu(x);
+    let [first, second] = [0, 64].map(|from| g.slice(x, 2, from, 64));
+    // Not on a boundary, not whole, and several rows of one.
+    let odd = g.slice(x, 2, 3, 64);
+    let short = g.slice(x, 2, 128, 9);
+    let rows = g.input("rows", ElemType::F32, [2, 128]);
+    let columns = g.slice(rows, 1, 64, 64);
+    let kept = g.slice(rows, 0, 1, 1);
+    let sum = g.add(first, second);
+    let sum = g.add(sum, odd);
+    for (name, value) in
+        [("sum", sum), ("second", second), ("short", short), ("columns", columns), ("kept", kept)]
+    {
+        g.output(name, value);
+    }
+    let graph = g.finish().unwrap();
+    let plan = plan_memory(&graph, &Arena::default());
+    let at = |value| match plan.location(value) {
+        Location::Arena { offset, bytes } => (offset, bytes),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(at(first), (at(x).0, 256));
+    assert_eq!(at(second), (at(x).0 + 256, 256));
+    assert_eq!(at(kept), (at(rows).0 + 512, 512));
+    let inside = |value, whole| at(value).0 >= at(whole).0 && at(value).0 < at(whole).0 + at(whole).1;
+    assert!(!inside(odd, x) && !inside(short, x) && !inside(columns, rows));
+    // The second slice is an output: nothing may be written over it.
+    assert!(!inside(sum, x));
+    assert_eq!(plan.steps.len(), 6, "an activation, three slices, two sums");
+}
+
+#[test]
 fn a_missing_op_cuts_the_graph_and_strict_refuses() {
     let mut weights = Weights::default();
     let graph = block(&mut weights);

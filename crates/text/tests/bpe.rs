@@ -73,7 +73,8 @@ fn ids_are_the_references() {
 #[test]
 fn words_are_the_references() {
     let texts = texts("texts");
-    for (name, rule) in PreSplit::NAMES {
+    // GPT-2's words are held to the reference's ids in `speech.rs`.
+    for (name, rule) in PreSplit::NAMES.into_iter().filter(|(_, rule)| *rule != PreSplit::Gpt2) {
         let reference = json(&format!("{name}.json"));
         let lengths = reference["words"].as_array().unwrap();
         assert_eq!(lengths.len(), texts.len());

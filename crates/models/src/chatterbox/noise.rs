@@ -86,9 +86,7 @@ impl Noise for Philox {
     }
 
     fn uniforms(&self, stream: NoiseStream, first: u64, out: &mut [f32]) -> Result<(), NoiseEnds> {
-        // 24 bits, so that rounding to f32 reaches neither end.
-        let of = |word: u32| ((word >> 8) as f32 + 0.5) / (1 << 24) as f32;
-        fill(first, out, |index| self.block(stream as u32, index).map(of));
+        fill(first, out, |index| self.block(stream as u32, index).map(unit_f32));
         Ok(())
     }
 }
@@ -108,6 +106,11 @@ fn fill(first: u64, out: &mut [f32], block: impl Fn(u64) -> [f32; 4]) {
 /// The middle of one of 2³² equal parts of the unit interval.
 fn unit(word: u32) -> f64 {
     (f64::from(word) + 0.5) / 4_294_967_296.0
+}
+
+/// The middle of one of 2²³ equal parts, which are as many as an f32 holds the middles of: with more, the last would round to one.
+fn unit_f32(word: u32) -> f32 {
+    ((word >> 9) as f32 + 0.5) / (1 << 23) as f32
 }
 
 /// Two independent normals of two uniforms.
@@ -198,7 +201,7 @@ mod tests {
         Philox::new(0).normals(NoiseStream::Mel, 0, &mut normals).unwrap();
         Philox::new(0).uniforms(NoiseStream::Mel, 0, &mut uniforms).unwrap();
         assert_eq!(normals.map(f32::to_bits), PINNED);
-        assert_eq!(uniforms, [0.399_046_45, 0.880_520_2, 0.735_712_8, 0.605_481_83]);
+        assert_eq!(uniforms.map(f32::to_bits), [1053577170, 1063348677, 1060919213, 1058734299]);
     }
 
     const PINNED: [u32; 4] = [1065204531, 3211572912, 3206421407, 3203846578];
@@ -214,6 +217,12 @@ mod tests {
         Philox::new(7).uniforms(NoiseStream::SourcePhase, 1, &mut x).unwrap();
         assert!((moment(&x, 1) - 0.5).abs() < 0.005 && (moment(&x, 2) - 1.0 / 3.0).abs() < 0.005);
         assert!(x.iter().all(|&x| x > 0.0 && x < 1.0));
+    }
+
+    #[test]
+    fn uniforms_reach_neither_end() {
+        assert!(super::unit_f32(0) > 0.0 && super::unit_f32(u32::MAX) < 1.0);
+        assert!(super::unit(0) > 0.0 && super::unit(u32::MAX) < 1.0);
     }
 
     #[test]

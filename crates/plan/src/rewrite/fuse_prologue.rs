@@ -47,6 +47,9 @@ fn prologue(node: &Node) -> Option<(Prologue, Vec<ValueId>)> {
     Some((prologue, node.inputs[1..].to_vec()))
 }
 
+/// A product's place, and what stands there then.
+type Fused = (usize, Op, Vec<ValueId>);
+
 /// All products that read `value`, with their places and operands once its op is part of them.
 fn fused(
     graph: &Graph,
@@ -55,7 +58,7 @@ fn fused(
     prologue: Prologue,
     x: ValueId,
     rest: &[ValueId],
-) -> Result<Vec<(usize, Op, Vec<ValueId>)>, &'static str> {
+) -> Result<Vec<Fused>, &'static str> {
     let device = device.ok_or("the device is not known")?;
     let mut products = Vec::new();
     for (at, node) in graph.nodes().iter().enumerate() {

@@ -128,17 +128,18 @@ impl Speak {
         let (options, began) = (self.speech.options(), Instant::now());
         let (mut samples, mut failed) = (0, None);
         let said = interrupt::interruptible(|pressed| {
-            speaker.say(text, voice, &options, &mut |sound| {
+            let said = speaker.say(text, voice, &options, &mut |sound| {
                 samples += sound.len();
                 bar.set_message(made(samples, began.elapsed()));
                 failed = sink.take(sound).err();
                 if failed.is_some() || pressed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            })
+            });
+            said.map_err(anyhow::Error::from)
         });
         bar.finish_and_clear();
         match failed {
             Some(error) => Err(error),
-            None => Ok(said?),
+            None => said,
         }
     }
 

@@ -16,6 +16,9 @@ pub(crate) const ACTIVATIONS: &str = include_str!("activations.wgsl");
 /// `sine`, `cosine` and `sine_squared` of any angle in radians; needs [`DIRECTION`].
 pub(crate) const TRIGONOMETRY: &str = include_str!("trigonometry.wgsl");
 
+/// `elu`, `mish`, `square_root` and `magnitude`, which most kernels that have activations would only be longer for.
+const MORE_ACTIVATIONS: &str = include_str!("activations_more.wgsl");
+
 /// `direction(turns)`, cosine and sine of a fraction of a turn in 2^-32, and `upper(a, b)`, the upper half of a product of integers.
 pub(crate) const DIRECTION: &str = include_str!("direction.wgsl");
 
@@ -66,10 +69,15 @@ pub(crate) fn function(source: &mut Source, f: Activation) -> &'static str {
         Activation::Exp => "exponential",
         Activation::Softplus => "softplus",
         Activation::Rsqrt => "reciprocal_root",
-        Activation::Elu => "elu",
-        Activation::Mish => "mish",
-        Activation::Sqrt => "square_root",
-        Activation::Abs => "magnitude",
+        Activation::Elu | Activation::Mish | Activation::Sqrt | Activation::Abs => {
+            source.include(MORE_ACTIVATIONS);
+            match f {
+                Activation::Elu => "elu",
+                Activation::Mish => "mish",
+                Activation::Sqrt => "square_root",
+                _ => "magnitude",
+            }
+        }
         Activation::LeakyRelu(slope) => {
             let slope = slope.to_bits();
             source.include(format!(

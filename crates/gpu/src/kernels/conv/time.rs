@@ -135,7 +135,7 @@ pub(in crate::kernels) fn compile_over_time(bind: &Bind<'_>, c: &Conv1d) -> Resu
     let x = bind.operand(0)?;
     if windows.row() > 0 && windows.are_frames() {
         let (halves, scratch) = (false, 0);
-        return matmul::of_rows(bind, matmul::Rows { x, factor, halves, scratch }, &c.epilogue, rows);
+        return matmul::of_rows(bind, &matmul::Rows { x, factor, halves, scratch }, &c.epilogue, rows);
     }
     if let Some(halves) = matmul::suits_rows(bind, &factor, &c.epilogue, rows) {
         let bytes = (rows[0] * rows[2] * if halves { 2 } else { 4 }) as u64;
@@ -143,8 +143,8 @@ pub(in crate::kernels) fn compile_over_time(bind: &Bind<'_>, c: &Conv1d) -> Resu
             let written = Operand::scratch(0, bytes);
             let unfold = write(bind, &x, &windows, &written, halves)?;
             let scratch = bytes.next_multiple_of(256);
-            let rows_ = matmul::Rows { x: written, factor, halves, scratch };
-            let mut compiled = matmul::of_rows(bind, rows_, &c.epilogue, rows)?;
+            let written = matmul::Rows { x: written, factor, halves, scratch };
+            let mut compiled = matmul::of_rows(bind, &written, &c.epilogue, rows)?;
             compiled.name = format!("conv1d {}", compiled.name);
             compiled.scratch = compiled.scratch.max(scratch);
             compiled.dispatches.insert(0, unfold);

@@ -184,9 +184,9 @@ pub(super) fn suits_rows(bind: &Bind<'_>, factor: &Factor, e: &Epilogue, sizes: 
 /// The product of such rows, with the node's epilogue, whose operands follow two others.
 pub(super) fn of_rows(
     bind: &Bind<'_>,
-    rows: Rows,
+    rows: &Rows,
     e: &Epilogue,
     sizes: [usize; 3],
 ) -> Result<Compiled, DeviceError> {
-    compile_parts(&parts_of(bind, &rows, e, sizes))
+    compile_parts(&parts_of(bind, rows, e, sizes))
 }

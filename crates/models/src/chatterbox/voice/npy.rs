@@ -83,6 +83,8 @@ impl NpyData {
     fn into_rows(self, shape: &[usize]) -> Result<Self, String> {
         let long: Vec<usize> = shape.iter().copied().filter(|&d| d != 1).collect();
         let (rows, columns) = match long[..] {
+            // The other extent of an empty array may be anything.
+            _ if long.contains(&0) => return Ok(self),
             [] | [_] => return Ok(self),
             [rows, columns] => (rows, columns),
             _ => return Err(format!("column-major order of the shape {shape:?}")),
@@ -248,6 +250,13 @@ mod tests {
         let found =
             Npy::parse("x.npy", &file(1, &header("|u1", "False"), &[0, 1, 2, 3, 4, 255])).map(|n| n.data);
         assert_eq!(found.ok(), Some(NpyData::I32(vec![0, 1, 2, 3, 4, 255])));
+    }
+
+    #[test]
+    fn empty_arrays_take_no_time() {
+        let header = "{'descr': '<f4', 'fortran_order': True, 'shape': (1152921504606846976, 0), }";
+        let found = Npy::parse("x.npy", &file(1, header, &[])).map(|n| n.data);
+        assert_eq!(found.ok(), Some(NpyData::F32(vec![])));
     }
 
     #[test]

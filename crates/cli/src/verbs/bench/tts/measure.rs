@@ -91,7 +91,7 @@ fn t3(
     text: &[u32],
     tokens: &[u32],
     batch: usize,
-) -> Result<Run, mynah::Error> {
+) -> anyhow::Result<Run> {
     let model = speaker.t3();
     let mut run = Run::default();
     let began = Instant::now();
@@ -117,7 +117,7 @@ fn s3gen(
     tokens: &[u32],
     load: &Load,
     run: &mut Run,
-) -> Result<(), mynah::Error> {
+) -> anyhow::Result<()> {
     let noises: Vec<Philox> = (0..load.batch as u64).map(Philox::new).collect();
     let request = |noise| Request { voice: voice.s3gen(), tokens, noise: noise as &dyn Noise };
     let requests: Vec<Request<'_>> = noises.iter().map(request).collect();
@@ -143,7 +143,7 @@ fn first(
     text: &[u32],
     tokens: &[u32],
     steps: Option<usize>,
-) -> Result<Duration, mynah::Error> {
+) -> anyhow::Result<Duration> {
     let began = Instant::now();
     let chunk = &tokens[..Chunks::default().first.min(tokens.len())];
     t3(speaker, voice, text, chunk, 1)?;
