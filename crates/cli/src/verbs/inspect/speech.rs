@@ -6,7 +6,7 @@ use mynah_gguf::GgufFile;
 use mynah_models::ModelError;
 use mynah_models::chatterbox::s3gen::{self, S3GenConfig, S3GenError, SAMPLE_RATE, TOKEN_RATE};
 use mynah_models::chatterbox::t3::{Lengths, Sampling, T3, T3Config};
-use mynah_models::chatterbox::voice::{VOICE_ARCHITECTURE, VoiceError};
+use mynah_models::chatterbox::voice::{VOICE_ARCHITECTURE, VoiceError, VoiceSource};
 use mynah_text::speech::FrontEnd;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -178,7 +178,7 @@ impl Speech {
                 "task": "speak",
                 "part": "voice",
                 "name": parts.name,
-                "source": parts.source.map(|source| source.name()),
+                "source": parts.source.map(VoiceSource::name),
                 "voice_tokens": parts.prompt_tokens.as_ref().map(Vec::len),
                 "missing": parts.missing(),
             }),
@@ -267,7 +267,7 @@ fn needs(text: &mut String, memory: &[Need], kept: &str) -> std::fmt::Result {
 
 fn saved(text: &mut String, parts: &VoiceParts) -> std::fmt::Result {
     writeln!(text, "family        a voice of Chatterbox, for `mynah speak --voice`")?;
-    let source = parts.source.map_or("nobody knows where", |source| source.name());
+    let source = parts.source.map_or("nobody knows where", VoiceSource::name);
     writeln!(
         text,
         "name          {}, from {source}",
