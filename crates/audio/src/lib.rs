@@ -32,6 +32,7 @@ pub mod features;
 mod input;
 mod loudness;
 mod pieces;
+mod place;
 mod resample;
 mod silence;
 mod sinc;
@@ -49,7 +50,7 @@ pub use resample::{MAX_RATE, MIN_RATE, Resampler, resample};
 pub use silence::trim_silence;
 pub use sinc::{resample_sinc_hann, resample_sinc_kaiser};
 pub use stream::{AudioStream, SourceInfo, StreamStats};
-pub use write::{WavFile, pcm_i16, wav_header, write_wav_i16};
+pub use write::{PcmFile, WavFile, pcm_i16, wav_header, write_wav_i16};
 
 /// Sample rate of what leaves an [`AudioStream`] unless another is asked for, in Hz.
 pub const SAMPLE_RATE: u32 = 16_000;

@@ -1,10 +1,10 @@
-//! Writes 16-bit WAV files, atomically: a file appears complete or not at all.
+//! Writes 16-bit samples, as WAV files or bare, atomically: a file appears complete or not at all.
 
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use tempfile::NamedTempFile;
 
 use crate::AudioError;
+use crate::place::Place;
 
 /// Bytes before the samples.
 const HEADER: usize = 44;
@@ -46,11 +46,12 @@ pub fn wav_header(rate: u32, data_bytes: u32) -> [u8; HEADER] {
 }
 
 /// A mono WAV file that is written as samples come. It is written beside its final place, and has its name only when it is finished;
-/// one that is dropped before leaves nothing.
+/// one that is dropped before leaves nothing. Devices and pipes are written through, and told as little of the length as [`wav_header`]
+/// tells of a stream's.
 pub struct WavFile {
     path: PathBuf,
     rate: u32,
-    out: BufWriter<NamedTempFile>,
+    place: Place,
     bytes: u32,
 }
 
@@ -61,8 +62,14 @@ impl WavFile {
     /// [`AudioError::Write`] if its folder can't be written to.
     pub fn create(path: impl AsRef<Path>, rate: u32) -> Result<Self, AudioError> {
         let path = path.as_ref().to_path_buf();
-        match begin(&path, rate) {
-            Ok(out) => Ok(Self { path, rate, out, bytes: 0 }),
+        let begin = || {
+            let mut place = Place::begin(&path)?;
+            let bytes = if place.rewinds() { 0 } else { u32::MAX };
+            place.write_all(&wav_header(rate, bytes))?;
+            Ok(place)
+        };
+        match begin() {
+            Ok(place) => Ok(Self { path, rate, place, bytes: 0 }),
             Err(source) => Err(AudioError::Write { path, source }),
         }
     }
@@ -81,7 +88,7 @@ impl WavFile {
         let more = u32::try_from(samples.len()).ok().and_then(|n| n.checked_mul(2)).ok_or_else(too_long)?;
         let all = self.bytes.checked_add(more).filter(|all| all.checked_add(36).is_some());
         self.bytes = all.ok_or_else(too_long)?;
-        self.out.write_all(&pcm_i16(samples))
+        self.place.write_all(&pcm_i16(samples))
     }
 
     /// Puts the file into its place.
@@ -89,25 +96,47 @@ impl WavFile {
     /// # Errors
     /// [`AudioError::Write`].
     pub fn finish(self) -> Result<(), AudioError> {
-        let Self { path, rate, out, bytes } = self;
-        end(out, rate, bytes, &path).map_err(|source| AudioError::Write { path, source })
+        let Self { path, rate, place, bytes } = self;
+        place.end(&wav_header(rate, bytes)).map_err(|source| AudioError::Write { path, source })
     }
 }
 
-fn begin(path: &Path, rate: u32) -> io::Result<BufWriter<NamedTempFile>> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let file = tempfile::Builder::new().prefix(".").suffix(".wav.part").tempfile_in(folder)?;
-    let mut out = BufWriter::new(file);
-    out.write_all(&wav_header(rate, 0))?;
-    Ok(out)
+/// A file of bare samples, 16-bit little-endian integers, which appears as a [`WavFile`] does.
+pub struct PcmFile {
+    path: PathBuf,
+    place: Place,
 }
 
-fn end(out: BufWriter<NamedTempFile>, rate: u32, bytes: u32, path: &Path) -> io::Result<()> {
-    let mut file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.seek(SeekFrom::Start(0))?;
-    file.write_all(&wav_header(rate, bytes))?;
-    file.persist(path).map_err(|e| e.error)?;
-    Ok(())
+impl PcmFile {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// [`AudioError::Write`] if its folder can't be written to.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self, AudioError> {
+        let path = path.as_ref().to_path_buf();
+        match Place::begin(&path) {
+            Ok(place) => Ok(Self { path, place }),
+            Err(source) => Err(AudioError::Write { path, source }),
+        }
+    }
+
+    /// Adds samples.
+    ///
+    /// # Errors
+    /// [`AudioError::Write`].
+    pub fn write(&mut self, samples: &[f32]) -> Result<(), AudioError> {
+        let written = self.place.write_all(&pcm_i16(samples));
+        written.map_err(|source| AudioError::Write { path: self.path.clone(), source })
+    }
+
+    /// Puts the file into its place.
+    ///
+    /// # Errors
+    /// [`AudioError::Write`].
+    pub fn finish(self) -> Result<(), AudioError> {
+        let Self { path, place } = self;
+        place.end(&[]).map_err(|source| AudioError::Write { path, source })
+    }
 }
 
 #[cfg(test)]
@@ -140,6 +169,18 @@ mod tests {
         file.write(&samples).unwrap();
         drop(file);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn bare_samples_are_those_of_a_wav_file_without_its_header() {
+        let folder = tempfile::tempdir().unwrap();
+        let (wav, pcm) = (folder.path().join("a.wav"), folder.path().join("a.pcm"));
+        let samples: Vec<f32> = (0..100).map(|i| (i as f32).sin()).collect();
+        write_wav_i16(&wav, 24_000, &samples).unwrap();
+        let mut file = PcmFile::create(&pcm).unwrap();
+        samples.chunks(7).for_each(|part| file.write(part).unwrap());
+        file.finish().unwrap();
+        assert_eq!(std::fs::read(&wav).unwrap()[HEADER..], std::fs::read(&pcm).unwrap());
     }
 
     #[test]

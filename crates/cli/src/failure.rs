@@ -2,6 +2,7 @@
 
 use crate::exit::{Exit, Usage};
 use crate::hints;
+use mynah_text::speech::SpeechError;
 use std::fmt::Write as _;
 use std::io;
 use std::process::ExitCode;
@@ -14,7 +15,13 @@ pub(crate) fn end(error: &anyhow::Error) -> ExitCode {
     print(error);
     let usage = error.chain().any(|cause| {
         let library = cause.downcast_ref::<mynah::Error>();
-        cause.is::<Usage>() || matches!(library, Some(mynah::Error::Option { .. } | mynah::Error::NoModel))
+        let language = matches!(
+            cause.downcast_ref(),
+            Some(SpeechError::MissingLanguage { .. } | SpeechError::UnknownLanguage { .. })
+        );
+        cause.is::<Usage>()
+            || language
+            || matches!(library, Some(mynah::Error::Option { .. } | mynah::Error::NoModel))
     });
     if usage { Exit::Usage.code() } else { Exit::Failure.code() }
 }

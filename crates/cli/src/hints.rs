@@ -7,8 +7,11 @@ use mynah_convert::ConvertError;
 use mynah_device::DeviceError;
 use mynah_gguf::GgufError;
 use mynah_models::ModelError;
+use mynah_models::chatterbox::t3::T3Error;
+use mynah_models::chatterbox::voice::VoiceError;
 use mynah_plan::PlanError;
 use mynah_text::output::OutputError;
+use mynah_text::speech::SpeechError;
 use std::error::Error;
 use std::{fmt, io};
 
@@ -53,6 +56,9 @@ fn one(cause: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| cause.downcast_ref().and_then(model))
         .or_else(|| cause.downcast_ref().and_then(plan))
         .or_else(|| cause.downcast_ref().and_then(device))
+        .or_else(|| cause.downcast_ref().and_then(tokens))
+        .or_else(|| cause.downcast_ref().and_then(spelling))
+        .or_else(|| cause.downcast_ref().and_then(voice))
         .or_else(|| cause.downcast_ref().and_then(convert))
         .or_else(|| cause.downcast_ref().and_then(output))
 }
@@ -103,6 +109,40 @@ fn device(error: &DeviceError) -> Option<String> {
         DeviceError::OutOfMemory { .. } => Some(
             "shorter pieces need less: try --chunk 20 and --batch 1; `mynah inspect` tells how much".into(),
         ),
+        _ => None,
+    }
+}
+
+fn tokens(error: &T3Error) -> Option<String> {
+    match error {
+        T3Error::TooLong { what: "the text", .. } => Some("--split 180 says it in pieces".into()),
+        T3Error::TooLong { what: "speech of max_tokens", .. } => {
+            Some("a smaller -n will do, or shorter pieces with --split".into())
+        }
+        T3Error::Model(e) => model(e),
+        _ => None,
+    }
+}
+
+fn spelling(error: &SpeechError) -> Option<String> {
+    match error {
+        SpeechError::MissingLanguage { .. } | SpeechError::UnknownLanguage { .. } => {
+            Some("name the language of the text with -l".into())
+        }
+        _ => None,
+    }
+}
+
+fn voice(error: &VoiceError) -> Option<String> {
+    match error {
+        VoiceError::Io { path, source, .. } => nearby::hint(path, source),
+        VoiceError::TooShort { .. } | VoiceError::Silent { .. } => {
+            Some("record one person who reads a text aloud, without music or noise".into())
+        }
+        VoiceError::NotAVoice { .. } => {
+            Some("a voice is what --save-voice wrote, or a recording of somebody speaking".into())
+        }
+        VoiceError::Model(e) => model(e),
         _ => None,
     }
 }

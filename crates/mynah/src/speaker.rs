@@ -22,7 +22,7 @@ use mynah_device::Policy;
 use mynah_gguf::GgufFile;
 use mynah_models::chatterbox::noise::{Noise, NoiseStream, Philox};
 use mynah_models::chatterbox::s3gen::{self, S3Gen, S3Stream};
-use mynah_models::chatterbox::t3::{self, Finish, Retry, Speech, T3, T3Options};
+use mynah_models::chatterbox::t3::{self, Finish, Retry, Speech, T3, T3Config, T3Options};
 use mynah_text::speech::{Blank, Encoded, FrontEnd, split};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -69,6 +69,8 @@ impl Speaker {
         let executor =
             mynah_plan::Options { policy, strict: options.strict, ..mynah_plan::Options::default() };
         let [t3, s3gen] = files.map(Arc::new);
+        // A file of another family is to be called that, not one with a strange tokenizer.
+        T3Config::read(&t3)?;
         let front = FrontEnd::from_metadata(t3.metadata())?;
         let loaded = T3::load(
             Arc::clone(&t3),
@@ -133,6 +135,12 @@ impl Speaker {
             if piece.finish == Finish::Cancelled {
                 break;
             }
+        }
+        // If the last piece had no sound, the end of the one before is still held back.
+        let rest = if said.cancelled { Vec::new() } else { joiner.take(&[], true) };
+        if !rest.is_empty() {
+            said.samples += rest.len();
+            said.cancelled = each(&rest).is_break();
         }
         said.times.total = began.elapsed();
         Ok(said)
@@ -211,11 +219,12 @@ impl Speaker {
             return Err(error);
         }
         (piece.finish, piece.tokens, piece.steps) = (speech.finish, speech.tokens.len(), speech.drawn.len());
-        while piece.finish != Finish::Cancelled
-            && let Some(end) = rule.next(done, tokens.len(), true)
-        {
-            done = end;
-            if vocode(s3gen, &mut piece, &tokens[..end], end == tokens.len())?.is_break() {
+        let mut ended = tokens.is_empty();
+        while piece.finish != Finish::Cancelled && !ended {
+            // A chunk may have taken all there are before that was known; the stream still has its end to give.
+            let end = rule.next(done, tokens.len(), true).unwrap_or(tokens.len());
+            (done, ended) = (end, end == tokens.len());
+            if vocode(s3gen, &mut piece, &tokens[..end], ended)?.is_break() {
                 piece.finish = Finish::Cancelled;
             }
         }

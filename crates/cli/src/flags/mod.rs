@@ -18,4 +18,4 @@ pub(crate) use render::RenderFlags;
 pub(crate) use sampling::SamplingFlags;
 pub(crate) use speech::SpeechFlags;
 pub(crate) use talk::{ProgressKind, TalkFlags, VolumeFlags};
-pub(crate) use values::{element_type, on_off, positive, precision, target};
+pub(crate) use values::{element_type, flow_steps, on_off, positive, precision, target};

@@ -1,5 +1,6 @@
 //! How a text is said. What no flag sets is as in the reference for the model at hand.
 
+use super::values;
 use clap::Args;
 use mynah::{Chunks, SpeakOptions, SplitLimits};
 use std::time::Duration;
@@ -17,7 +18,7 @@ pub(crate) struct SpeechFlags {
     seed: u64,
 
     /// How freely speech tokens are drawn (0.8); 0 takes the likeliest, which rarely sounds well
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", allow_negative_numbers = true, value_parser = values::not_below_zero)]
     temp: Option<f32>,
 
     /// Draw from the K likeliest tokens; 0 is all of them. Turbo: 1000, the others don't have it
@@ -25,31 +26,31 @@ pub(crate) struct SpeechFlags {
     top_k: Option<usize>,
 
     /// Draw from the likeliest tokens that have this much of the probability together. Turbo: 0.95, else 1
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true, value_parser = values::part)]
     top_p: Option<f32>,
 
     /// Leave out tokens with less than this part of the largest probability. Turbo doesn't have it, else 0.05
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true, value_parser = values::part)]
     min_p: Option<f32>,
 
     /// Make tokens that were there less likely. Turbo and English: 1.2, Multilingual: 2
-    #[arg(long, value_name = "R")]
+    #[arg(long, value_name = "R", allow_negative_numbers = true, value_parser = values::above_zero)]
     repeat_penalty: Option<f32>,
 
     /// How far speech is moved away from what would be said without the text (0.5); 0 halves T3's work. Turbo doesn't have it
-    #[arg(long, value_name = "W")]
+    #[arg(long, value_name = "W", allow_negative_numbers = true, value_parser = values::not_below_zero)]
     cfg_weight: Option<f32>,
 
     /// How excited the voice is; 0.5 is as it was recorded. Turbo doesn't have it
-    #[arg(long, value_name = "E")]
+    #[arg(long, value_name = "E", allow_negative_numbers = true, value_parser = values::not_below_zero)]
     pub(crate) exaggeration: Option<f32>,
 
     /// Steps of the flow, fewer being faster and rougher; by default what the file says, 10 or for Turbo 2
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::flow_steps)]
     cfm_steps: Option<usize>,
 
     /// Speech tokens of a piece at most, 25 a second (1000)
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = values::count)]
     max_tokens: Option<usize>,
 
     /// End speech that has left the text, as the reference did for Multilingual v2
@@ -73,11 +74,11 @@ pub(crate) struct SpeechFlags {
     pub(crate) stream: bool,
 
     /// Tokens of the first chunk, 25 a second
-    #[arg(long, value_name = "N", default_value_t = Chunks::default().first, requires = "stream")]
+    #[arg(long, value_name = "N", default_value_t = Chunks::default().first, value_parser = values::count, requires = "stream")]
     first_chunk: usize,
 
     /// Tokens of the other chunks
-    #[arg(long, value_name = "N", default_value_t = Chunks::default().then, requires = "stream")]
+    #[arg(long, value_name = "N", default_value_t = Chunks::default().then, value_parser = values::count, requires = "stream")]
     chunk: usize,
 }
 

@@ -2,6 +2,7 @@
 
 use mynah::{Head, Precision};
 use mynah_convert::Target;
+use mynah_models::chatterbox::cfm::MAX_STEPS;
 use mynah_tensor::DType;
 use mynah_text::Format;
 use std::str::FromStr;
@@ -81,6 +82,36 @@ pub(crate) fn positive(text: &str) -> Result<f64, String> {
     seconds.ok_or_else(|| "give seconds above 0".into())
 }
 
+/// A finite number for which `sound` holds.
+fn number(text: &str, sound: fn(f32) -> bool, wanted: &str) -> Result<f32, String> {
+    let number = text.parse::<f32>().ok().filter(|x| x.is_finite() && sound(*x));
+    number.ok_or_else(|| wanted.to_owned())
+}
+
+pub(super) fn not_below_zero(text: &str) -> Result<f32, String> {
+    number(text, |x| x >= 0.0, "give a number, 0 or more")
+}
+
+pub(super) fn above_zero(text: &str) -> Result<f32, String> {
+    number(text, |x| x > 0.0, "give a number above 0")
+}
+
+/// A probability, or a part of one.
+pub(super) fn part(text: &str) -> Result<f32, String> {
+    number(text, |x| (0.0..=1.0).contains(&x), "give a number from 0 to 1")
+}
+
+/// One or more.
+pub(super) fn count(text: &str) -> Result<usize, String> {
+    text.parse::<usize>().ok().filter(|n| *n > 0).ok_or_else(|| "give a whole number, 1 or more".into())
+}
+
+/// Steps in which a flow is solved.
+pub(crate) fn flow_steps(text: &str) -> Result<usize, String> {
+    let steps = text.parse().ok().filter(|steps| (1..=MAX_STEPS).contains(steps));
+    steps.ok_or_else(|| format!("give a whole number from 1 to {MAX_STEPS}"))
+}
+
 /// A tensor type by its name, in any case.
 pub(crate) fn element_type(text: &str) -> Result<DType, String> {
     text.parse().map_err(|_| "the types are F32, F16, BF16, Q8_0, Q4_0, Q5_0, Q4_K, Q5_K and Q6_K".into())
@@ -111,6 +142,17 @@ mod tests {
         for wrong in ["3.9", "-1", "nan", "inf", "x"] {
             assert!(chunk(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn numbers_stay_in_their_ranges() {
+        assert_eq!((not_below_zero("0"), above_zero("2"), part("1")), (Ok(0.0), Ok(2.0), Ok(1.0)));
+        for wrong in ["-1", "nan", "inf", "1e39", "x", ""] {
+            assert!(not_below_zero(wrong).is_err() && above_zero(wrong).is_err() && part(wrong).is_err());
+        }
+        assert!(above_zero("0").is_err() && part("1.01").is_err());
+        assert_eq!((count("1"), flow_steps("1000")), (Ok(1), Ok(1000)));
+        assert!(count("0").is_err() && flow_steps("0").is_err() && flow_steps("1001").is_err());
     }
 
     #[test]

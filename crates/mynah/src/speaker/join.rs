@@ -64,6 +64,18 @@ mod tests {
     }
 
     #[test]
+    fn pieces_without_a_sound_take_nothing_away() {
+        let mut joiner = Joiner::new(4);
+        let mut all = joiner.take(&[1.0; 10], false);
+        joiner.next();
+        joiner.next();
+        all.extend(joiner.take(&[], true));
+        assert_eq!(all, [1.0; 10]);
+        joiner.next();
+        assert!(joiner.take(&[], true).is_empty());
+    }
+
+    #[test]
     fn a_single_piece_is_as_it_was_however_it_comes() {
         let samples: Vec<f32> = (0..20).map(|i| i as f32).collect();
         for chunk in [1, 3, 7, 20] {

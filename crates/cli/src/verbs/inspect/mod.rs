@@ -1,6 +1,7 @@
 //! `mynah inspect`: what is in a GGUF file, which family it is, and the memory it will need.
 
 mod language;
+mod speech;
 
 use crate::exit::Exit;
 use crate::{ears, out, units};
@@ -12,6 +13,7 @@ use mynah_gguf::inspect::Inspection;
 use mynah_models::ModelError;
 use mynah_models::parakeet::{MemoryEstimate, ParakeetConfig, estimate};
 use serde_json::{Value, json};
+use speech::Speech;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -37,6 +39,7 @@ enum Family {
         memory: Vec<(f64, MemoryEstimate)>,
     },
     Language(Box<Language>),
+    Speech(Speech),
     /// Not a model that runs here, and why.
     Other(String),
 }
@@ -63,24 +66,27 @@ impl Inspect {
 
 fn family(file: &GgufFile) -> anyhow::Result<Family> {
     // Memory does not depend on threads.
-    let device = mynah::open_device(DeviceChoice::Cpu, Some(1))?;
+    let cpu = mynah::open_device(DeviceChoice::Cpu, Some(1))?;
+    let device = cpu.as_ref();
     let found = || -> Result<Family, ModelError> {
         let config = Box::new(ParakeetConfig::read(file)?);
         let memory: Result<_, ModelError> =
-            SECONDS.iter().map(|&s| Ok((s, estimate(file, &config, device.as_ref(), s)?))).collect();
+            SECONDS.iter().map(|&s| Ok((s, estimate(file, &config, device, s)?))).collect();
         Ok(Family::Parakeet { memory: memory?, config })
     };
-    Ok(match found() {
-        Err(ModelError::Family { .. }) => match Language::read(file, device.as_ref()) {
-            Ok(model) => Family::Language(Box::new(model)),
-            Err(ModelError::Family { found, wanted }) => {
-                Family::Other(format!("this is a '{found}' model, not one of: parakeet, {wanted}"))
-            }
-            Err(reason) => Family::Other(reason.to_string()),
+    let read = || match found() {
+        Err(ModelError::Family { .. }) => match Language::read(file, device) {
+            Err(ModelError::Family { found, wanted }) => match Speech::read(file, device) {
+                Err(ModelError::Family { wanted: speech, .. }) => Ok(Family::Other(format!(
+                    "this is a '{found}' model, not one of: parakeet, {wanted}, {speech}"
+                ))),
+                other => Ok(Family::Speech(other?)),
+            },
+            other => Ok(Family::Language(Box::new(other?))),
         },
-        Err(reason) => Family::Other(reason.to_string()),
-        Ok(family) => family,
-    })
+        other => other,
+    };
+    Ok(read().unwrap_or_else(|reason: ModelError| Family::Other(reason.to_string())))
 }
 
 fn heads(config: &ParakeetConfig) -> Vec<&'static str> {
@@ -91,6 +97,7 @@ fn text_of(family: &Family) -> String {
     let (config, memory) = match family {
         Family::Other(reason) => return format!("family        none that runs here: {reason}\n"),
         Family::Language(model) => return model.text(),
+        Family::Speech(model) => return model.text(),
         Family::Parakeet { config, memory } => (config, memory),
     };
     let mut text = String::from("family        Parakeet, speech to text\n");
@@ -119,6 +126,7 @@ fn json_of(family: &Family) -> Value {
     match family {
         Family::Other(reason) => json!({ "family": null, "reason": reason }),
         Family::Language(model) => model.json(),
+        Family::Speech(model) => model.json(),
         Family::Parakeet { config, memory } => {
             let need = |(seconds, need): &(f64, MemoryEstimate)| {
                 json!({

@@ -6,6 +6,9 @@ use crate::notes::Volume;
 use anyhow::Context as _;
 use mynah::{Error, Speaker};
 use mynah_gguf::GgufFile;
+use mynah_models::ModelError;
+use mynah_models::chatterbox::s3gen::S3GenConfig;
+use mynah_models::chatterbox::t3::T3Config;
 use std::path::{Path, PathBuf};
 
 /// Loads the models that the flags name.
@@ -16,15 +19,13 @@ pub(crate) fn open(flags: &ModelFlags, s3gen: Option<&Path>, volume: Volume) -> 
     let hint = "name T3's file of a Chatterbox model with -m; none is built in";
     let named = flags.model.as_deref().ok_or_else(|| Usage::new("no model was given", hint))?;
     let t3 = t3_of(named);
+    // Which family it is comes before where its other half is.
+    let first = read(&t3, |file| T3Config::read(file).map(|_| ()))?;
     let s3gen = match s3gen {
         Some(path) => path.to_path_buf(),
         None => beside(&t3)?,
     };
-    let read = |path: &Path| {
-        let file = GgufFile::open(path).map_err(Error::from);
-        file.with_context(|| format!("can't use the model {}", path.display()))
-    };
-    let files = [read(&t3)?, read(&s3gen)?];
+    let files = [first, read(&s3gen, |file| S3GenConfig::read(file).map(|_| ()))?];
     let options = flags.options();
     let devices = mynah::open_devices(options.device, options.threads)?;
     let speaker = Speaker::on(files, devices, &options);
@@ -32,6 +33,14 @@ pub(crate) fn open(flags: &ModelFlags, s3gen: Option<&Path>, volume: Volume) -> 
         speaker.with_context(|| format!("can't use the model {} with {}", t3.display(), s3gen.display()))?;
     volume.detail(&format!("models {} and {}", t3.display(), s3gen.display()));
     Ok(speaker)
+}
+
+/// A file of which `check` reads the configuration.
+fn read(path: &Path, check: impl Fn(&GgufFile) -> Result<(), ModelError>) -> anyhow::Result<GgufFile> {
+    let wrong = || format!("can't use the model {}", path.display());
+    let file = GgufFile::open(path).map_err(Error::from).with_context(wrong)?;
+    check(&file).map_err(Error::from).with_context(wrong)?;
+    Ok(file)
 }
 
 /// `NAME-t3.gguf` for `NAME.gguf` or `NAME`, which is what `mynah convert` was given, if there is no such file.

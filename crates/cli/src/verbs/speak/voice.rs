@@ -4,6 +4,7 @@ use crate::exit::Usage;
 use crate::notes::{self, Volume};
 use anyhow::Context as _;
 use mynah::{AudioStream, MakeOptions, Speaker, Voice, VoiceParts, read_recording};
+use mynah_models::chatterbox::voice::VoiceError;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -15,7 +16,8 @@ use std::path::Path;
 pub(super) fn voice(speaker: &Speaker, named: Option<&Path>, volume: Volume) -> anyhow::Result<Voice> {
     let Some(path) = named else { return Ok(speaker.built_in_voice()?) };
     let wrong = || format!("can't use the voice {}", path.display());
-    if !is_saved(path).with_context(wrong)? {
+    let unread = |source| VoiceError::Io { doing: "read", path: path.to_owned(), source };
+    if !is_saved(path).map_err(|error| mynah::Error::from(unread(error))).with_context(wrong)? {
         return recorded(speaker, path, volume).with_context(wrong);
     }
     let parts = VoiceParts::load(path).map_err(mynah::Error::from).with_context(wrong)?;

@@ -1,6 +1,10 @@
 //! Names and shapes of the reference's state dicts, weight norm folded.
 
-use super::Size;
+use super::sizes::{Estimator, Flow, S3Gen, Size, Speaker, Tokenizer, Vocoder, VoiceEncoder};
+
+/// Numbers of a speaker embedding of T3 and of S3Gen.
+pub(super) const SPEAKER: usize = 256;
+pub(super) const EMBEDDING: usize = 192;
 
 type List = Vec<(String, Vec<usize>)>;
 
@@ -35,7 +39,7 @@ impl Names {
 }
 
 pub(super) fn llama(size: &Size) -> List {
-    let Size { width, layers, hidden, text, speech, .. } = *size;
+    let Size { width, layers, hidden, text, speech, positions, .. } = *size;
     let mut names = Names::default();
     for layer in 0..layers {
         let stem = format!("tfmr.layers.{layer}");
@@ -49,7 +53,7 @@ pub(super) fn llama(size: &Size) -> List {
         names.add(format!("{stem}.post_attention_layernorm.weight"), &[width]);
     }
     names.add("tfmr.norm.weight", &[width]);
-    names.layer("cond_enc.spkr_enc", &[width, 256]);
+    names.layer("cond_enc.spkr_enc", &[width, SPEAKER]);
     names.add("cond_enc.emotion_adv_fc.weight", &[width, 1]);
     names.add("cond_enc.perceiver.pre_attention_query", &[1, 32, width]);
     names.norm("cond_enc.perceiver.attn.norm", width);
@@ -59,8 +63,8 @@ pub(super) fn llama(size: &Size) -> List {
     for (name, rows) in [
         ("text_emb", text),
         ("speech_emb", speech),
-        ("text_pos_emb.emb", 2050),
-        ("speech_pos_emb.emb", 4100),
+        ("text_pos_emb.emb", positions[0]),
+        ("speech_pos_emb.emb", positions[1]),
         ("text_head", text),
         ("speech_head", speech),
     ] {
@@ -70,9 +74,9 @@ pub(super) fn llama(size: &Size) -> List {
 }
 
 pub(super) fn gpt2(size: &Size) -> List {
-    let Size { width, layers, hidden, text, speech, .. } = *size;
+    let Size { width, layers, hidden, text, speech, positions, .. } = *size;
     let mut names = Names::default();
-    names.add("tfmr.wpe.weight", &[8196, width]);
+    names.add("tfmr.wpe.weight", &[positions[0], width]);
     for layer in 0..layers {
         let stem = format!("tfmr.h.{layer}");
         names.norm(&format!("{stem}.ln_1"), width);
@@ -89,117 +93,118 @@ pub(super) fn gpt2(size: &Size) -> List {
         }
     }
     names.norm("tfmr.ln_f", width);
-    names.layer("cond_enc.spkr_enc", &[width, 256]);
+    names.layer("cond_enc.spkr_enc", &[width, SPEAKER]);
     names.add("text_emb.weight", &[text, width]);
     names.add("speech_emb.weight", &[speech, width]);
     names.layer("speech_head", &[speech, width]);
     names.0
 }
 
-pub(super) fn voice_encoder() -> List {
-    const WIDTH: usize = 256;
+pub(super) fn voice_encoder(size: &VoiceEncoder) -> List {
+    let VoiceEncoder { width, layers } = *size;
     let mut names = Names::default();
-    for layer in 0..3 {
-        let inputs = if layer == 0 { 40 } else { WIDTH };
-        names.add(format!("lstm.weight_ih_l{layer}"), &[4 * WIDTH, inputs]);
-        names.add(format!("lstm.weight_hh_l{layer}"), &[4 * WIDTH, WIDTH]);
-        names.add(format!("lstm.bias_ih_l{layer}"), &[4 * WIDTH]);
-        names.add(format!("lstm.bias_hh_l{layer}"), &[4 * WIDTH]);
+    for layer in 0..layers {
+        let inputs = if layer == 0 { 40 } else { width };
+        names.add(format!("lstm.weight_ih_l{layer}"), &[4 * width, inputs]);
+        names.add(format!("lstm.weight_hh_l{layer}"), &[4 * width, width]);
+        names.add(format!("lstm.bias_ih_l{layer}"), &[4 * width]);
+        names.add(format!("lstm.bias_hh_l{layer}"), &[4 * width]);
     }
-    names.layer("proj", &[WIDTH, WIDTH]);
+    names.layer("proj", &[SPEAKER, width]);
     names.0
 }
 
-pub(super) fn s3gen(meanflow: bool) -> List {
+pub(super) fn s3gen(size: &S3Gen, meanflow: bool) -> List {
     let mut names = Names::default();
-    flow(&mut names);
-    estimator(&mut names, meanflow);
-    vocoder(&mut names);
-    speaker(&mut names);
-    tokenizer(&mut names);
+    flow(&mut names, &size.flow);
+    estimator(&mut names, &size.estimator, meanflow);
+    vocoder(&mut names, &size.vocoder);
+    speaker(&mut names, &size.speaker);
+    tokenizer(&mut names, &size.tokenizer);
     names.0
 }
 
-fn flow(names: &mut Names) {
-    const WIDTH: usize = 512;
-    names.add("flow.input_embedding.weight", &[6561, WIDTH]);
-    names.layer("flow.spk_embed_affine_layer", &[80, 192]);
-    names.layer("flow.encoder_proj", &[80, WIDTH]);
+fn flow(names: &mut Names, size: &Flow) {
+    let Flow { width, heads, blocks: [blocks, up_blocks] } = *size;
+    names.add("flow.input_embedding.weight", &[6561, width]);
+    names.layer("flow.spk_embed_affine_layer", &[80, EMBEDDING]);
+    names.layer("flow.encoder_proj", &[80, width]);
     for embed in ["embed", "up_embed"] {
-        names.layer(&format!("flow.encoder.{embed}.out.0"), &[WIDTH, WIDTH]);
-        names.norm(&format!("flow.encoder.{embed}.out.1"), WIDTH);
+        names.layer(&format!("flow.encoder.{embed}.out.0"), &[width, width]);
+        names.norm(&format!("flow.encoder.{embed}.out.1"), width);
     }
-    names.layer("flow.encoder.pre_lookahead_layer.conv1", &[WIDTH, WIDTH, 4]);
-    names.layer("flow.encoder.pre_lookahead_layer.conv2", &[WIDTH, WIDTH, 3]);
-    names.layer("flow.encoder.up_layer.conv", &[WIDTH, WIDTH, 5]);
-    names.norm("flow.encoder.after_norm", WIDTH);
-    for (kind, count) in [("encoders", 6), ("up_encoders", 4)] {
+    names.layer("flow.encoder.pre_lookahead_layer.conv1", &[width, width, 4]);
+    names.layer("flow.encoder.pre_lookahead_layer.conv2", &[width, width, 3]);
+    names.layer("flow.encoder.up_layer.conv", &[width, width, 5]);
+    names.norm("flow.encoder.after_norm", width);
+    for (kind, count) in [("encoders", blocks), ("up_encoders", up_blocks)] {
         for index in 0..count {
             let stem = format!("flow.encoder.{kind}.{index}");
-            names.norm(&format!("{stem}.norm_mha"), WIDTH);
-            names.norm(&format!("{stem}.norm_ff"), WIDTH);
+            names.norm(&format!("{stem}.norm_mha"), width);
+            names.norm(&format!("{stem}.norm_ff"), width);
             for side in ["q", "k", "v", "out"] {
-                names.layer(&format!("{stem}.self_attn.linear_{side}"), &[WIDTH, WIDTH]);
+                names.layer(&format!("{stem}.self_attn.linear_{side}"), &[width, width]);
             }
-            names.add(format!("{stem}.self_attn.linear_pos.weight"), &[WIDTH, WIDTH]);
-            names.add(format!("{stem}.self_attn.pos_bias_u"), &[8, 64]);
-            names.add(format!("{stem}.self_attn.pos_bias_v"), &[8, 64]);
-            names.layer(&format!("{stem}.feed_forward.w_1"), &[4 * WIDTH, WIDTH]);
-            names.layer(&format!("{stem}.feed_forward.w_2"), &[WIDTH, 4 * WIDTH]);
+            names.add(format!("{stem}.self_attn.linear_pos.weight"), &[width, width]);
+            names.add(format!("{stem}.self_attn.pos_bias_u"), &[heads, width / heads]);
+            names.add(format!("{stem}.self_attn.pos_bias_v"), &[heads, width / heads]);
+            names.layer(&format!("{stem}.feed_forward.w_1"), &[4 * width, width]);
+            names.layer(&format!("{stem}.feed_forward.w_2"), &[width, 4 * width]);
         }
     }
 }
 
-fn estimator(names: &mut Names, meanflow: bool) {
-    const WIDTH: usize = 256;
-    const TIME: usize = 4 * WIDTH;
+fn estimator(names: &mut Names, size: &Estimator, meanflow: bool) {
+    let Estimator { width, attention, middle, transformers } = *size;
+    let time = 4 * width;
     let stem = "flow.decoder.estimator";
-    names.layer(&format!("{stem}.time_mlp.linear_1"), &[TIME, 320]);
-    names.layer(&format!("{stem}.time_mlp.linear_2"), &[TIME, TIME]);
+    names.layer(&format!("{stem}.time_mlp.linear_1"), &[time, 320]);
+    names.layer(&format!("{stem}.time_mlp.linear_2"), &[time, time]);
     if meanflow {
-        names.add(format!("{stem}.time_embed_mixer.weight"), &[TIME, 2 * TIME]);
+        names.add(format!("{stem}.time_embed_mixer.weight"), &[time, 2 * time]);
     }
-    let blocks = [("down_blocks", 1, 320), ("mid_blocks", 12, WIDTH), ("up_blocks", 1, 2 * WIDTH)];
+    let blocks = [("down_blocks", 1, 320), ("mid_blocks", middle, width), ("up_blocks", 1, 2 * width)];
     for (kind, count, inputs) in blocks {
         for index in 0..count {
             let stem = format!("{stem}.{kind}.{index}");
-            for (block, inputs) in [("block1", inputs), ("block2", WIDTH)] {
-                names.layer(&format!("{stem}.0.{block}.block.0"), &[WIDTH, inputs, 3]);
-                names.norm(&format!("{stem}.0.{block}.block.2"), WIDTH);
+            for (block, inputs) in [("block1", inputs), ("block2", width)] {
+                names.layer(&format!("{stem}.0.{block}.block.0"), &[width, inputs, 3]);
+                names.norm(&format!("{stem}.0.{block}.block.2"), width);
             }
-            names.layer(&format!("{stem}.0.mlp.1"), &[WIDTH, TIME]);
-            names.layer(&format!("{stem}.0.res_conv"), &[WIDTH, inputs, 1]);
-            for transformer in 0..4 {
+            names.layer(&format!("{stem}.0.mlp.1"), &[width, time]);
+            names.layer(&format!("{stem}.0.res_conv"), &[width, inputs, 1]);
+            for transformer in 0..transformers {
                 let stem = format!("{stem}.1.{transformer}");
-                names.norm(&format!("{stem}.norm1"), WIDTH);
-                names.norm(&format!("{stem}.norm3"), WIDTH);
+                names.norm(&format!("{stem}.norm1"), width);
+                names.norm(&format!("{stem}.norm3"), width);
                 for side in ["q", "k", "v"] {
-                    names.add(format!("{stem}.attn1.to_{side}.weight"), &[2 * WIDTH, WIDTH]);
+                    names.add(format!("{stem}.attn1.to_{side}.weight"), &[attention, width]);
                 }
-                names.layer(&format!("{stem}.attn1.to_out.0"), &[WIDTH, 2 * WIDTH]);
-                names.layer(&format!("{stem}.ff.net.0.proj"), &[TIME, WIDTH]);
-                names.layer(&format!("{stem}.ff.net.2"), &[WIDTH, TIME]);
+                names.layer(&format!("{stem}.attn1.to_out.0"), &[width, attention]);
+                names.layer(&format!("{stem}.ff.net.0.proj"), &[time, width]);
+                names.layer(&format!("{stem}.ff.net.2"), &[width, time]);
             }
             if kind != "mid_blocks" {
-                names.layer(&format!("{stem}.2"), &[WIDTH, WIDTH, 3]);
+                names.layer(&format!("{stem}.2"), &[width, width, 3]);
             }
         }
     }
-    names.layer(&format!("{stem}.final_block.block.0"), &[WIDTH, WIDTH, 3]);
-    names.norm(&format!("{stem}.final_block.block.2"), WIDTH);
-    names.layer(&format!("{stem}.final_proj"), &[80, WIDTH, 1]);
+    names.layer(&format!("{stem}.final_block.block.0"), &[width, width, 3]);
+    names.norm(&format!("{stem}.final_block.block.2"), width);
+    names.layer(&format!("{stem}.final_proj"), &[80, width, 1]);
 }
 
-fn vocoder(names: &mut Names) {
+fn vocoder(names: &mut Names, size: &Vocoder) {
+    let Vocoder { channels, pitch } = *size;
     names.layer("mel2wav.m_source.l_linear", &[1, 9]);
-    names.layer("mel2wav.conv_pre", &[512, 80, 7]);
-    names.layer("mel2wav.conv_post", &[18, 64, 7]);
+    names.layer("mel2wav.conv_pre", &[channels, 80, 7]);
+    names.layer("mel2wav.conv_post", &[18, channels / 8, 7]);
     for index in 0..5 {
-        let inputs = if index == 0 { 80 } else { 512 };
-        names.layer(&format!("mel2wav.f0_predictor.condnet.{}", 2 * index), &[512, inputs, 3]);
+        let inputs = if index == 0 { 80 } else { pitch };
+        names.layer(&format!("mel2wav.f0_predictor.condnet.{}", 2 * index), &[pitch, inputs, 3]);
     }
-    names.layer("mel2wav.f0_predictor.classifier", &[1, 512]);
-    let stages = [(256, 16, 30, 7), (128, 11, 6, 7), (64, 7, 1, 11)];
+    names.layer("mel2wav.f0_predictor.classifier", &[1, pitch]);
+    let stages = [(channels / 2, 16, 30, 7), (channels / 4, 11, 6, 7), (channels / 8, 7, 1, 11)];
     for (stage, (channels, up, down, source)) in stages.into_iter().enumerate() {
         // A transposed convolution has its inputs first, and its biases are of the outputs.
         names.add(format!("mel2wav.ups.{stage}.weight"), &[2 * channels, channels, up]);
@@ -221,65 +226,65 @@ fn resblock(names: &mut Names, stem: &str, channels: usize, kernel: usize) {
     }
 }
 
-fn speaker(names: &mut Names) {
-    const HEAD: usize = 32;
+fn speaker(names: &mut Names, size: &Speaker) {
+    let Speaker { head, mut channels, growth, layers } = *size;
+    let inner = 4 * growth;
     let stem = "speaker_encoder";
-    names.add(format!("{stem}.head.conv1.weight"), &[HEAD, 1, 3, 3]);
-    names.batch_norm(&format!("{stem}.head.bn1"), HEAD);
+    names.add(format!("{stem}.head.conv1.weight"), &[head, 1, 3, 3]);
+    names.batch_norm(&format!("{stem}.head.bn1"), head);
     for layer in [1, 2] {
         for block in 0..2 {
             let stem = format!("{stem}.head.layer{layer}.{block}");
             for side in [1, 2] {
-                names.add(format!("{stem}.conv{side}.weight"), &[HEAD, HEAD, 3, 3]);
-                names.batch_norm(&format!("{stem}.bn{side}"), HEAD);
+                names.add(format!("{stem}.conv{side}.weight"), &[head, head, 3, 3]);
+                names.batch_norm(&format!("{stem}.bn{side}"), head);
             }
             if block == 0 {
-                names.add(format!("{stem}.shortcut.0.weight"), &[HEAD, HEAD, 1, 1]);
-                names.batch_norm(&format!("{stem}.shortcut.1"), HEAD);
+                names.add(format!("{stem}.shortcut.0.weight"), &[head, head, 1, 1]);
+                names.batch_norm(&format!("{stem}.shortcut.1"), head);
             }
         }
     }
-    names.add(format!("{stem}.head.conv2.weight"), &[HEAD, HEAD, 3, 3]);
-    names.batch_norm(&format!("{stem}.head.bn2"), HEAD);
+    names.add(format!("{stem}.head.conv2.weight"), &[head, head, 3, 3]);
+    names.batch_norm(&format!("{stem}.head.bn2"), head);
     let stem = "speaker_encoder.xvector";
-    names.add(format!("{stem}.tdnn.linear.weight"), &[128, 320, 5]);
-    names.batch_norm(&format!("{stem}.tdnn.nonlinear.batchnorm"), 128);
-    let mut channels = 128;
-    for (block, layers) in [(1, 12), (2, 24), (3, 16)] {
+    names.add(format!("{stem}.tdnn.linear.weight"), &[channels, 10 * head, 5]);
+    names.batch_norm(&format!("{stem}.tdnn.nonlinear.batchnorm"), channels);
+    for (block, layers) in (1..).zip(layers) {
         for layer in 1..=layers {
             let stem = format!("{stem}.block{block}.tdnnd{layer}");
             names.batch_norm(&format!("{stem}.nonlinear1.batchnorm"), channels);
-            names.add(format!("{stem}.linear1.weight"), &[128, channels, 1]);
-            names.batch_norm(&format!("{stem}.nonlinear2.batchnorm"), 128);
-            names.add(format!("{stem}.cam_layer.linear_local.weight"), &[32, 128, 3]);
-            names.layer(&format!("{stem}.cam_layer.linear1"), &[64, 128, 1]);
-            names.layer(&format!("{stem}.cam_layer.linear2"), &[32, 64, 1]);
-            channels += 32;
+            names.add(format!("{stem}.linear1.weight"), &[inner, channels, 1]);
+            names.batch_norm(&format!("{stem}.nonlinear2.batchnorm"), inner);
+            names.add(format!("{stem}.cam_layer.linear_local.weight"), &[growth, inner, 3]);
+            names.layer(&format!("{stem}.cam_layer.linear1"), &[inner / 2, inner, 1]);
+            names.layer(&format!("{stem}.cam_layer.linear2"), &[growth, inner / 2, 1]);
+            channels += growth;
         }
         names.batch_norm(&format!("{stem}.transit{block}.nonlinear.batchnorm"), channels);
         names.add(format!("{stem}.transit{block}.linear.weight"), &[channels / 2, channels, 1]);
         channels /= 2;
     }
     names.batch_norm(&format!("{stem}.out_nonlinear.batchnorm"), channels);
-    names.add(format!("{stem}.dense.linear.weight"), &[192, 2 * channels, 1]);
-    names.statistics(&format!("{stem}.dense.nonlinear.batchnorm"), 192);
+    names.add(format!("{stem}.dense.linear.weight"), &[EMBEDDING, 2 * channels, 1]);
+    names.statistics(&format!("{stem}.dense.nonlinear.batchnorm"), EMBEDDING);
 }
 
-fn tokenizer(names: &mut Names) {
-    const WIDTH: usize = 1280;
-    names.layer("tokenizer.encoder.conv1", &[WIDTH, 128, 3]);
-    names.layer("tokenizer.encoder.conv2", &[WIDTH, WIDTH, 3]);
-    for block in 0..6 {
+fn tokenizer(names: &mut Names, size: &Tokenizer) {
+    let Tokenizer { width, layers } = *size;
+    names.layer("tokenizer.encoder.conv1", &[width, 128, 3]);
+    names.layer("tokenizer.encoder.conv2", &[width, width, 3]);
+    for block in 0..layers {
         let stem = format!("tokenizer.encoder.blocks.{block}");
         for side in ["query", "value", "out"] {
-            names.layer(&format!("{stem}.attn.{side}"), &[WIDTH, WIDTH]);
+            names.layer(&format!("{stem}.attn.{side}"), &[width, width]);
         }
-        names.add(format!("{stem}.attn.key.weight"), &[WIDTH, WIDTH]);
-        names.add(format!("{stem}.attn.fsmn_block.weight"), &[WIDTH, 1, 31]);
-        names.norm(&format!("{stem}.attn_ln"), WIDTH);
-        names.norm(&format!("{stem}.mlp_ln"), WIDTH);
-        names.layer(&format!("{stem}.mlp.0"), &[4 * WIDTH, WIDTH]);
-        names.layer(&format!("{stem}.mlp.2"), &[WIDTH, 4 * WIDTH]);
+        names.add(format!("{stem}.attn.key.weight"), &[width, width]);
+        names.add(format!("{stem}.attn.fsmn_block.weight"), &[width, 1, 31]);
+        names.norm(&format!("{stem}.attn_ln"), width);
+        names.norm(&format!("{stem}.mlp_ln"), width);
+        names.layer(&format!("{stem}.mlp.0"), &[4 * width, width]);
+        names.layer(&format!("{stem}.mlp.2"), &[width, 4 * width]);
     }
-    names.layer("tokenizer.quantizer._codebook.project_down", &[8, WIDTH]);
+    names.layer("tokenizer.quantizer._codebook.project_down", &[8, width]);
 }

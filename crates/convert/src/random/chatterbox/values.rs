@@ -33,8 +33,11 @@ const BACK: [&str; 14] = [
     "proj_out.weight",
 ];
 
-/// The source of a tensor.
-pub(super) fn source(name: &str, shape: Shape, seed: u64) -> Box<dyn Source> {
+/// `T3Config`: the token that ends speech.
+const STOP_SPEECH: usize = 6562;
+
+/// The source of a tensor; `ending` is added to the bias of the token that ends speech.
+pub(super) fn source(name: &str, shape: Shape, seed: u64, ending: f32) -> Box<dyn Source> {
     let seed = seed_of(seed, name);
     let normal = |mean, deviation| Kind::Normal { mean, deviation };
     let outer = shape.dims().first().copied().unwrap_or(1).max(1);
@@ -47,6 +50,10 @@ pub(super) fn source(name: &str, shape: Shape, seed: u64) -> Box<dyn Source> {
     let unit = 1.0 / (fan_in.max(1) as f32).sqrt();
     let kind = match name {
         "speech_head.weight" | "text_head.weight" => normal(0.0, LOGITS * unit),
+        "speech_head.bias" if ending != 0.0 => {
+            let bias = |at| if at == STOP_SPEECH { ending } else { 0.0 };
+            return Box::new(Values((0..shape.numel()).map(bias).collect()));
+        }
         "mel2wav.f0_predictor.classifier.weight" => normal(0.0, PITCH.1 * unit),
         "mel2wav.f0_predictor.classifier.bias" => return Box::new(Values(vec![PITCH.0])),
         "mel2wav.conv_post.weight" => normal(0.0, 0.3 * unit),

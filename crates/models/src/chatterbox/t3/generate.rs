@@ -186,6 +186,8 @@ impl T3 {
     fn job<'r, 'a>(&mut self, request: &'r mut Request<'a>) -> Result<Job<'r, 'a>, T3Error> {
         let T3Options { sampling, max_tokens, align, .. } = request.options;
         sampling.check()?;
+        // Behind a text that is too long there is room for no token, which is not what is wrong.
+        self.check_text(request.conditioning, request.text)?;
         if !request.conditioning.exaggeration.is_finite() {
             let found = request.conditioning.exaggeration.to_string();
             return Err(T3Error::Option { option: "exaggeration", found, reason: "it must be a number" });

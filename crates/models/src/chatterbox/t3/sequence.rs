@@ -99,6 +99,14 @@ impl T3 {
         }
     }
 
+    /// Whether a sequence can begin with a text.
+    ///
+    /// # Errors
+    /// As [`T3::start`] has them about the text.
+    pub(super) fn check_text(&self, conditioning: &Conditioning, text: &[u32]) -> Result<(), T3Error> {
+        Text::new(&self.config, conditioning, text).map(|_| ())
+    }
+
     /// Begins a sequence; `guided` adds the row without the text, which GPT-2 doesn't have, and `aligned` follows the heads that
     /// an [`Alignment`] looks at. Gives the logits of the first token with it, `[rows, V]`.
     ///

@@ -35,7 +35,7 @@ pub(crate) struct Tts {
     batch: u32,
 
     /// Steps of the flow; by default what the file says
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = crate::flags::flow_steps)]
     cfm_steps: Option<usize>,
 
     /// How often it is measured, after a time that is not counted
