@@ -36,7 +36,7 @@ fn gives(op: Op, operands: &[Operand<'_>], wanted: &[usize]) {
 
 /// Every list of operands is refused, with a message that has this in it.
 #[track_caller]
-fn refuses(op: Op, text: &str, lists: &[&[Operand<'_>]]) {
+fn refuses(op: &Op, text: &str, lists: &[&[Operand<'_>]]) {
     for operands in lists {
         let error = infer(op.clone(), operands).unwrap_err().to_string();
         assert!(error.contains(op.name()) && error.contains(text), "{operands:?}: {error}");
@@ -60,10 +60,10 @@ fn conv1d() {
     // (20 + 1 + 2 − 3·2 − 1)/2 + 1 = 9.
     gives(line(2, 3, [1, 2]), &operands, &[2, 9, 6]);
     gives(line(1, 1, [1, 1]), &[f(&[1, 1, 4]), f(&[6, 4, 3])], &[1, 1, 6]);
-    refuses(line(1, 1, [0, 0]), "longer than the padded", &[&[f(&[1, 2, 4]), f(&[6, 4, 3])]]);
-    refuses(line(1, 10, [0, 0]), "longer than the padded", &[&operands]);
+    refuses(&line(1, 1, [0, 0]), "longer than the padded", &[&[f(&[1, 2, 4]), f(&[6, 4, 3])]]);
+    refuses(&line(1, 10, [0, 0]), "longer than the padded", &[&operands]);
     refuses(
-        line(1, 1, [0, 0]),
+        &line(1, 1, [0, 0]),
         "[Co, Ci, K]",
         &[
             &[f(&[2, 20, 4]), f(&[6, 3, 3])],
@@ -72,15 +72,15 @@ fn conv1d() {
             &[f(&[2, 20, 4]), f(&[6, 4, 0])],
         ],
     );
-    refuses(line(0, 1, [0, 0]), "stride and dilation > 0", &[&operands]);
-    refuses(line(1, 0, [0, 0]), "stride and dilation > 0", &[&operands]);
+    refuses(&line(0, 1, [0, 0]), "stride and dilation > 0", &[&operands]);
+    refuses(&line(1, 0, [0, 0]), "stride and dilation > 0", &[&operands]);
     for endless in [line(1, usize::MAX, [0, 0]), line(1, 1, [usize::MAX, 1])] {
         assert!(infer(endless, &operands).is_err());
     }
     let epilogue = Epilogue { bias: true, residual: true, ..PLAIN };
     let op = Op::Conv1d(Conv1d { epilogue, ..Conv1d::padded(1, 1) });
     gives(op.clone(), &[operands[0], operands[1], f(&[6]), f(&[2, 20, 6])], &[2, 20, 6]);
-    refuses(op, "the bias must be [6]", &[&[operands[0], operands[1], f(&[4]), f(&[2, 20, 6])]]);
+    refuses(&op, "the bias must be [6]", &[&[operands[0], operands[1], f(&[4]), f(&[2, 20, 6])]]);
 }
 
 #[test]
@@ -89,11 +89,11 @@ fn conv_transpose1d() {
     // (7 − 1)·8 + 16 − 4 − 4 = 56.
     gives(back(8, [4, 4]), &operands, &[2, 56, 6]);
     gives(back(20, [0, 3]), &operands, &[2, 133, 6]);
-    refuses(back(1, [20, 3]), "more is cut off", &[&operands]);
-    refuses(back(1, [0, 0]), "more is cut off", &[&[f(&[2, 0, 4]), f(&[4, 6, 16])]]);
-    refuses(back(0, [0, 0]), "stride > 0", &[&operands]);
+    refuses(&back(1, [20, 3]), "more is cut off", &[&operands]);
+    refuses(&back(1, [0, 0]), "more is cut off", &[&[f(&[2, 0, 4]), f(&[4, 6, 16])]]);
+    refuses(&back(0, [0, 0]), "stride > 0", &[&operands]);
     refuses(
-        back(1, [0, 0]),
+        &back(1, [0, 0]),
         "[Ci, Co, K]",
         &[&[f(&[2, 7, 6]), f(&[4, 6, 16])], &[f(&[7, 4]), f(&[4, 6, 16])]],
     );
@@ -106,7 +106,7 @@ fn attention() {
     let (q, k) = (f(&[2, 7, 3, 8]), f(&[2, 9, 3, 8]));
     gives(op.clone(), &[q, k, k, i(&[2])], &[2, 7, 3, 8]);
     refuses(
-        op.clone(),
+        &op.clone(),
         "k and v must be one",
         &[
             &[q, k, f(&[2, 8, 3, 8]), i(&[2])],
@@ -114,25 +114,25 @@ fn attention() {
             &[q, f(&[2, 9, 1, 8]), f(&[2, 9, 1, 8]), i(&[2])],
         ],
     );
-    refuses(op.clone(), "[batch, time, heads, width]", &[&[f(&[2, 7, 24]), k, k, i(&[2])]]);
-    refuses(op.clone(), "lengths must be [batch]", &[&[q, k, k, i(&[7])]]);
-    refuses(op, "operand 3 must be I32", &[&[q, k, k, f(&[2])]]);
+    refuses(&op.clone(), "[batch, time, heads, width]", &[&[f(&[2, 7, 24]), k, k, i(&[2])]]);
+    refuses(&op.clone(), "lengths must be [batch]", &[&[q, k, k, i(&[7])]]);
+    refuses(&op, "operand 3 must be I32", &[&[q, k, k, f(&[2])]]);
 }
 
 #[test]
 fn elements_and_rows() {
     gives(Op::Snake, &[f(&[2, 3, 5]), f(&[5])], &[2, 3, 5]);
-    refuses(Op::Snake, "[5]", &[&[f(&[2, 3, 5]), f(&[3])], &[f(&[2, 3, 5]), f(&[1])]]);
+    refuses(&Op::Snake, "[5]", &[&[f(&[2, 3, 5]), f(&[3])], &[f(&[2, 3, 5]), f(&[1])]]);
     gives(Op::Clamp { min: -1.0, max: 1.0 }, &[f(&[4])], &[4]);
-    refuses(Op::Clamp { min: 1.0, max: -1.0 }, "no number lies between", &[&[f(&[4])]]);
-    refuses(Op::Clamp { min: f32::NAN, max: 1.0 }, "no number lies between", &[&[f(&[4])]]);
+    refuses(&Op::Clamp { min: 1.0, max: -1.0 }, "no number lies between", &[&[f(&[4])]]);
+    refuses(&Op::Clamp { min: f32::NAN, max: 1.0 }, "no number lies between", &[&[f(&[4])]]);
     gives(Op::RepeatRows { times: 3 }, &[f(&[2, 4, 5])], &[2, 12, 5]);
-    refuses(Op::RepeatRows { times: 0 }, "once or more", &[&[f(&[2, 4, 5])]]);
-    refuses(Op::RepeatRows { times: 2 }, "[B, T, C]", &[&[f(&[4, 5])]]);
+    refuses(&Op::RepeatRows { times: 0 }, "once or more", &[&[f(&[2, 4, 5])]]);
+    refuses(&Op::RepeatRows { times: 2 }, "[B, T, C]", &[&[f(&[4, 5])]]);
     assert!(infer(Op::RepeatRows { times: usize::MAX }, &[f(&[2, 4, 5])]).is_err());
     gives(Op::SegmentMean { len: 100 }, &[f(&[1, 237, 8])], &[1, 3, 8]);
     gives(Op::SegmentMean { len: 100 }, &[f(&[1, 200, 8])], &[1, 2, 8]);
-    refuses(Op::SegmentMean { len: 0 }, "a row or more", &[&[f(&[1, 237, 8])]]);
+    refuses(&Op::SegmentMean { len: 0 }, "a row or more", &[&[f(&[1, 237, 8])]]);
 }
 
 #[test]
@@ -140,10 +140,10 @@ fn inverse_stft() {
     let op = |hop| Op::InverseStft(InverseStft { hop });
     gives(op(4), &[f(&[2, 121, 18])], &[2, 480]);
     gives(op(1), &[f(&[1, 1, 4])], &[1, 0]);
-    refuses(op(4), "real and imaginary", &[&[f(&[2, 121, 17])], &[f(&[2, 121, 2])], &[f(&[2, 121, 0])]]);
-    refuses(op(9), "1 to 8 samples apart", &[&[f(&[2, 121, 18])]]);
-    refuses(op(0), "1 to 8 samples apart", &[&[f(&[2, 121, 18])]]);
-    refuses(op(4), "there must be a frame", &[&[f(&[2, 0, 18])]]);
+    refuses(&op(4), "real and imaginary", &[&[f(&[2, 121, 17])], &[f(&[2, 121, 2])], &[f(&[2, 121, 0])]]);
+    refuses(&op(9), "1 to 8 samples apart", &[&[f(&[2, 121, 18])]]);
+    refuses(&op(0), "1 to 8 samples apart", &[&[f(&[2, 121, 18])]]);
+    refuses(&op(4), "there must be a frame", &[&[f(&[2, 0, 18])]]);
 }
 
 #[test]

@@ -78,7 +78,8 @@ impl Speaker {
             fallback.clone(),
             t3::LoadOptions { executor: executor.clone(), ..t3::LoadOptions::default() },
         )?;
-        let host_threads = device.report().parallelism;
+        // What the host does by itself is beside a GPU a good part of the whole.
+        let host_threads = fallback.as_ref().unwrap_or(&device).report().parallelism;
         let options = s3gen::LoadOptions { executor: executor.clone(), host_threads };
         let vocoder = S3Gen::load(Arc::clone(&s3gen), device, fallback, options)?;
         Ok(Self { t3: loaded, s3gen: vocoder, front, files: [t3, s3gen], devices, executor })
