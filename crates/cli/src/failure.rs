@@ -16,7 +16,7 @@ pub(crate) fn end(error: &anyhow::Error) -> ExitCode {
     let usage = error.chain().any(|cause| {
         let library = cause.downcast_ref::<mynah::Error>();
         let language = matches!(
-            cause.downcast_ref(),
+            hints::boxed(cause),
             Some(SpeechError::MissingLanguage { .. } | SpeechError::UnknownLanguage { .. })
         );
         cause.is::<Usage>()

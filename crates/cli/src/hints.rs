@@ -56,11 +56,16 @@ fn one(cause: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| cause.downcast_ref().and_then(model))
         .or_else(|| cause.downcast_ref().and_then(plan))
         .or_else(|| cause.downcast_ref().and_then(device))
-        .or_else(|| cause.downcast_ref().and_then(tokens))
-        .or_else(|| cause.downcast_ref().and_then(spelling))
-        .or_else(|| cause.downcast_ref().and_then(voice))
+        .or_else(|| boxed(cause).and_then(tokens))
+        .or_else(|| boxed(cause).and_then(spelling))
+        .or_else(|| boxed(cause).and_then(voice))
         .or_else(|| cause.downcast_ref().and_then(convert))
         .or_else(|| cause.downcast_ref().and_then(output))
+}
+
+/// A link of a chain, be it boxed or not: the library boxes what is large.
+pub(crate) fn boxed<'a, E: Error + 'static>(cause: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    cause.downcast_ref().or_else(|| cause.downcast_ref::<Box<E>>().map(Box::as_ref))
 }
 
 fn gguf(error: &GgufError) -> Option<String> {

@@ -32,6 +32,7 @@ impl Joiner {
         // A piece shorter than the fade leaves the rest of the one before.
         if last && self.done < n {
             self.held.extend_from_slice(&self.from[self.done..]);
+            self.done = n;
         }
         let keep = if last { 0 } else { self.fade.min(self.held.len()) };
         self.held.drain(..self.held.len() - keep).collect()
