@@ -16,7 +16,8 @@ const TEXT: u8 = 2;
 
 const JSON: &str = include_str!("../../../fixtures/chatterbox/text/english.json");
 const CODES: &str = include_str!("../../../fixtures/chatterbox/text/cangjie.json");
-const SPOKEN: &str = "Hello, [SPACE]it's 3.50... 我能 です e\u{301} 한글 \u{1f469}\u{200d}\u{1f466} “quoted.” Yes! नमस्ते।";
+const SPOKEN: &str =
+    "Hello, [SPACE]it's 3.50... 我能 です e\u{301} 한글 \u{1f469}\u{200d}\u{1f466} “quoted.” Yes! नमस्ते।";
 
 /// Reads a tokenizer or table and uses it, or does all that is done to a text.
 ///
