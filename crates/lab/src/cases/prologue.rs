@@ -25,7 +25,8 @@ impl Before {
     fn name(self) -> String {
         match self {
             Self::RmsNorm => "rms-norm".to_owned(),
-            Self::LayerNorm(offset) => format!("layer-norm+{offset}"),
+            Self::LayerNorm(0.0) => "layer-norm".to_owned(),
+            Self::LayerNorm(offset) => format!("layer-norm-offset{offset}"),
             Self::Gated(f) => format!("gated-{}", f.name()),
         }
     }
