@@ -447,7 +447,9 @@ proptest! {
         // And long numbers.
         tool["function"]["parameters"]["properties"]["city"] = json!({ "enum": ["Oslo", "東京"] });
         tool["function"]["parameters"]["$defs"]["place"] = json!({ "type": "boolean" });
-        let all = [tool, tools()[1].clone()];
+        // Nor what a tool without a definition may be given, which is anything.
+        let nothing = json!({ "type": "object", "properties": {}, "additionalProperties": false });
+        let all = [tool, json!({ "name": "stop", "parameters": nothing })];
         let mut constraint = compile(&Grammar::calls(&all, form).unwrap()).unwrap();
         let (tokens, finished) = write(&mut constraint, seed, 0.0, 2000);
         prop_assert!(finished, "{}", text(&tokens));
