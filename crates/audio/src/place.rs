@@ -68,11 +68,10 @@ impl Write for Place {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
-    #[cfg(unix)]
     #[test]
     fn others_may_read_it_and_links_are_followed() {
         use std::os::unix::fs::PermissionsExt;
@@ -91,7 +90,6 @@ mod tests {
         assert_eq!(mode(&real), mode(&plain), "as any other program would have made it");
     }
 
-    #[cfg(unix)]
     #[test]
     fn devices_are_written_through_and_folders_are_refused() {
         let mut place = Place::begin(Path::new("/dev/null")).unwrap();

@@ -17,6 +17,7 @@ mod ears;
 mod exit;
 mod failure;
 mod flags;
+mod given;
 mod graphs;
 mod hints;
 mod interrupt;

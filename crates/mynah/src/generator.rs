@@ -16,7 +16,7 @@ pub use options::GenerateOptions;
 use crate::device::{Devices, open_devices};
 use crate::error::Error;
 use crate::transcriber::Options;
-use mynah_device::{Device, Policy};
+use mynah_device::Device;
 use mynah_gguf::GgufFile;
 use mynah_models::language::{self, MemoryEstimate, Workload};
 use mynah_runtime::{Engine, EngineOptions, Request};
@@ -60,10 +60,7 @@ impl Generator {
         engine: EngineOptions,
     ) -> Result<Self, Error> {
         let Devices { device, fallback } = devices;
-        let mut policy = Policy { precision: options.precision, ..Policy::default() };
-        policy
-            .switch(&options.routes, device.routes())
-            .map_err(|reason| Error::Option { option: "--route", reason })?;
+        let executor = mynah_plan::Options { max_plans: PLANS, ..options.executor(device.as_ref())? };
         // A file of another kind is better refused for that than for its tokenizer.
         let estimate = Self::estimate(&file, device.as_ref(), &engine)?;
         let tokenizer = Tokenizer::from_metadata(file.metadata())?;
@@ -72,7 +69,6 @@ impl Generator {
         if let Some(available) = available.filter(|&available| needed > available) {
             return Err(Error::Memory { needed, available });
         }
-        let executor = mynah_plan::Options { policy, strict: options.strict, max_plans: PLANS };
         let model = language::open(Arc::new(file), device, fallback, executor, engine.drafts)?;
         Ok(Self { engine: Engine::new(model, engine)?, tokenizer, template })
     }

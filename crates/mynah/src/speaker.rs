@@ -10,7 +10,8 @@ mod options;
 mod said;
 mod voice;
 
-pub use options::{Chunks, SpeakOptions};
+pub use mynah_models::chatterbox::s3gen::ChunkRule as Chunks;
+pub use options::SpeakOptions;
 pub use said::{Said, SpeakTimes};
 pub use voice::SpeakerVoice;
 
@@ -18,7 +19,6 @@ use crate::device::{Devices, open_devices};
 use crate::error::Error;
 use crate::transcriber::Options;
 use join::Joiner;
-use mynah_device::Policy;
 use mynah_gguf::GgufFile;
 use mynah_models::chatterbox::noise::{Noise, NoiseStream, Philox};
 use mynah_models::chatterbox::s3gen::{self, S3Gen, S3Stream};
@@ -62,12 +62,7 @@ impl Speaker {
     /// What is wrong with a file or the options.
     pub fn on(files: [GgufFile; 2], devices: Devices, options: &Options) -> Result<Self, Error> {
         let Devices { device, fallback } = devices.clone();
-        let mut policy = Policy { precision: options.precision, ..Policy::default() };
-        policy
-            .switch(&options.routes, device.routes())
-            .map_err(|reason| Error::Option { option: "--route", reason })?;
-        let executor =
-            mynah_plan::Options { policy, strict: options.strict, ..mynah_plan::Options::default() };
+        let executor = options.executor(device.as_ref())?;
         let [t3, s3gen] = files.map(Arc::new);
         // A file of another family is to be called that, not one with a strange tokenizer.
         T3Config::read(&t3)?;
@@ -129,7 +124,7 @@ impl Speaker {
             };
             let piece = match options.chunks {
                 None => self.whole(&ids.ids, voice, options, &noise, &mut hand)?,
-                Some(_) => self.chunked(&ids.ids, voice, options, &noise, &mut hand)?,
+                Some(rule) => self.chunked(&ids.ids, voice, options, rule, &noise, &mut hand)?,
             };
             joiner.next();
             said.add(&piece);
@@ -167,14 +162,17 @@ impl Speaker {
         hand: &mut dyn FnMut(&[f32], bool) -> ControlFlow<()>,
     ) -> Result<Piece, Error> {
         let began = Instant::now();
-        let speech = self.tokens(ids, voice, options, noise, &mut |_| ControlFlow::Continue(()))?;
+        let settings = self.settings(voice, options, ids.len());
+        let speech = self.t3.generate(&voice.conditioning, ids, settings, &mut draws(noise), &mut |_| {
+            ControlFlow::Continue(())
+        })?;
         let mut piece = Piece { t3: began.elapsed(), finish: speech.finish, ..Piece::new(&speech) };
         let tokens = audio(&speech.tokens);
         if tokens.is_empty() {
             return Ok(piece);
         }
         let spoken = self.s3gen.synthesize(&voice.s3gen, &tokens, noise, options.steps)?;
-        piece.s3gen(&spoken.times);
+        piece.times += spoken.times;
         if hand(&spoken.samples, true).is_break() {
             piece.finish = Finish::Cancelled;
         }
@@ -187,10 +185,10 @@ impl Speaker {
         ids: &[u32],
         voice: &SpeakerVoice,
         options: &SpeakOptions,
+        rule: Chunks,
         noise: &Philox,
         hand: &mut dyn FnMut(&[f32], bool) -> ControlFlow<()>,
     ) -> Result<Piece, Error> {
-        let rule = options.chunks.unwrap_or_default().rule();
         let shared: Arc<dyn Noise> = Arc::new(*noise);
         let mut stream = S3Stream::new(voice.s3gen.clone(), shared, options.steps);
         let mut piece = Piece::default();
@@ -198,7 +196,7 @@ impl Speaker {
         let began = Instant::now();
         let mut vocode = |s3gen: &mut S3Gen, piece: &mut Piece, tokens: &[u32], last| -> Result<_, Error> {
             let spoken = stream.push(s3gen, tokens, last)?;
-            piece.s3gen(&spoken.times);
+            piece.times += spoken.times;
             Ok(hand(&spoken.samples, last))
         };
         let settings = self.settings(voice, options, ids.len());
@@ -231,18 +229,6 @@ impl Speaker {
         }
         piece.t3 = began.elapsed().saturating_sub(piece.times.total());
         Ok(piece)
-    }
-
-    fn tokens(
-        &mut self,
-        ids: &[u32],
-        voice: &SpeakerVoice,
-        options: &SpeakOptions,
-        noise: &Philox,
-        on_token: &mut dyn FnMut(i32) -> ControlFlow<()>,
-    ) -> Result<Speech, Error> {
-        let settings = self.settings(voice, options, ids.len());
-        Ok(self.t3.generate(&voice.conditioning, ids, settings, &mut draws(noise), on_token)?)
     }
 
     /// What the options don't say is as in the reference.
@@ -297,14 +283,5 @@ impl Default for Piece {
 impl Piece {
     fn new(speech: &Speech) -> Self {
         Self { tokens: speech.tokens.len(), steps: speech.drawn.len(), ..Self::default() }
-    }
-
-    fn s3gen(&mut self, times: &s3gen::StageTimes) {
-        let t = &mut self.times;
-        t.encoder += times.encoder;
-        t.cfm += times.cfm;
-        t.pitch += times.pitch;
-        t.source += times.source;
-        t.vocoder += times.vocoder;
     }
 }

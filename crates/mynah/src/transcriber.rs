@@ -5,7 +5,7 @@ use crate::device::{DeviceChoice, Devices, open_devices};
 use crate::error::Error;
 use crate::{Progress, builtin_file};
 use mynah_audio::{AudioStream, PieceConfig};
-use mynah_device::{Policy, Precision};
+use mynah_device::{Device, Policy, Precision};
 use mynah_gguf::GgufFile;
 use mynah_models::parakeet::{Head, LoadOptions, Parakeet, Window};
 use mynah_text::Transcript;
@@ -27,6 +27,20 @@ pub struct Options {
     pub strict: bool,
     /// Overrules the file's attention: `Some(None)` is full, `Some(Some([left, right]))` local, in encoder frames.
     pub attention: Option<Option<Window>>,
+}
+
+impl Options {
+    /// What a device's routes and the options make of a plan's own: precision, routes, whether all must run there.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for a route that the device doesn't have.
+    pub fn executor(&self, device: &dyn Device) -> Result<mynah_plan::Options, Error> {
+        let mut policy = Policy { precision: self.precision, ..Policy::default() };
+        policy
+            .switch(&self.routes, device.routes())
+            .map_err(|reason| Error::Option { option: "--route", reason })?;
+        Ok(mynah_plan::Options { policy, strict: self.strict, ..mynah_plan::Options::default() })
+    }
 }
 
 /// How audio is transcribed.
@@ -72,12 +86,7 @@ impl Transcriber {
     /// What is wrong with the file or the options.
     pub fn on(file: GgufFile, devices: Devices, options: &Options) -> Result<Self, Error> {
         let Devices { device, fallback } = devices;
-        let mut policy = Policy { precision: options.precision, ..Policy::default() };
-        policy
-            .switch(&options.routes, device.routes())
-            .map_err(|reason| Error::Option { option: "--route", reason })?;
-        let executor =
-            mynah_plan::Options { policy, strict: options.strict, ..mynah_plan::Options::default() };
+        let executor = options.executor(device.as_ref())?;
         let load = LoadOptions { executor, attention: options.attention };
         Ok(Self { model: Parakeet::load(Arc::new(file), device, fallback, load)? })
     }

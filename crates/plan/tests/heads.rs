@@ -10,10 +10,8 @@ use mynah_graph::{
     Activation, BinaryOp, CausalAttention, CausalConv1d, ElemType, GatedDeltaNet, Graph, GraphBuilder, Op,
     Rope, ValueId, WeightSpec,
 };
-use mynah_plan::rewrite::{self, Context, Outcome};
-use mynah_plan::{FoldedWeights, MemoryWeights};
+use mynah_plan::rewrite::Outcome;
 use mynah_tensor::{DType, Rng, Shape};
-use support::Arena;
 
 fn weight(g: &mut GraphBuilder, name: &str, shape: impl Into<Shape>) -> ValueId {
     g.weight(&WeightSpec { name: name.to_owned(), shape: shape.into(), dtype: DType::F32 })
@@ -83,13 +81,7 @@ fn attention(turned: usize) -> Graph {
 }
 
 fn rewritten(graph: &Graph, missing: &[&'static str]) -> (Graph, Outcome) {
-    let device = Arena { missing: missing.to_vec(), ..Arena::default() };
-    let (weights, folded) = (MemoryWeights::default(), FoldedWeights::default());
-    let context = Context { weights: &weights, folded: &folded, device: Some(&device) };
-    let mut graph = graph.clone();
-    let report = rewrite::run(&mut graph, &context).unwrap();
-    let (_, outcome) = report.into_iter().find(|(name, _)| *name == "fuse-heads").unwrap();
-    (graph, outcome)
+    support::rewritten(graph, missing, "fuse-heads")
 }
 
 fn normal(shape: Shape, rng: &mut Rng) -> Tensor64 {

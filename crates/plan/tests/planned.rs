@@ -1,5 +1,6 @@
 //! Planned graphs compute what the interpreter computes, with the rewrites that should fire firing.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
+#![allow(dead_code, reason = "a part of what the tests share is enough here")]
 
 mod support;
 

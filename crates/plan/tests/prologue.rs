@@ -6,10 +6,8 @@ mod support;
 
 use mynah_graph::interp::{self, Env, Tensor64};
 use mynah_graph::{Activation, ElemType, Graph, GraphBuilder, Op, ValueId, WeightSpec};
-use mynah_plan::rewrite::{self, Context, Outcome};
-use mynah_plan::{FoldedWeights, MemoryWeights};
+use mynah_plan::rewrite::Outcome;
 use mynah_tensor::{DType, Rng, Shape};
-use support::Arena;
 
 fn weight(g: &mut GraphBuilder, name: &str, shape: impl Into<Shape>) -> ValueId {
     g.weight(&WeightSpec { name: name.to_owned(), shape: shape.into(), dtype: DType::F32 })
@@ -51,13 +49,7 @@ fn gated(g: &mut GraphBuilder, x: ValueId) -> ValueId {
 }
 
 fn rewritten(graph: &Graph, missing: &[&'static str]) -> (Graph, Outcome) {
-    let device = Arena { missing: missing.to_vec(), ..Arena::default() };
-    let (weights, folded) = (MemoryWeights::default(), FoldedWeights::default());
-    let context = Context { weights: &weights, folded: &folded, device: Some(&device) };
-    let mut graph = graph.clone();
-    let report = rewrite::run(&mut graph, &context).unwrap();
-    let (_, outcome) = report.into_iter().find(|(name, _)| *name == "fuse-prologue").unwrap();
-    (graph, outcome)
+    support::rewritten(graph, missing, "fuse-prologue")
 }
 
 fn run(graph: &Graph) -> Vec<Tensor64> {

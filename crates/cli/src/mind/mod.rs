@@ -102,15 +102,8 @@ pub(crate) fn load(flags: &ModelFlags, drafts: usize, volume: Volume) -> anyhow:
     let file = Arc::new(read(path)?);
     let options = flags.options();
     let devices = mynah::open_devices(options.device, options.threads)?;
-    let mut policy = Policy { precision: options.precision, ..Policy::default() };
-    policy
-        .switch(&options.routes, devices.device.routes())
-        .map_err(|reason| mynah::Error::Option { option: "--route", reason })?;
-    let executor = mynah_plan::Options {
-        policy: policy.clone(),
-        strict: options.strict,
-        ..mynah_plan::Options::default()
-    };
+    let executor = options.executor(devices.device.as_ref())?;
+    let policy = executor.policy.clone();
     let device = Arc::clone(&devices.device);
     let model = language::open(Arc::clone(&file), devices.device, devices.fallback, executor, drafts);
     let model = model.map_err(mynah::Error::from);

@@ -4,9 +4,9 @@
 
 use crate::exit::{Exit, Usage};
 use crate::flags::{AnswerFlags, ModelFlags, SamplingFlags, VolumeFlags};
+use crate::given;
 use crate::interrupt;
 use crate::mind::{Ask, Form, Mind, Output, answer};
-use anyhow::Context as _;
 use clap::Args;
 use mynah::StopReason;
 use mynah_runtime::EngineOptions;
@@ -14,7 +14,6 @@ use mynah_runtime::sample::SamplerOptions;
 use mynah_text::bpe::Specials;
 use mynah_text::chat::{ChatRequest, Message};
 use serde_json::Value;
-use std::io::{IsTerminal, Read};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -90,7 +89,8 @@ impl Generate {
         let volume = self.volume.volume();
         let form = self.answer.form()?;
         let tools = self.answer.tools()?;
-        let text = self.text()?;
+        let hint = "-p TEXT, --file FILE, or a pipe; `mynah chat` is for talking";
+        let text = given::text(self.prompt.as_deref(), self.file.as_deref(), hint)?;
         let context = self.answer.context.map(|c| c as usize);
         let drafts = usize::from(self.answer.draft);
         let options =
@@ -116,29 +116,6 @@ impl Generate {
         output.finish(&told, mind.generator.tokenizer(), self.sampling.seed)?;
         volume.note(&answer::summary(&told));
         Ok(if told.reason == StopReason::Cancelled { Exit::Interrupted } else { Exit::Success })
-    }
-
-    /// The text that was given.
-    fn text(&self) -> anyhow::Result<String> {
-        match (&self.prompt, self.file.as_deref()) {
-            (Some(text), _) => Ok(text.clone()),
-            (None, Some(path)) if path != "-" => {
-                std::fs::read_to_string(path).with_context(|| format!("can't read {path}"))
-            }
-            (None, named) => {
-                let mut input = std::io::stdin().lock();
-                if named.is_none() && input.is_terminal() {
-                    let usage = Usage::new(
-                        "no text was given",
-                        "-p TEXT, --file FILE, or a pipe; `mynah chat` is for talking",
-                    );
-                    return Err(usage.into());
-                }
-                let mut text = String::new();
-                input.read_to_string(&mut text).context("can't read standard input")?;
-                Ok(text)
-            }
-        }
     }
 
     /// The tokens of a chat of one message, and whether the answer begins inside a thought.

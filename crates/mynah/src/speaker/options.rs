@@ -1,7 +1,6 @@
 //! How a text is said. What is `None` is as in the reference for the model at hand.
 
-use super::SPEECH_RATE;
-use mynah_models::chatterbox::s3gen::ChunkRule;
+use super::{Chunks, SPEECH_RATE};
 use mynah_text::speech::SplitLimits;
 use std::time::Duration;
 
@@ -32,7 +31,8 @@ pub struct SpeakOptions {
     pub retry: bool,
     /// Steps of the flow; `None` for the file's own number.
     pub steps: Option<usize>,
-    /// Says pieces in chunks, so that the first is heard early.
+    /// Says pieces in chunks, so that the first is heard early. Each chunk runs the flow over all of its piece so far, so small ones cost
+    /// more.
     pub chunks: Option<Chunks>,
     /// How long texts are cut; `None` says all in one breath.
     pub split: Option<SplitLimits>,
@@ -66,27 +66,5 @@ impl SpeakOptions {
     /// Samples of a join, a second of them at most.
     pub(super) fn join_samples(&self) -> usize {
         (self.join.as_secs_f64().min(1.0) * f64::from(SPEECH_RATE)) as usize
-    }
-}
-
-/// Chunks in tokens, 25 a second. Each chunk runs the flow over all of its piece so far, so small ones cost more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Chunks {
-    /// Tokens of the first.
-    pub first: usize,
-    /// Tokens of the others.
-    pub then: usize,
-}
-
-impl Default for Chunks {
-    fn default() -> Self {
-        let ChunkRule { first, then } = ChunkRule::default();
-        Self { first, then }
-    }
-}
-
-impl Chunks {
-    pub(super) fn rule(self) -> ChunkRule {
-        ChunkRule { first: self.first, then: self.then }
     }
 }

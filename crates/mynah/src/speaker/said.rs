@@ -51,11 +51,6 @@ impl Said {
         self.cut_off |= piece.finish == Finish::Length;
         self.cancelled |= piece.finish == Finish::Cancelled;
         self.times.t3 += piece.t3;
-        let (all, own) = (&mut self.times.s3gen, &piece.times);
-        all.encoder += own.encoder;
-        all.cfm += own.cfm;
-        all.pitch += own.pitch;
-        all.source += own.source;
-        all.vocoder += own.vocoder;
+        self.times.s3gen += piece.times;
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Only where every reader is such a product: otherwise it would be computed all the same.
 
-use super::{Context, Links, Outcome, Rewrite};
+use super::{Context, Outcome, Rewrite};
 use crate::error::PlanError;
 use mynah_device::Device;
 use mynah_graph::{Graph, Node, NodeId, Op, Prologue, ValueId};
@@ -75,8 +75,7 @@ fn fused(
             _ => return Err("something other than a product reads it"),
         }
     }
-    let read = Links::of(graph).uses[value.0 as usize] as usize;
-    if products.is_empty() || products.len() != read {
+    if products.is_empty() || graph.outputs().iter().any(|&(_, output)| output == value) {
         return Err("something other than a product reads it");
     }
     Ok(products)

@@ -8,6 +8,8 @@ use mynah_device::{
 };
 use mynah_graph::interp::{Tensor64, eval_node};
 use mynah_graph::{Graph, Node, StateDecl, ValueId};
+use mynah_plan::rewrite::{self, Context, Outcome};
+use mynah_plan::{FoldedWeights, MemoryWeights};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -202,4 +204,15 @@ impl Session for ArenaSession {
     fn memory(&self) -> usize {
         self.arena.len() * 4
     }
+}
+
+/// A graph after the rewrites for a device that lacks some ops, and what became of one rule.
+pub(crate) fn rewritten(graph: &Graph, missing: &[&'static str], rule: &str) -> (Graph, Outcome) {
+    let device = Arena { missing: missing.to_vec(), ..Arena::default() };
+    let (weights, folded) = (MemoryWeights::default(), FoldedWeights::default());
+    let context = Context { weights: &weights, folded: &folded, device: Some(&device) };
+    let mut graph = graph.clone();
+    let report = rewrite::run(&mut graph, &context).unwrap();
+    let (_, outcome) = report.into_iter().find(|(name, _)| *name == rule).unwrap();
+    (graph, outcome)
 }

@@ -6,14 +6,14 @@ mod voice;
 
 use crate::exit::{Exit, Usage};
 use crate::flags::{ModelFlags, SpeechFlags, VolumeFlags};
+use crate::given;
 use crate::interrupt;
 use crate::notes;
-use anyhow::Context as _;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use mynah::{SPEECH_RATE, Said, Speaker, SpeakerVoice, Voice};
 use sink::{Form, Sink};
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -82,7 +82,8 @@ impl Speak {
             return Ok(Exit::Success);
         };
         let form = self.form(output)?;
-        let text = self.text()?;
+        let hint = "mynah speak TEXT, --file FILE, or a pipe";
+        let text = given::text(self.text.as_deref(), self.file.as_deref(), hint)?;
         if text.trim().is_empty() {
             return Err(Usage::new("there is nothing to say", "give a text, --file FILE, or a pipe").into());
         }
@@ -156,26 +157,6 @@ impl Speak {
                 "name a .wav or .pcm file, or say --format",
             )
             .into()),
-        }
-    }
-
-    /// The text that was given.
-    fn text(&self) -> anyhow::Result<String> {
-        match (&self.text, self.file.as_deref()) {
-            (Some(text), _) => Ok(text.clone()),
-            (None, Some(path)) if path != "-" => {
-                std::fs::read_to_string(path).with_context(|| format!("can't read {path}"))
-            }
-            (None, named) => {
-                let mut input = std::io::stdin().lock();
-                if named.is_none() && input.is_terminal() {
-                    let hint = "mynah speak TEXT, --file FILE, or a pipe";
-                    return Err(Usage::new("no text was given", hint).into());
-                }
-                let mut text = String::new();
-                input.read_to_string(&mut text).context("can't read standard input")?;
-                Ok(text)
-            }
         }
     }
 }

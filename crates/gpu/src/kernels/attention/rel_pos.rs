@@ -1,6 +1,7 @@
 //! Attention with relative positions in one pass over the keys: scores, softmax and the sum of values tile by tile, nothing
 //! of the size `T x T` in memory.
 
+use super::staging_bytes;
 use super::unroll::{count, unroll};
 use crate::check::Limit;
 use crate::kernels::common::bind_result;
@@ -92,9 +93,7 @@ pub(in crate::kernels) fn compile(bind: &Bind<'_>, a: &RelPosAttention) -> Resul
     let (shape, table) = (bind.shape(0), bind.shape(3).dims()[0]);
     let (batch, time, width) = (shape.dims()[0], shape.dims()[1], shape.last());
     let head_width = width / a.heads;
-    // More than 16 KiB keep other workgroups off a core with 32; where there is plenty, staging more hides more.
-    let have = bind.caps().workgroup_bytes as usize;
-    let bytes = if have >= 48 << 10 { 32 << 10 } else { have.min(16 << 10) };
+    let bytes = staging_bytes(bind.caps());
     let groups = |queries: usize| time.div_ceil(SIDE * queries) * a.heads * batch;
     let queries = if groups(2) < FEW_GROUPS || head_width > 256 { 1 } else { 2 };
     let tile = Tile::fit(queries, head_width, bytes)

@@ -1,8 +1,10 @@
 //! Attention of many new tokens: tiles of queries over tiles of keys, so that a key that was read serves many queries.
 
 use super::attention::{Causal, Parts};
-use crate::kernels::attention::unroll::count;
-use crate::program::Compiled;
+use crate::kernels::attention::staging_bytes;
+use crate::kernels::attention::unroll::{Symbol, count};
+use crate::program::{Bind, Compiled};
+use crate::shader::Source;
 use mynah_device::DeviceError;
 
 /// Threads along the queries of a tile, and as many along its keys.
@@ -13,6 +15,8 @@ pub(in crate::kernels) const KEYS: usize = 4;
 pub(in crate::kernels) const TILE_KEYS: usize = SIDE * KEYS;
 /// Workgroups below which the tiles are made smaller, so that more of a large GPU has something to do.
 const FEW_GROUPS: usize = 256;
+/// Vectors of a head's row up to which a thread's sums of two queries stay in registers.
+const NARROW: usize = 64;
 /// Workgroups of a sequence that need no more of them by sharing out keys.
 const ENOUGH: usize = 64;
 /// Keys that a workgroup goes through at least.
@@ -77,17 +81,62 @@ impl Tile {
         }
         Some(tile)
     }
+
+    /// The tile for rows of so many vectors, where `groups` says how many workgroups there are of so many queries a thread.
+    ///
+    /// # Errors
+    /// [`DeviceError::Unsupported`] for rows that are too long for the adapter's workgroup memory.
+    pub(in crate::kernels) fn choose(
+        bind: &Bind<'_>,
+        row: usize,
+        groups: impl Fn(usize) -> usize,
+    ) -> Result<Self, DeviceError> {
+        let bytes = staging_bytes(bind.caps());
+        let queries = if groups(2) < FEW_GROUPS || row > NARROW { 1 } else { 2 };
+        Self::fit(queries, row, bytes)
+            .ok_or_else(|| bind.unsupported(format!("heads of {row} vectors do not fit {bytes} bytes")))
+    }
+
+    /// Rows that the workgroup stages at once.
+    fn step(self) -> usize {
+        SIDE * SIDE / self.depth
+    }
+
+    /// Declares the constants that kernels over such tiles have in common.
+    pub(in crate::kernels) fn declare(self, source: &mut Source) {
+        for (name, value) in [
+            ("DEPTH", self.depth),
+            ("SWIZZLE", (8 / self.depth).trailing_zeros() as usize),
+            ("QUERIES", self.height()),
+            ("KEYS", TILE_KEYS),
+            ("STAGE", self.stage()),
+            ("WEIGHTS", self.weights()),
+            ("BLOCK", self.values),
+            ("VALUE_ROW", SIDE * self.columns),
+            ("VALUE_BLOCK", self.value_block()),
+            ("STEP", self.step()),
+        ] {
+            source.constant(name, value as u32);
+        }
+    }
+
+    /// The counts by which their texts are unrolled.
+    pub(in crate::kernels) fn counts(self) -> Vec<Symbol<'static>> {
+        vec![
+            count("A", self.queries),
+            count("B", KEYS),
+            count("C", self.columns),
+            count("Q", self.height().div_ceil(self.step())),
+            count("K", TILE_KEYS.div_ceil(self.step())),
+            count("V", self.value_block().div_ceil(SIDE * SIDE)),
+        ]
+    }
 }
 
 pub(super) fn compile(causal: &Causal<'_, '_>) -> Result<Compiled, DeviceError> {
     let (rows, row) = (causal.time * causal.group(), causal.row());
-    // More than 16 KiB keep other workgroups off a core with 32; where there is plenty, staging more hides more.
-    let have = causal.bind.caps().workgroup_bytes as usize;
-    let bytes = if have >= 48 << 10 { 32 << 10 } else { have.min(16 << 10) };
-    let groups = |queries: usize| rows.div_ceil(SIDE * queries) * causal.key_heads;
-    let queries = if groups(2) * causal.batch < FEW_GROUPS || row > 64 { 1 } else { 2 };
-    let tile = Tile::fit(queries, row, bytes)
-        .ok_or_else(|| causal.bind.unsupported(format!("heads of {row} vectors do not fit {bytes} bytes")))?;
+    let groups = |queries: usize| rows.div_ceil(SIDE * queries) * causal.key_heads * causal.batch;
+    let tile = Tile::choose(causal.bind, row, groups)?;
     let tiles = rows.div_ceil(tile.height());
     let capacity = causal.capacity();
     let parts = match tiles * causal.key_heads {
@@ -98,32 +147,9 @@ pub(super) fn compile(causal: &Causal<'_, '_>) -> Result<Compiled, DeviceError> 
     };
     let mut k = causal.bind.kernel();
     causal.declare(&mut k, parts)?;
-    // Rows that the workgroup stages at once.
-    let step = SIDE * SIDE / tile.depth;
-    for (name, value) in [
-        ("DEPTH", tile.depth),
-        ("SWIZZLE", (8 / tile.depth).trailing_zeros() as usize),
-        ("QUERIES", tile.height()),
-        ("KEYS", TILE_KEYS),
-        ("STAGE", tile.stage()),
-        ("WEIGHTS", tile.weights()),
-        ("BLOCK", tile.values),
-        ("VALUE_ROW", SIDE * tile.columns),
-        ("VALUE_BLOCK", tile.value_block()),
-        ("STEP", step),
-        ("TILES", tiles),
-    ] {
-        k.source().constant(name, value as u32);
-    }
-    let symbols = [
-        count("A", tile.queries),
-        count("B", KEYS),
-        count("C", tile.columns),
-        count("Q", tile.height().div_ceil(step)),
-        count("K", TILE_KEYS.div_ceil(step)),
-        count("V", tile.value_block().div_ceil(SIDE * SIDE)),
-    ];
-    let code = Causal::code(include_str!("tiled.wgsl"), parts, &symbols);
+    tile.declare(k.source());
+    k.source().constant("TILES", tiles as u32);
+    let code = Causal::code(include_str!("tiled.wgsl"), parts, &tile.counts());
     let groups = [parts.count, tiles * causal.key_heads, causal.batch];
     let name = format!("causal_attention/{}x{TILE_KEYS}", tile.height());
     causal.combined(k.finish(name, &code, [(SIDE * SIDE) as u32, 1, 1], groups)?, parts)

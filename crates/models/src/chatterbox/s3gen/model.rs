@@ -87,6 +87,16 @@ impl StageTimes {
     }
 }
 
+impl std::ops::AddAssign for StageTimes {
+    fn add_assign(&mut self, other: Self) {
+        self.encoder += other.encoder;
+        self.cfm += other.cfm;
+        self.pitch += other.pitch;
+        self.source += other.source;
+        self.vocoder += other.vocoder;
+    }
+}
+
 /// An S3Gen ready to speak.
 pub struct S3Gen {
     pub(super) file: Arc<GgufFile>,
