@@ -1,7 +1,7 @@
 //! One model on a GPU: its weights, programs and states.
 
 use crate::backend::Backend;
-use crate::program::{Memory, Program, Run};
+use crate::program::{Memory, Program};
 use crate::state::States;
 use crate::weights::Store;
 use mynah_device::{
@@ -23,8 +23,6 @@ pub(crate) struct GpuSession<B: Backend> {
     next_id: u32,
     /// The program that ran last, and whether its results were collected.
     last: Option<(u32, bool)>,
-    /// The program of the run before, whatever became of its results.
-    ran: Option<u32>,
     profiling: bool,
 }
 
@@ -40,7 +38,6 @@ impl<B: Backend> GpuSession<B> {
             states: States::default(),
             next_id: 0,
             last: None,
-            ran: None,
             profiling: false,
         })
     }
@@ -74,12 +71,6 @@ impl<B: Backend> GpuSession<B> {
         }
         let first = found.outputs[..index].iter().map(|p| p.bytes as usize / 4).sum::<usize>();
         Ok(found.results.get(first..first + port.bytes as usize / 4).unwrap_or(&[]))
-    }
-}
-
-impl<B: Backend> Drop for GpuSession<B> {
-    fn drop(&mut self) {
-        self.backend.anticipate(&[]);
     }
 }
 
@@ -135,9 +126,7 @@ impl<B: Backend> Session for GpuSession<B> {
         }
         self.last = None;
         let (backend, store, memory) = (self.backend.as_ref(), &self.store, &self.memory);
-        // A run after one of the same program will most likely be followed by a third: a token after a token.
-        let again = self.ran.replace(program.0) == Some(program.0);
-        found.run(backend, store, memory, args, &states, Run { timed: self.profiling, again })?;
+        found.run(backend, store, memory, args, &states, self.profiling)?;
         self.last = Some((program.0, false));
         Ok(())
     }

@@ -79,22 +79,37 @@ fn runs_like_the_ones_before_see_their_own_inputs_and_states() {
     for device in adapters() {
         let options = Options { policy: Policy::exact(), strict: true, ..Options::default() };
         let mut executor = Executor::new(device, None, Arc::new(MemoryWeights::default()), options).unwrap();
-        let plan =
-            executor.plan(PlanKey { graph: "sums", dims: [0; 4] }, || Ok::<_, PlanError>(sums())).unwrap();
+        // Two programs by turns: each expects its own next run.
+        let plans = [0, 1].map(|n| {
+            let key = PlanKey { graph: "sums", dims: [n, 0, 0, 0] };
+            executor.plan(key, || Ok::<_, PlanError>(sums())).unwrap()
+        });
         let decl = StateDecl { name: "sum".into(), row: [WIDTH].into() };
         let states = [0, 1].map(|_| executor.create_state(&decl, 2).unwrap());
         let mut sums = [0.0; 2];
         // The first state often enough to be expected, then the other, another number of times, and the first again.
-        for (turn, (which, repeats)) in
-            [(0, 0), (0, 0), (0, 0), (0, 0), (1, 0), (1, 0), (1, 0), (1, 2), (1, 2), (0, 0), (0, 0)]
-                .into_iter()
-                .enumerate()
-        {
-            let x = 1.0 + turn as f32;
-            let inputs = [Data::F32(&[x, 0.0, 0.0]), Data::I32(&[1])];
-            executor.run_repeatedly(plan, &inputs, &[], &[states[which]], repeats).unwrap();
-            sums[which] += x * (repeats + 1) as f32;
-            assert_eq!(executor.output(plan, "sum").unwrap()[0], sums[which], "turn {turn}");
+        let turns = [(0, 0), (0, 0), (0, 0), (0, 0), (1, 0), (1, 0), (1, 0), (1, 2), (1, 2), (0, 0), (0, 0)];
+        for (turn, (which, repeats)) in turns.into_iter().chain(turns).enumerate() {
+            if turn == turns.len() {
+                // Another buffer than the one that is recorded.
+                executor.grow_state(states[0], 500).unwrap();
+            }
+            for (plan, x) in plans.into_iter().zip([1.0 + turn as f32, 0.5]) {
+                let inputs = [Data::F32(&[2.0 * x, 0.0, 0.0]), Data::I32(&[1])];
+                executor.run_repeatedly(plan, &inputs, &[], &[states[which]], repeats).unwrap();
+                sums[which] += 2.0 * x * (repeats + 1) as f32;
+                assert_eq!(executor.output(plan, "sum").unwrap()[0], sums[which], "turn {turn}");
+            }
         }
+    }
+}
+
+/// Several threads record a long run; it is submitted in order.
+#[test]
+fn a_long_run_keeps_its_order() {
+    for device in adapters() {
+        let (x, repeats) = (3.0, 400);
+        let found = run(Arc::clone(&device), x, repeats).unwrap();
+        assert_eq!(found.0, [x, 2.0 * x, 1.0].map(|x| x * (repeats + 1) as f32));
     }
 }

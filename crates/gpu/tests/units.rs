@@ -97,6 +97,7 @@ impl Backend for Emulated {
     type Buffer = <WgpuBackend as Backend>::Buffer;
     type Pipeline = <WgpuBackend as Backend>::Pipeline;
     type Bound = <WgpuBackend as Backend>::Bound;
+    type Ahead = ();
 
     fn name(&self) -> &str {
         self.inner.name()

@@ -164,6 +164,7 @@ impl Backend for MslBackend {
     type Buffer = MslBuffer;
     type Pipeline = MslPipeline;
     type Bound = MslBound;
+    type Ahead = ();
 
     fn name(&self) -> &str {
         "msl"

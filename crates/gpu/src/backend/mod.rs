@@ -83,6 +83,8 @@ pub trait Backend: Send + Sync + Sized + 'static {
     type Pipeline: Clone + Send + Sync;
     /// A kernel's operands.
     type Bound: Send + Sync;
+    /// Commands recorded before they are asked for; they hold the memory that they name.
+    type Ahead: Send + Sync;
 
     /// Name for `--device`.
     fn name(&self) -> &str;
@@ -136,9 +138,19 @@ pub trait Backend: Send + Sync + Sized + 'static {
     /// When the device is lost or a command is refused.
     fn submit(&self, commands: &[Command<'_, Self>]) -> Result<(), DeviceError>;
 
-    /// Hears, while the machine is busy with commands just submitted, which will probably be submitted next. Recording them takes as
-    /// long as some machines take to run them. With none, lets go of what was recorded and of the memory it names.
-    fn anticipate(&self, _commands: &[Command<'_, Self>]) {}
+    /// As [`Backend::submit`], with what [`Backend::record_ahead`] made of earlier commands, which is used if they were the same.
+    ///
+    /// # Errors
+    /// As [`Backend::submit`].
+    fn submit_ahead(&self, commands: &[Command<'_, Self>], _ahead: Self::Ahead) -> Result<(), DeviceError> {
+        self.submit(commands)
+    }
+
+    /// Records, while the machine is busy, commands that will probably be submitted later: recording takes as long as some machines
+    /// take to run them. None where that saves nothing.
+    fn record_ahead(&self, _commands: &[Command<'_, Self>]) -> Option<Self::Ahead> {
+        None
+    }
 
     /// As [`Backend::submit`], waiting; returns the time of each dispatch, or nothing where it can't be taken.
     ///

@@ -9,4 +9,4 @@ mod together;
 
 pub(crate) use bind::{Bind, Matrix, Operand};
 pub(crate) use dispatch::{Compiled, Dispatch, Joins, Kernel, Place};
-pub(crate) use run::{Memory, Program, Run, Step};
+pub(crate) use run::{Memory, Program, Step};

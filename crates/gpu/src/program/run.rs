@@ -102,17 +102,10 @@ pub(crate) struct Program<B: Backend> {
     readback: Option<B::Buffer>,
     /// Bindings, repetitions and immediates of the run before.
     before: Option<(usize, usize, Vec<Vec<u8>>)>,
+    /// The next run, if it is as those before.
+    ahead: Option<B::Ahead>,
     /// What the last run left, all outputs one after the other.
     pub(crate) results: Vec<u32>,
-}
-
-/// How a program is run.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Run {
-    /// Whether each dispatch is timed.
-    pub(crate) timed: bool,
-    /// Whether the session's run before was of this program, too.
-    pub(crate) again: bool,
 }
 
 /// Choices of state tensors whose bindings are kept.
@@ -207,6 +200,7 @@ impl<B: Backend> Program<B> {
             generation: u64::MAX,
             readback: None,
             before: None,
+            ahead: None,
             results: Vec::new(),
         })
     }
@@ -216,7 +210,8 @@ impl<B: Backend> Program<B> {
         self.launches.len()
     }
 
-    /// Uploads the inputs and submits every step, as often as `args` says; results are read later.
+    /// Uploads the inputs and submits every step, as often as `args` says; results are read later. `timed` takes the time of each
+    /// dispatch.
     pub(crate) fn run(
         &mut self,
         backend: &B,
@@ -224,7 +219,7 @@ impl<B: Backend> Program<B> {
         memory: &Memory<B>,
         args: &RunArgs<'_>,
         states: &[(u32, &State<B>)],
-        Run { timed, again }: Run,
+        timed: bool,
     ) -> Result<(), DeviceError> {
         let times = args.times(&self.graph, self.repeatable)?;
         let (inputs, slots) = (args.inputs, args.slots);
@@ -297,10 +292,13 @@ impl<B: Backend> Program<B> {
                 }
             }
         } else {
-            backend.submit(&commands)?;
-            let same = self.before.as_ref().is_some_and(|(a, t, w)| (*a, *t, w) == (at, times, &words));
-            if again && same {
-                backend.anticipate(&commands);
+            match self.ahead.take() {
+                Some(ahead) => backend.submit_ahead(&commands, ahead)?,
+                None => backend.submit(&commands)?,
+            }
+            // A second run alike will most likely be followed by a third: a token after a token, a clip after a clip.
+            if self.before.as_ref().is_some_and(|(a, t, w)| (*a, *t, w) == (at, times, &words)) {
+                self.ahead = backend.record_ahead(&commands);
             }
         }
         self.before = Some((at, times, words));
@@ -380,6 +378,7 @@ impl<B: Backend> Program<B> {
     ) -> Result<usize, DeviceError> {
         if self.generation != memory.generation {
             self.bound.clear();
+            self.ahead = None;
             self.generation = memory.generation;
         }
         let ids: Vec<u32> = states.iter().map(|(id, _)| *id).collect();
@@ -426,6 +425,7 @@ impl<B: Backend> Program<B> {
     /// Forgets bindings that name a state tensor.
     pub(crate) fn forget_state(&mut self, id: u32) {
         self.bound.retain(|b| !b.states.contains(&id));
+        self.ahead = None;
     }
 }
 

@@ -65,6 +65,7 @@ impl Backend for Altered {
     type Buffer = <WgpuBackend as Backend>::Buffer;
     type Pipeline = <WgpuBackend as Backend>::Pipeline;
     type Bound = <WgpuBackend as Backend>::Bound;
+    type Ahead = ();
 
     fn name(&self) -> &str {
         self.inner.name()

@@ -33,6 +33,7 @@ impl Backend for Counting {
     type Buffer = ();
     type Pipeline = Arc<str>;
     type Bound = ();
+    type Ahead = ();
 
     fn name(&self) -> &str {
         "counting"

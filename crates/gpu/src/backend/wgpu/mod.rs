@@ -22,7 +22,6 @@ pub struct WgpuBackend {
     caps: Capabilities,
     features: Vec<String>,
     pipelines: Pipelines,
-    anticipated: Mutex<Option<submit::Anticipated>>,
     /// What went wrong behind our back: a lost device, an error outside every scope.
     trouble: Arc<Mutex<Option<String>>>,
 }
@@ -64,6 +63,7 @@ impl Backend for WgpuBackend {
     type Buffer = wgpu::Buffer;
     type Pipeline = WgpuPipeline;
     type Bound = wgpu::BindGroup;
+    type Ahead = submit::Recorded;
 
     fn name(&self) -> &str {
         &self.name
@@ -142,11 +142,24 @@ impl Backend for WgpuBackend {
     }
 
     fn submit(&self, commands: &[Command<'_, Self>]) -> Result<(), DeviceError> {
-        self.record(commands)
+        self.record(commands);
+        self.sound()
     }
 
-    fn anticipate(&self, commands: &[Command<'_, Self>]) {
-        self.record_ahead(commands);
+    fn submit_ahead(
+        &self,
+        commands: &[Command<'_, Self>],
+        ahead: submit::Recorded,
+    ) -> Result<(), DeviceError> {
+        if !ahead.is(commands) {
+            return self.submit(commands);
+        }
+        self.queue.submit([ahead.buffer]);
+        self.sound()
+    }
+
+    fn record_ahead(&self, commands: &[Command<'_, Self>]) -> Option<submit::Recorded> {
+        Some(submit::Recorded::new(self, commands))
     }
 
     fn submit_timed(&self, commands: &[Command<'_, Self>]) -> Result<Vec<Duration>, DeviceError> {

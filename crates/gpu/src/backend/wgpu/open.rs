@@ -108,7 +108,6 @@ impl WgpuBackend {
             name: choice.to_string(),
             features: summary(&caps),
             pipelines: Pipelines::default(),
-            anticipated: Mutex::default(),
             device,
             queue,
             info,

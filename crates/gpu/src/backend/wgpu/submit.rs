@@ -3,7 +3,7 @@
 use super::WgpuBackend;
 use crate::backend::{Backend, Command};
 use mynah_device::DeviceError;
-use std::sync::PoisonError;
+use std::sync::mpsc;
 use std::time::Duration;
 
 /// Commands of a run's first submission. The device begins while the rest is recorded, which takes about as long as running it: 6.6 ms
@@ -11,13 +11,27 @@ use std::time::Duration;
 const FIRST: usize = 16;
 /// Commands of each submission after it.
 const EACH: usize = 64;
+/// Threads that record at most.
+const RECORDERS: usize = 4;
 /// Dispatches timed in one submission: two queries each, of the 4096 that a set may hold.
 const TIMED: usize = 2048;
 
 /// Commands recorded before they were asked for.
-pub(super) struct Anticipated {
+pub struct Recorded {
     same: Vec<Fingerprint>,
-    buffer: wgpu::CommandBuffer,
+    pub(super) buffer: wgpu::CommandBuffer,
+}
+
+impl Recorded {
+    pub(super) fn new(backend: &WgpuBackend, commands: &[Command<'_, WgpuBackend>]) -> Self {
+        Self { same: commands.iter().map(Fingerprint::of).collect(), buffer: backend.recorded(commands) }
+    }
+
+    /// Whether it is these commands that were recorded.
+    pub(super) fn is(&self, commands: &[Command<'_, WgpuBackend>]) -> bool {
+        self.same.len() == commands.len()
+            && self.same.iter().zip(commands).all(|(fingerprint, command)| fingerprint.is(command))
+    }
 }
 
 /// What tells one command from another.
@@ -53,51 +67,41 @@ impl Fingerprint {
 }
 
 impl WgpuBackend {
-    /// Records commands that will probably be submitted next; with none, lets go of what was recorded.
-    pub(super) fn record_ahead(&self, commands: &[Command<'_, Self>]) {
-        let mut anticipated = self.anticipated.lock().unwrap_or_else(PoisonError::into_inner);
-        if commands.is_empty() {
-            *anticipated = None;
-            return;
-        }
+    fn recorded(&self, commands: &[Command<'_, Self>]) -> wgpu::CommandBuffer {
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         record(&mut encoder, commands, None);
-        let same = commands.iter().map(Fingerprint::of).collect();
-        *anticipated = Some(Anticipated { same, buffer: encoder.finish() });
+        encoder.finish()
     }
 
-    /// Submits what was recorded before, if it is this. What was recorded for nothing is dropped.
-    fn submit_anticipated(&self, commands: &[Command<'_, Self>]) -> bool {
-        let Some(found) = self.anticipated.lock().unwrap_or_else(PoisonError::into_inner).take() else {
-            return false;
-        };
-        let same = found.same.len() == commands.len()
-            && found.same.iter().zip(commands).all(|(fingerprint, command)| fingerprint.is(command));
-        if same {
-            self.queue.submit([found.buffer]);
+    /// Records and submits in parts, several recorded at a time.
+    pub(super) fn record(&self, commands: &[Command<'_, Self>]) {
+        let (first, rest) = commands.split_at(commands.len().min(FIRST));
+        self.queue.submit([self.recorded(first)]);
+        let parts: Vec<_> = rest.chunks(EACH).collect();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let recorders = RECORDERS.min(cores).min(parts.len() / 2);
+        if recorders < 2 {
+            parts.iter().for_each(|part| _ = self.queue.submit([self.recorded(part)]));
+            return;
         }
-        same
-    }
-
-    pub(super) fn record(&self, commands: &[Command<'_, Self>]) -> Result<(), DeviceError> {
-        if self.submit_anticipated(commands) {
-            return self.sound();
-        }
-        let mut rest = commands;
-        let mut most = FIRST;
-        while !rest.is_empty() {
-            let (part, later) = rest.split_at(rest.len().min(most));
-            let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            record(&mut encoder, part, None);
-            self.queue.submit([encoder.finish()]);
-            (rest, most) = (later, EACH);
-        }
-        self.sound()
+        std::thread::scope(|scope| {
+            let made: Vec<_> = (0..recorders)
+                .map(|recorder| {
+                    let (give, take) = mpsc::channel();
+                    let mine = parts.iter().skip(recorder).step_by(recorders);
+                    // Nobody takes any more only when this run has failed.
+                    scope.spawn(move || mine.for_each(|part| _ = give.send(self.recorded(part))));
+                    take
+                })
+                .collect();
+            let in_order = made.iter().cycle().take(parts.len());
+            in_order.map_while(|take| take.recv().ok()).for_each(|part| _ = self.queue.submit([part]));
+        });
     }
 
     pub(super) fn record_timed(&self, commands: &[Command<'_, Self>]) -> Result<Vec<Duration>, DeviceError> {
         if !self.caps.timestamps {
-            self.record(commands)?;
+            self.record(commands);
             self.wait()?;
             return Ok(Vec::new());
         }
