@@ -1,6 +1,6 @@
-//! Which values of a plan are kept as halves: those that only products on matrix units read, which would write them down as halves
-//! first. The kernel that computes such a value stores it so at once, an input is brought to the device so; a dispatch and most of its
-//! memory traffic are saved.
+//! Which values of a plan are kept as halves: those that only products and attention on matrix units read, which would make halves
+//! of them first. The kernel that computes such a value stores it so at once, an input is brought to the device so; a dispatch and
+//! most of its memory traffic are saved.
 //!
 //! The halves lie in the first half of the value's place in the arena.
 
@@ -10,29 +10,49 @@ use crate::kernels;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use mynah_device::{Location, Plan, Policy};
-use mynah_graph::{Node, Op, ValueId};
+use mynah_graph::{Graph, Node, NodeId, Op, ValueId};
 use std::collections::{HashMap, HashSet};
 
-/// The values of a plan that are kept as halves.
+/// The values of a plan that are kept as halves, and those that a reshape names anew.
 pub(super) fn of(plan: &Plan, caps: &Capabilities, policy: &Policy) -> HashSet<ValueId> {
     let graph = &plan.graph;
-    let nodes: Vec<&Node> = plan.steps.iter().map(|id| &graph.nodes()[id.0 as usize]).collect();
-    // How often a value is read, and how often by a product that takes halves.
+    let launched: HashSet<NodeId> = plan.steps.iter().copied().collect();
+    let source = |value: ValueId| source(graph, &launched, value);
+    // How often a value is read, and how often by a kernel that takes halves.
     let mut reads: HashMap<ValueId, [usize; 2]> = HashMap::new();
-    for node in &nodes {
+    for (number, node) in graph.nodes().iter().enumerate() {
+        let launches = launched.contains(&NodeId(number as u32));
+        if !launches && matches!(node.op, Op::Reshape(_)) {
+            continue;
+        }
         for (operand, &value) in node.inputs.iter().enumerate() {
-            let takes = operand == 0 && kernels::takes_halves(&Bind::new(plan, node, caps, policy));
-            let [all, halves] = reads.entry(value).or_default();
+            // Who reads a part that only has another name wants numbers.
+            let takes = launches && kernels::takes_halves(&Bind::new(plan, node, caps, policy), operand);
+            let [all, halves] = reads.entry(source(value)).or_default();
             *all += 1;
             *halves += usize::from(takes);
         }
     }
-    let given = |value: ValueId| graph.outputs().iter().any(|&(_, output)| output == value);
+    let given = |value: ValueId| graph.outputs().iter().any(|&(_, output)| source(output) == value);
     let wanted = |value: ValueId| reads.get(&value).is_some_and(|[all, halves]| all == halves);
-    let keeps = |node: &&&Node| gives_halves(&node.op) && wanted(node.output) && !given(node.output);
-    let computed = nodes.iter().filter(keeps).filter(|node| !in_place(plan, node)).map(|node| node.output);
+    let nodes = plan.steps.iter().map(|id| &graph.nodes()[id.0 as usize]);
+    let keeps = |node: &&Node| gives_halves(&node.op) && wanted(node.output) && !given(node.output);
+    let computed = nodes.filter(keeps).filter(|node| !in_place(plan, node)).map(|node| node.output);
     let inputs = graph.inputs().iter().copied().filter(|&input| wanted(input) && !given(input));
-    computed.chain(inputs).collect()
+    let kept: HashSet<ValueId> = computed.chain(inputs).collect();
+    (0..graph.values().len() as u32).map(ValueId).filter(|&value| kept.contains(&source(value))).collect()
+}
+
+/// The value that lies where this one does, before reshapes that launch nothing.
+fn source(graph: &Graph, launched: &HashSet<NodeId>, mut value: ValueId) -> ValueId {
+    while let Some(id) = graph.producer(value).filter(|id| !launched.contains(id)) {
+        let Node { op, inputs, .. } = &graph.nodes()[id.0 as usize];
+        match (op, inputs.first()) {
+            (Op::Reshape(_), Some(&inner)) => value = inner,
+            _ => break,
+        }
+    }
+    value
 }
 
 /// An input as halves, an even count of them, brought into their range as kernels do it.
@@ -51,6 +71,7 @@ fn gives_halves(op: &Op) -> bool {
         Op::MatMul(_)
             | Op::LayerNorm { .. }
             | Op::RmsNorm { .. }
+            | Op::Attention(_)
             | Op::RelPosAttention(_)
             | Op::DepthwiseConv1d { .. }
     )
