@@ -94,7 +94,7 @@ mod tests {
     use super::of;
     use crate::caps::Capabilities;
     use mynah_device::Policy;
-    use mynah_graph::{ElemType, Graph, GraphBuilder, Op, ValueId, WeightSpec};
+    use mynah_graph::{Attention, ElemType, Graph, GraphBuilder, Op, ValueId, WeightSpec};
     use mynah_lab::naive_plan;
     use mynah_tensor::{DType, Shape};
 
@@ -140,5 +140,47 @@ mod tests {
             b.output("other", other);
         });
         assert_eq!(count(&read, true, &fast), 1, "other readers want numbers");
+    }
+
+    /// Three products of a norm, heads of theirs, attention over them and a product of it; `read` may add readers of the queries.
+    fn attention(read: impl FnOnce(&mut GraphBuilder, ValueId)) -> Graph {
+        let mut b = GraphBuilder::new("attention");
+        let x = b.input("x", ElemType::F32, [20, 64]);
+        let lengths = b.input("lengths", ElemType::I32, [1]);
+        let shape = Shape::new(&[64, 64]).unwrap();
+        let weight = |b: &mut GraphBuilder, name: &str| {
+            b.weight(&WeightSpec { name: name.into(), dtype: DType::F16, shape })
+        };
+        let [q, k, v] = ["q", "k", "v"].map(|name| {
+            let w = weight(&mut b, name);
+            let y = b.matmul(x, w);
+            b.op(Op::Reshape(vec![1, 20, 2, 32]), &[y])
+        });
+        let y = b.op(Op::Attention(Attention { scale: 0.125 }), &[q, k, v, lengths]);
+        let y = b.op(Op::Reshape(vec![20, 64]), &[y]);
+        let w = weight(&mut b, "o");
+        let y = b.matmul(y, w);
+        b.output("y", y);
+        read(&mut b, q);
+        b.finish().unwrap()
+    }
+
+    #[test]
+    fn what_attention_on_units_reads_is_kept_as_halves_under_each_of_its_names() {
+        let fast = Policy::default();
+        let plain = attention(|_, _| {});
+        // The input; queries, keys, values and the result, each under two names.
+        assert_eq!(count(&plain, true, &fast), 1 + 4 * 2);
+        assert_eq!(count(&plain, false, &fast), 0);
+        let mut products = Policy::default();
+        products.switches.insert("f16-attention".into(), false);
+        assert_eq!(count(&plain, true, &products), 1 + 2, "the input and the result");
+        let read = attention(|b, q| {
+            let other = b.relu(q);
+            b.output("other", other);
+        });
+        assert_eq!(count(&read, true, &fast), 1 + 3 * 2, "another reader of the queries wants numbers");
+        let given = attention(|b, q| b.output("q", q));
+        assert_eq!(count(&given, true, &fast), 1 + 3 * 2, "an output is what it is");
     }
 }
