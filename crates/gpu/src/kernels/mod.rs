@@ -15,6 +15,8 @@ mod recurrent;
 mod rotary;
 mod signal;
 mod state;
+#[cfg(test)]
+mod testing;
 mod transducer;
 
 use crate::program::{Bind, Compiled};
@@ -22,12 +24,15 @@ use mynah_device::{DeviceError, Route};
 use mynah_graph::{Heads, Op};
 
 /// The fast routes of the device.
-pub const ROUTES: &[Route] = &[matmul::F16_MATRIX];
+pub const ROUTES: &[Route] = &[matmul::F16_MATRIX, attention::F16_ATTENTION];
 
-/// Whether a node is a product that reads its first operand as halves, and so would rather find it so.
-pub(crate) fn takes_halves(bind: &Bind<'_>) -> bool {
+/// Whether a node reads this operand as halves, for matrix units, and so would rather find it so.
+pub(crate) fn takes_halves(bind: &Bind<'_>, operand: usize) -> bool {
     match &bind.node().op {
-        Op::MatMul(e) if bind.out_shape().numel() > 0 => matmul::takes_halves(bind, e),
+        _ if bind.out_shape().numel() == 0 => false,
+        Op::MatMul(e) => operand == 0 && matmul::takes_halves(bind, e),
+        Op::Attention(a) => attention::full_takes_halves(bind, a, operand),
+        Op::RelPosAttention(a) => attention::takes_halves(bind, a, operand),
         _ => false,
     }
 }

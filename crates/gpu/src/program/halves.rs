@@ -1,6 +1,6 @@
-//! Which values of a plan are kept as halves: those that only products on matrix units read, which would write them down as halves
-//! first. The kernel that computes such a value stores it so at once, an input is brought to the device so; a dispatch and most of its
-//! memory traffic are saved.
+//! Which values of a plan are kept as halves: those that only products and attention on matrix units read, which would make halves
+//! of them first. The kernel that computes such a value stores it so at once, an input is brought to the device so; a dispatch and
+//! most of its memory traffic are saved.
 //!
 //! The halves lie in the first half of the value's place in the arena.
 
@@ -10,29 +10,49 @@ use crate::kernels;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use mynah_device::{Location, Plan, Policy};
-use mynah_graph::{Node, Op, ValueId};
+use mynah_graph::{Graph, Node, NodeId, Op, ValueId};
 use std::collections::{HashMap, HashSet};
 
-/// The values of a plan that are kept as halves.
+/// The values of a plan that are kept as halves, and those that a reshape names anew.
 pub(super) fn of(plan: &Plan, caps: &Capabilities, policy: &Policy) -> HashSet<ValueId> {
     let graph = &plan.graph;
-    let nodes: Vec<&Node> = plan.steps.iter().map(|id| &graph.nodes()[id.0 as usize]).collect();
-    // How often a value is read, and how often by a product that takes halves.
+    let launched: HashSet<NodeId> = plan.steps.iter().copied().collect();
+    let source = |value: ValueId| source(graph, &launched, value);
+    // How often a value is read, and how often by a kernel that takes halves.
     let mut reads: HashMap<ValueId, [usize; 2]> = HashMap::new();
-    for node in &nodes {
+    for (number, node) in graph.nodes().iter().enumerate() {
+        let launches = launched.contains(&NodeId(number as u32));
+        if !launches && matches!(node.op, Op::Reshape(_)) {
+            continue;
+        }
         for (operand, &value) in node.inputs.iter().enumerate() {
-            let takes = operand == 0 && kernels::takes_halves(&Bind::new(plan, node, caps, policy));
-            let [all, halves] = reads.entry(value).or_default();
+            // Who reads a part that only has another name wants numbers.
+            let takes = launches && kernels::takes_halves(&Bind::new(plan, node, caps, policy), operand);
+            let [all, halves] = reads.entry(source(value)).or_default();
             *all += 1;
             *halves += usize::from(takes);
         }
     }
-    let given = |value: ValueId| graph.outputs().iter().any(|&(_, output)| output == value);
+    let given = |value: ValueId| graph.outputs().iter().any(|&(_, output)| source(output) == value);
     let wanted = |value: ValueId| reads.get(&value).is_some_and(|[all, halves]| all == halves);
-    let keeps = |node: &&&Node| gives_halves(&node.op) && wanted(node.output) && !given(node.output);
-    let computed = nodes.iter().filter(keeps).filter(|node| !in_place(plan, node)).map(|node| node.output);
+    let nodes = plan.steps.iter().map(|id| &graph.nodes()[id.0 as usize]);
+    let keeps = |node: &&Node| gives_halves(&node.op) && wanted(node.output) && !given(node.output);
+    let computed = nodes.filter(keeps).filter(|node| !in_place(plan, node)).map(|node| node.output);
     let inputs = graph.inputs().iter().copied().filter(|&input| wanted(input) && !given(input));
-    computed.chain(inputs).collect()
+    let kept: HashSet<ValueId> = computed.chain(inputs).collect();
+    (0..graph.values().len() as u32).map(ValueId).filter(|&value| kept.contains(&source(value))).collect()
+}
+
+/// The value that lies where this one does, before reshapes that launch nothing.
+fn source(graph: &Graph, launched: &HashSet<NodeId>, mut value: ValueId) -> ValueId {
+    while let Some(id) = graph.producer(value).filter(|id| !launched.contains(id)) {
+        let Node { op, inputs, .. } = &graph.nodes()[id.0 as usize];
+        match (op, inputs.first()) {
+            (Op::Reshape(_), Some(&inner)) => value = inner,
+            _ => break,
+        }
+    }
+    value
 }
 
 /// An input as halves, an even count of them, brought into their range as kernels do it.
@@ -51,6 +71,7 @@ fn gives_halves(op: &Op) -> bool {
         Op::MatMul(_)
             | Op::LayerNorm { .. }
             | Op::RmsNorm { .. }
+            | Op::Attention(_)
             | Op::RelPosAttention(_)
             | Op::DepthwiseConv1d { .. }
     )
@@ -73,7 +94,7 @@ mod tests {
     use super::of;
     use crate::caps::Capabilities;
     use mynah_device::Policy;
-    use mynah_graph::{ElemType, Graph, GraphBuilder, Op, ValueId, WeightSpec};
+    use mynah_graph::{Attention, ElemType, Graph, GraphBuilder, Op, ValueId, WeightSpec};
     use mynah_lab::naive_plan;
     use mynah_tensor::{DType, Shape};
 
@@ -119,5 +140,47 @@ mod tests {
             b.output("other", other);
         });
         assert_eq!(count(&read, true, &fast), 1, "other readers want numbers");
+    }
+
+    /// Three products of a norm, heads of theirs, attention over them and a product of it; `read` may add readers of the queries.
+    fn attention(read: impl FnOnce(&mut GraphBuilder, ValueId)) -> Graph {
+        let mut b = GraphBuilder::new("attention");
+        let x = b.input("x", ElemType::F32, [20, 64]);
+        let lengths = b.input("lengths", ElemType::I32, [1]);
+        let shape = Shape::new(&[64, 64]).unwrap();
+        let weight = |b: &mut GraphBuilder, name: &str| {
+            b.weight(&WeightSpec { name: name.into(), dtype: DType::F16, shape })
+        };
+        let [q, k, v] = ["q", "k", "v"].map(|name| {
+            let w = weight(&mut b, name);
+            let y = b.matmul(x, w);
+            b.op(Op::Reshape(vec![1, 20, 2, 32]), &[y])
+        });
+        let y = b.op(Op::Attention(Attention { scale: 0.125 }), &[q, k, v, lengths]);
+        let y = b.op(Op::Reshape(vec![20, 64]), &[y]);
+        let w = weight(&mut b, "o");
+        let y = b.matmul(y, w);
+        b.output("y", y);
+        read(&mut b, q);
+        b.finish().unwrap()
+    }
+
+    #[test]
+    fn what_attention_on_units_reads_is_kept_as_halves_under_each_of_its_names() {
+        let fast = Policy::default();
+        let plain = attention(|_, _| {});
+        // The input; queries, keys, values and the result, each under two names.
+        assert_eq!(count(&plain, true, &fast), 1 + 4 * 2);
+        assert_eq!(count(&plain, false, &fast), 0);
+        let mut products = Policy::default();
+        products.switches.insert("f16-attention".into(), false);
+        assert_eq!(count(&plain, true, &products), 1 + 2, "the input and the result");
+        let read = attention(|b, q| {
+            let other = b.relu(q);
+            b.output("other", other);
+        });
+        assert_eq!(count(&read, true, &fast), 1 + 3 * 2, "another reader of the queries wants numbers");
+        let given = attention(|b, q| b.output("q", q));
+        assert_eq!(count(&given, true, &fast), 1 + 3 * 2, "an output is what it is");
     }
 }

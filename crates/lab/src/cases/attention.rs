@@ -150,6 +150,11 @@ pub(super) fn cases() -> Cases {
         ),
         ("long-sharp", Attention { time: 520, heads: 1, lengths: &[520], sharpness: 30.0, ..base }),
         ("sharp", Attention { time: 64, heads: 2, head_width: 64, lengths: &[64], sharpness: 30.0, ..base }),
+        // Largest scores that grow from tile to tile, on matrix units of any size.
+        (
+            "wide-sharp",
+            Attention { time: 203, head_width: 128, lengths: &[203, 130], sharpness: 30.0, ..base },
+        ),
     ];
     let mut all: Vec<OpCase> =
         list.into_iter().map(|(tag, attention)| attention.case(tag)).collect::<Result<_, _>>()?;

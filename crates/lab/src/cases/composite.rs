@@ -4,7 +4,7 @@ use super::Cases;
 use crate::bounds::Bounds;
 use crate::case::{CaseBuilder, Fill, OpCase};
 use crate::error::LabError;
-use mynah_graph::{Activation, BinaryOp, Epilogue, Op, RelPosAttention, Start};
+use mynah_graph::{Activation, Attention, BinaryOp, Epilogue, Op, RelPosAttention, Start};
 use mynah_tensor::DType;
 
 /// Several products in a row add their errors.
@@ -22,6 +22,7 @@ pub(super) fn cases() -> Cases {
         kept_value()?,
         attention(DType::F16)?,
         attention(DType::Q8_0)?,
+        full_attention()?,
         read_twice()?,
         siblings(1)?,
         siblings(2)?,
@@ -182,6 +183,24 @@ fn attention(dtype: DType) -> Result<OpCase, LabError> {
     let y = b.op(Op::RelPosAttention(heads), &[q, k, v, positions, u, w, lengths]);
     let y = b.op(product(), &[y, wo]);
     let y = b.op(Op::Binary(BinaryOp::Add), &[x, y]);
+    b.finish(&[y], SEVERAL)
+}
+
+/// Queries, keys and values by products, heads of them by reshapes, attention without positions, output.
+fn full_attention() -> Result<OpCase, LabError> {
+    let (time, width) = (41, 128);
+    let mut b = CaseBuilder::new("composite", "full-attention");
+    let x = b.input("x", &[2, time, width], Fill::Normal(1.0));
+    let lengths = b.ints("lengths", &[2], &[41, 27]);
+    let weights = ["q", "k", "v", "o"];
+    let [wq, wk, wv, wo] = weights.map(|n| b.weight(n, &[width, width], DType::F16, Fill::Normal(0.09)));
+    let [q, k, v] = [wq, wk, wv].map(|weight| {
+        let y = b.op(product(), &[x, weight]);
+        b.op(Op::Reshape(vec![2, time, 2, width / 2]), &[y])
+    });
+    let y = b.op(Op::Attention(Attention { scale: 0.125 }), &[q, k, v, lengths]);
+    let y = b.op(Op::Reshape(vec![2, time, width]), &[y]);
+    let y = b.op(product(), &[y, wo]);
     b.finish(&[y], SEVERAL)
 }
 

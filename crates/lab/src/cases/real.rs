@@ -50,6 +50,7 @@ pub fn real() -> Cases {
         sharpness: 1.0,
     };
     all.push(attention.case("0.6b")?);
+    all.push(Attention { lengths: &[FRAMES as i32; 64], ..attention }.case("0.6b-batch")?);
     let bias = Epilogue { bias: true, activation: Some(Activation::Relu), ..plain };
     all.push(conv2d("0.6b-first", [1, 1112, 128, 1], [256, 1, 3, 3], DType::F32, square(2, 1, 1, bias))?);
     all.push(conv2d(

@@ -267,6 +267,7 @@ fn attentions() -> Cases {
     let same = |time: usize, lengths| Full { queries: time, keys: time, lengths, ..base };
     let list = [
         ("cfm", Full { heads: 8, width: 64, ..same(87, &[87, 80]) }),
+        ("cfm-long", Full { heads: 8, width: 64, ..same(151, &[151, 97]) }),
         ("tokenizer", Full { heads: 20, width: 64, ..same(37, &[37]) }),
         ("perceiver", Full { queries: 32, keys: 150, heads: 4, width: 256, lengths: &[150], ..base }),
         ("perceiver-self", Full { heads: 4, width: 256, ..same(32, &[32]) }),
@@ -286,6 +287,8 @@ fn attentions() -> Cases {
         ("long-cross", Full { queries: 20, keys: 530, heads: 1, lengths: &[257, 256, 255], ..base }),
         ("sharp", Full { width: 64, sharpness: 30.0, ..same(64, &[64]) }),
         ("long-sharp", Full { heads: 1, sharpness: 30.0, ..same(520, &[520]) }),
+        // Largest scores that grow from tile to tile, on matrix units of any size.
+        ("wide-sharp", Full { width: 64, sharpness: 30.0, ..same(203, &[203, 130]) }),
     ];
     let mut all: Vec<OpCase> =
         list.into_iter().map(|(tag, full)| full.case(tag)).collect::<Result<_, _>>()?;
@@ -380,8 +383,11 @@ pub(super) fn real() -> Cases {
     all.push(conv1d("cfm-res", [2, 780, 320], [256, 1], f32, line(1, 1, [0, 0], BIAS))?);
     all.push(conv1d("encoder-up", [1, 780, 512], [512, 5], f32, line(1, 1, [4, 0], BIAS))?);
     all.push(conv1d("tokenizer", [1, 1000, 128], [1280, 3], f32, line(2, 1, [1, 1], BIAS))?);
-    let cfm = Full { queries: 780, keys: 780, heads: 8, width: 64, lengths: &[780, 780], sharpness: 1.0 };
-    all.push(cfm.case("cfm")?);
+    for time in [640, 780, 1000] {
+        let lengths = &[time as i32; 2];
+        let cfm = Full { queries: time, keys: time, heads: 8, width: 64, lengths, sharpness: 1.0 };
+        all.push(cfm.case("cfm")?);
+    }
     all.push(unary(Activation::Gelu, "cfm", &[2, 780, 1024], normal)?);
     for f in [Activation::Mish, Activation::Elu, Activation::Sin, Activation::Cos] {
         all.push(unary(f, "cfm", &[2, 780, 256], normal)?);

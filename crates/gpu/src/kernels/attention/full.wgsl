@@ -217,12 +217,12 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         let c#C = column + 16u * #Cu;
 //#if VECTORS
         if c#C < ROW {
-            y[at + c#C] = out#C;
+            y[at + c#C] = $KEPT(out#C);
         }
 //#else
         for (var n = 0u; n < 4u; n++) {
             if 4u * c#C + n < HEAD {
-                y[at + 4u * c#C + n] = out#C[n];
+                y[at + 4u * c#C + n] = $KEPT(out#C[n]);
             }
         }
 //#endif

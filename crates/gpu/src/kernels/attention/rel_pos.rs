@@ -1,11 +1,10 @@
 //! Attention with relative positions in one pass over the keys: scores, softmax and the sum of values tile by tile, nothing
 //! of the size `T x T` in memory.
 
-use super::staging_bytes;
+use super::units::{self, Positions, Sequences};
 use super::unroll::{count, unroll};
-use crate::check::Limit;
+use super::{staging_bytes, with_lengths};
 use crate::kernels::common::bind_result;
-use crate::kernels::guard;
 use crate::program::{Bind, Compiled};
 use mynah_device::DeviceError;
 use mynah_graph::RelPosAttention;
@@ -88,8 +87,25 @@ impl Tile {
     }
 }
 
+fn sequences(bind: &Bind<'_>, a: &RelPosAttention) -> Sequences {
+    let shape = bind.shape(0);
+    let (batch, time, width) = (shape.dims()[0], shape.dims()[1], shape.last() / a.heads);
+    let (rows, first_offset) = (bind.shape(3).dims()[0], a.first_offset as i32);
+    let positions = Some(Positions { rows, first_offset, window: a.window });
+    Sequences { batch, queries: time, keys: time, heads: a.heads, width, scale: a.scale, positions }
+}
+
+/// Whether the op would rather find this operand as halves.
+pub(in crate::kernels) fn takes_halves(bind: &Bind<'_>, a: &RelPosAttention, operand: usize) -> bool {
+    operand < 4 && units::suits(bind, &sequences(bind, a))
+}
+
 /// `softmax(((q + u)·kᵀ + (q + v)·p[i − j]ᵀ) · scale) · values`.
 pub(in crate::kernels) fn compile(bind: &Bind<'_>, a: &RelPosAttention) -> Result<Compiled, DeviceError> {
+    let sequences = sequences(bind, a);
+    if units::suits(bind, &sequences) {
+        return with_lengths(bind, units::compile(bind, sequences)?, 6, sequences.keys);
+    }
     let (shape, table) = (bind.shape(0), bind.shape(3).dims()[0]);
     let (batch, time, width) = (shape.dims()[0], shape.dims()[1], shape.last());
     let head_width = width / a.heads;
@@ -154,12 +170,7 @@ pub(in crate::kernels) fn compile(bind: &Bind<'_>, a: &RelPosAttention) -> Resul
     let groups = [time.div_ceil(tile.height()), a.heads, batch];
     let name = format!("rel_pos_attention/{}x{TILE_KEYS}", tile.height());
     let attention = k.finish(name, &code, [(SIDE * SIDE) as u32, 1, 1], groups)?;
-    let mut compiled = Compiled::one(attention);
-    match bind.check(6, "length", Limit::Fixed(time + 1), false)? {
-        Some(check) => compiled.checks.push(check),
-        None => compiled.dispatches.insert(0, guard::compile(bind, 6, time + 1)?),
-    }
-    Ok(compiled)
+    with_lengths(bind, attention, 6, time)
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Code that several kernels share.
 
 mod decode;
+mod units;
 
 pub(crate) use decode::{Factor, Loads};
+pub(crate) use units::{HALVES, OCT, PUT, Units};
 
 use crate::program::{Bind, Kernel};
 use crate::shader::Source;

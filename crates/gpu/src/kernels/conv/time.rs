@@ -11,8 +11,8 @@
 
 use super::epilogue;
 use crate::kernels::attention::unroll::{count, unroll};
-use crate::kernels::common::{Factor, GRID, HALF, Loads};
-use crate::kernels::matmul::{self, HALVES};
+use crate::kernels::common::{Factor, GRID, HALF, HALVES, Loads};
+use crate::kernels::matmul;
 use crate::program::{Bind, Compiled, Matrix, Operand};
 use crate::weights::padded_channels;
 use mynah_device::DeviceError;

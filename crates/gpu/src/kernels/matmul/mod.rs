@@ -12,9 +12,6 @@ use mynah_device::DeviceError;
 use mynah_device::Route;
 use mynah_graph::{Epilogue, Prologue};
 
-/// `halves(first, second)`: eight numbers as halves; needs [`crate::kernels::common::HALF`].
-pub(super) const HALVES: &str = include_str!("half.wgsl");
-
 pub(super) const F16_MATRIX: Route =
     Route { name: "f16-matrix", about: "matrix products on matrix units: f16 factors, f32 sums" };
 

@@ -6,13 +6,11 @@
 use super::Product;
 use super::unroll::unroll;
 use crate::caps::Capabilities;
-use crate::kernels::common::{Factor, GRID, HALF, Loads};
+use crate::kernels::common::{Factor, GRID, HALF, HALVES, Loads, OCT, PUT, Units};
 use crate::program::{Compiled, Dispatch, Joins, Kernel, Operand};
 use crate::weights::MatrixType;
 use mynah_device::DeviceError;
 
-/// Elements that are fetched and kept together: 16 bytes of halves.
-const OCT: usize = 8;
 /// Threads of the kernels of one element or eight.
 const THREADS: usize = 256;
 /// Multiprocessors of a large GPU. A smaller one takes more rounds of any tiles, and large ones lose least by that.
@@ -70,29 +68,10 @@ const GEOMETRIES: [Geometry; 6] = [
 /// Sums of a lane where units are small; larger parts were not tried there.
 const SUMS_OF_SMALL: usize = 64;
 
-/// The matrix units of an adapter: their side and the lanes of a subgroup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Units {
-    size: usize,
-    lanes: usize,
-}
-
+/// What this kernel asks of matrix units.
 impl Units {
-    /// Those of an adapter, `None` where there are none of a size that WGSL has or subgroups differ in size.
-    fn of(caps: &Capabilities) -> Option<Self> {
-        let lanes = caps.subgroup.filter(|[min, max]| min == max && *min > 0)?[0] as usize;
-        let sizes = [16, 8].into_iter().filter(|_| caps.f16);
-        let mut sizes = sizes.filter(|&s| caps.matrix.iter().any(|m| [m.m, m.n, m.k] == [s; 3]));
-        sizes.next().map(|s| Self { size: s as usize, lanes })
-    }
-
     fn threads(self, g: Geometry) -> usize {
         self.lanes * g.parts[0] * g.parts[1]
-    }
-
-    /// Whether tiles lie in workgroup memory as vectors. Metal's loads take no pointers to vectors, and its units have 8.
-    fn wide(self) -> bool {
-        self.size == 16
     }
 
     /// Floats in which the subgroups hand over their sums.
@@ -160,7 +139,7 @@ fn pack(product: &Product<'_, '_>, weight: bool, packed: &Operand) -> Result<Dis
     k.source().flag("WEIGHT", weight);
     k.source().include(GRID);
     k.source().include(HALF);
-    k.source().include(include_str!("half.wgsl"));
+    k.source().include(HALVES);
     let grid = k.grid((rows * octs).div_ceil(THREADS));
     let name = if weight { format!("pack {}", product.factor.name()) } else { "pack x".into() };
     k.finish(name, include_str!("pack.wgsl"), [THREADS as u32, 1, 1], grid)
@@ -246,8 +225,7 @@ fn tiles(
     let threads = units.threads(g);
     let part = [g.tile[0] / g.parts[0], g.tile[1] / g.parts[1]];
     let wide = units.wide();
-    // Elements of a tile that take an oct.
-    let unit = if wide { OCT / 4 } else { OCT };
+    let unit = units.unit();
     let pitch = (g.deep / OCT + 1) * unit;
     let source = k.source();
     source.enable("f16");
@@ -279,7 +257,8 @@ fn tiles(
     source.define("X_FETCHED", if x16.is_some() { "vec4<u32>" } else { "Floats" });
     source.define("MATRIX", format!("coop_mat{0}x{0}", units.size));
     source.include(HALF);
-    source.include(include_str!("half.wgsl"));
+    source.include(HALVES);
+    source.include(PUT);
     let counts = [
         ("TALL", part[0] / units.size),
         ("WIDE", part[1] / units.size),

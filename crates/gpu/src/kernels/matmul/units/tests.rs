@@ -1,17 +1,9 @@
-//! Adapters with matrix units are rare where tests run: at least every variant must be sound WGSL and become SPIR-V.
+//! Every variant is sound WGSL, and which tiles are chosen where.
 
 use super::*;
-use crate::caps::MatrixShape;
-use crate::program::Bind;
-use mynah_device::Policy;
+use crate::kernels::testing::{adapter, translate};
 use mynah_graph::{Activation, ElemType, Epilogue, Graph, GraphBuilder, Op, WeightSpec};
 use mynah_tensor::{DType, Shape};
-
-/// An adapter with units of a size and little else that matters here.
-fn adapter(size: u32, lanes: u32, workgroup_bytes: u32) -> Capabilities {
-    let matrix = vec![MatrixShape { m: size, n: size, k: size }];
-    Capabilities { subgroup: Some([lanes; 2]), matrix, workgroup_bytes, ..Capabilities::large() }
-}
 
 fn graph(m: usize, n: usize, k: usize, dtype: DType, epilogue: Epilogue) -> Graph {
     let mut b = GraphBuilder::new("product");
@@ -30,33 +22,6 @@ fn graph(m: usize, n: usize, k: usize, dtype: DType, epilogue: Epilogue) -> Grap
     let y = b.op(Op::MatMul(epilogue), &operands);
     b.output("y", y);
     b.finish().unwrap()
-}
-
-/// Compiles every dispatch to SPIR-V; returns the kernels' names.
-fn translate(graph: &Graph, caps: &Capabilities) -> Vec<String> {
-    let policy = Policy::default();
-    let bind = Bind::trial(graph, &graph.nodes()[0], caps, &policy);
-    let compiled = crate::kernels::compile(&bind).unwrap();
-    let each = compiled.dispatches.into_iter().map(|d| {
-        let source = &d.shader.wgsl;
-        let mut options = naga::front::wgsl::Options::new();
-        options.capabilities = naga::valid::Capabilities::all();
-        let module = naga::front::wgsl::Frontend::new_with_options(options)
-            .parse(source)
-            .unwrap_or_else(|e| panic!("{}: {}\n{source}", d.shader.name, e.emit_to_string(source)));
-        let mut validator = naga::valid::Validator::new(
-            naga::valid::ValidationFlags::all(),
-            naga::valid::Capabilities::all(),
-        );
-        let info = validator
-            .validate(&module)
-            .unwrap_or_else(|e| panic!("{}: {}", d.shader.name, e.emit_to_string(source)));
-        let options = naga::back::spv::Options { lang_version: (1, 6), ..Default::default() };
-        let spirv = naga::back::spv::write_vec(&module, &info, &options, None).unwrap();
-        assert!(spirv.len() > 100, "{}", d.shader.name);
-        d.shader.name
-    });
-    each.collect()
 }
 
 const TYPES: [DType; 11] = [
