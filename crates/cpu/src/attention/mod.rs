@@ -5,12 +5,15 @@
 //! content scores against the keys they see, position scores against the stretch of the table that those pairs need
 //! (block rows + keys − 1 consecutive offsets), the shift as an offset when both are added, softmax over the finished
 //! row, and the product with the values (`block`). Memory is one block's rows for each thread. The route
-//! `online-softmax` does the same a block of keys at a time, with memory for that block only (`online`). Which queries
-//! share a block, how long the padding is and what else is in the batch can't be seen in a row's bits.
+//! `online-softmax` does the same a block of keys at a time, with memory for that block only: `online` with positions,
+//! `full` and `columns` without. Which queries share a block, how long the padding is and what else is in the batch
+//! can't be seen in a row's bits.
 
 mod block;
 mod causal;
+mod columns;
 mod exponentials;
+mod full;
 mod layout;
 mod online;
 mod rope;
@@ -70,6 +73,13 @@ pub(crate) fn compile_full(bind: &Bind<'_>, op: &Full) -> Result<Box<dyn Kernel>
     else {
         return Err(bind.misplaced("q has no four dimensions"));
     };
+    if bind.policy().allows(&ONLINE_SOFTMAX) {
+        return full::compile(
+            bind,
+            op.scale,
+            Bf16::of(bind.level()).filter(|_| bind.policy().allows(&BF16_DOT)),
+        );
+    }
     let scale = op.scale;
     let extents = Extents { batch, queries, time, heads, depth, scale, window: None, positions: None };
     build(bind, &extents, None, bind.operand(3)?)

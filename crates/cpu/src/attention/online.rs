@@ -1,4 +1,4 @@
-//! The route `online-softmax`: a few tiles of queries of one head walk over blocks of keys.
+//! The route `online-softmax` with relative positions: a few tiles of queries of one head walk over blocks of keys.
 //!
 //! For each block of keys a tile forms its scores, raises its running maximum, rescales what it has summed so far and
 //! adds the block's share of the values. Nothing grows with the length of the sequence, so a task's scratch memory
@@ -197,7 +197,7 @@ fn pack_queries(queries: &Queries<'_>, batch: usize, head: usize, rows: &mut Row
     let l = queries.layout;
     let biased = &mut biased[..rows.queries.len() * l.depth];
     let biases = [(queries.content_bias, &mut *rows.content), (queries.position_bias, &mut *rows.position)];
-    for (bias, out) in biases.into_iter().take(if l.positional { 2 } else { 1 }) {
+    for (bias, out) in biases {
         let bias = queries.bias_of(bias, head);
         for (i, row) in rows.queries.clone().zip(biased.chunks_exact_mut(l.depth)) {
             let q = &queries.q[queries.row(batch, i, head)];
@@ -237,14 +237,12 @@ unsafe fn meet<S: Tiles>(
             let c = &mut scores[panel * S::PANEL - at.block..];
             product(s, l, rows.height, rows.content, w, l.steps(l.depth), (c, KEYS), false);
         }
-        if l.positional {
-            position_scores(s, queries, sizes, at, rows);
-        }
+        position_scores(s, queries, sizes, at, rows);
         let mut r = 0;
         while r < rows.queries.len() {
             let query = rows.queries.start + r;
             let scores = &mut scores[r * KEYS..(r + 1) * KEYS];
-            let shifts = l.positional.then(|| &rows.shifts[r * sizes.spread..(r + 1) * sizes.spread]);
+            let shifts = &rows.shifts[r * sizes.spread..(r + 1) * sizes.spread];
             let factor = weigh(s, l, at, query, scores, shifts, &mut rows.largest[r], &mut rows.totals[r]);
             if factor != 1.0 {
                 let sums = rows.sums[r * sizes.width..(r + 1) * sizes.width].as_mut_ptr();
@@ -360,7 +358,7 @@ unsafe fn weigh<S: Tiles>(
     at: &Meeting,
     query: usize,
     scores: &mut [f32],
-    shifts: Option<&[f32]>,
+    shifts: &[f32],
     largest: &mut f32,
     total: &mut f32,
 ) -> f32 {
@@ -379,7 +377,7 @@ unsafe fn weigh<S: Tiles>(
     // Vectors lie at multiples of their width from the block's beginning, so that a row's sums have one order.
     let (first, last) = (from / S::LANES * S::LANES, to.next_multiple_of(S::LANES));
     let shift = l.first_offset - query as i64 + at.block as i64 - at.first_position * S::PANEL as i64;
-    let shifts = shifts.map(|all| all[usize::try_from(shift).unwrap_or(usize::MAX)..][..last].as_ptr());
+    let shifts = shifts[usize::try_from(shift).unwrap_or(usize::MAX)..][..last].as_ptr();
     scores[start..first].fill(0.0);
     scores[last..end].fill(0.0);
     let x = scores.as_mut_ptr();
@@ -390,11 +388,7 @@ unsafe fn weigh<S: Tiles>(
         let mut top = s.splat(*largest);
         let mut i = first;
         while i < last {
-            let mut score = s.load(x.add(i));
-            if let Some(p) = shifts {
-                score = s.add(score, s.load(p.add(i)));
-            }
-            score = s.mul(score, scale);
+            let mut score = s.mul(s.add(s.load(x.add(i)), s.load(shifts.add(i))), scale);
             if i < from {
                 score = s.select(s.less(lane, s.splat((from - i) as f32)), nothing, score);
             }

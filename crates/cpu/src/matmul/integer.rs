@@ -8,7 +8,7 @@
 use super::quantize::{Packed, quantize_rows};
 use super::rows::{Part, Tiling};
 use crate::epilogue::{BoundEpilogue, Finish};
-use crate::memory::{Output, ScratchNeed};
+use crate::memory::{Output, ScratchNeed, prefetch, prefetch_to_write};
 use crate::program::{Bind, Fault, Kernel, Launch, Leftover, Operand, Target};
 use crate::simd::dot::{DotKernel, DotTile, X_BLOCK};
 use crate::simd::tile::TileShape;
@@ -257,6 +257,7 @@ fn stretch<S: Simd>(
         let index = part.tiles.start + i;
         let (rows, height) = work.tiling.tile(index);
         let at = rows.start * work.n + first;
+        // A single tile reads weights once, in order, which the machine foresees itself.
         if tiles > 1 {
             prefetch(&ahead[ahead.len().min(i * share)..ahead.len().min((i + 1) * share)]);
         }
@@ -292,30 +293,4 @@ fn stretch<S: Simd>(
         }
         i += 1;
     }
-}
-
-/// Asks for bytes that will be read soon. A single tile reads weights once, in order, which the machine foresees itself.
-#[inline(always)]
-fn prefetch(bytes: &[u8]) {
-    #[cfg(target_arch = "x86_64")]
-    for line in bytes.chunks(64) {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        // SAFETY: a hint.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = bytes;
-}
-
-/// Asks for bytes that will be written soon.
-#[inline(always)]
-fn prefetch_to_write(start: *const u8, bytes: usize) {
-    #[cfg(target_arch = "x86_64")]
-    for at in (0..bytes).step_by(64) {
-        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-        // SAFETY: a hint.
-        unsafe { _mm_prefetch::<_MM_HINT_ET0>(start.wrapping_add(at).cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (start, bytes);
 }

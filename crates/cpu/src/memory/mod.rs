@@ -3,7 +3,9 @@
 
 mod buffer;
 mod pages;
+mod prefetch;
 mod view;
 
 pub(crate) use buffer::Buffer;
+pub(crate) use prefetch::{prefetch, prefetch_to_write};
 pub(crate) use view::{Input, Output, Scratch, ScratchNeed};

@@ -174,6 +174,14 @@ pub(crate) trait Tiles: Simd {
     /// Only for levels that have the instruction.
     unsafe fn pairs_ahead(self, rows: usize, t: &Tile, ahead: Ahead);
 
+    /// Two vectors of floats that aren't negative as pairs of bfloat16, `low` first; what lies in the middle is rounded
+    /// up. Only for levels whose tiles multiply pairs.
+    #[inline(always)]
+    fn pair(self, low: Self::F, _high: Self::F) -> Self::F {
+        debug_assert!(false, "no tile multiplies pairs");
+        low
+    }
+
     /// Runs a tile of `rows` rows, one of [`Tiles::HEIGHTS`], with weights of the type `STORED`.
     #[inline(always)]
     unsafe fn tile<const STORED: u8>(self, rows: usize, t: &Tile) {
@@ -245,6 +253,20 @@ mod avx512 {
         unsafe fn pairs_ahead(self, rows: usize, t: &Tile, ahead: Ahead) {
             // SAFETY: passed on to the caller.
             unsafe { pairs::tile(rows, t, ahead) };
+        }
+
+        #[inline(always)]
+        fn pair(self, low: Self::F, high: Self::F) -> Self::F {
+            use std::arch::x86_64::*;
+            // SAFETY: `self` proves the features.
+            unsafe {
+                let half = _mm512_set1_epi32(0x8000);
+                let low = _mm512_srli_epi32::<16>(_mm512_add_epi32(_mm512_castps_si512(low), half));
+                let high = _mm512_add_epi32(_mm512_castps_si512(high), half);
+                // low | (high & kept)
+                let kept = _mm512_set1_epi32(0xffff_0000u32 as i32);
+                _mm512_castsi512_ps(_mm512_ternarylogic_epi32::<0xf8>(low, high, kept))
+            }
         }
     }
 }
@@ -411,11 +433,13 @@ impl TileShape {
     }
 
     /// Rows of the tallest tile.
+    #[inline]
     pub(crate) fn tallest(self) -> usize {
         self.heights.last().copied().unwrap_or(1)
     }
 
     /// The lowest tile that holds `rows` rows, the tallest for more.
+    #[inline]
     pub(crate) fn height_for(self, rows: usize) -> usize {
         self.heights.iter().copied().find(|&h| h >= rows).unwrap_or_else(|| self.tallest())
     }
