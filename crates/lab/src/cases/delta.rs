@@ -119,7 +119,7 @@ pub(super) fn cases() -> Cases {
     all.push(of(4, 64, 127, 2).case("chunk")?);
     // Ends of chunks of 16, 32 and 64, and a rest that isn't worth one.
     for time in [31, 32, 33, 47, 48, 63] {
-        all.push(of(1, 32, time, 1).case("chunk")?);
+        all.push(of(1, 64, time, 1).case("chunk")?);
     }
     all.push(of(1, 128, 130, 1).shared(3).case("chunk")?);
     all.push(of(1, 128, 512, 1).case("chunk")?);

@@ -31,6 +31,8 @@ pub(super) const CHUNK: usize = 32;
 const WORTH: usize = CHUNK / 2;
 /// Heads must be whole panels of every instruction set.
 const PANEL: usize = 32;
+/// Heads from which products of floats are faster than going token by token; those of pairs always are.
+const WIDE: usize = 64;
 
 /// How a kernel's heads go over chunks.
 #[derive(Clone, Copy)]
@@ -40,9 +42,10 @@ pub(super) struct Chunks {
 }
 
 impl Chunks {
-    /// For heads of `size`, unless they are no whole panels.
+    /// For heads of `size`, unless they are no whole panels or too narrow to gain by it.
     pub(super) fn of(size: usize, bf16: Option<Bf16>) -> Option<Self> {
-        (size > 0 && size.is_multiple_of(PANEL)).then_some(Self { form: Form(bf16), size })
+        let least = if bf16.is_some() { PANEL } else { WIDE };
+        (size >= least && size.is_multiple_of(PANEL)).then_some(Self { form: Form(bf16), size })
     }
 
     /// What products are made of.
