@@ -45,8 +45,13 @@ const ONLINE_SOFTMAX: Route = Route {
     name: "online-softmax",
     about: "attention over blocks of keys with a running maximum instead of whole rows of scores",
 };
+/// Gated delta nets as matrix products.
+const DELTA_CHUNKS: Route = Route {
+    name: "delta-chunks",
+    about: "prompts go through gated delta nets in chunks of tokens, as products, which bf16-dot rounds, not token by token",
+};
 /// The fast routes of this device.
-const ROUTES: &[Route] = &[INT8_DOT, BF16_DOT, ONLINE_SOFTMAX];
+const ROUTES: &[Route] = &[INT8_DOT, BF16_DOT, ONLINE_SOFTMAX, DELTA_CHUNKS];
 
 /// The proof that products may use pairs of bfloat16 under a policy on a level.
 fn bf16_dot(policy: &Policy, level: SimdLevel) -> Option<simd::Bf16> {

@@ -47,6 +47,10 @@ impl Bounds {
     /// the decay lets them fade.
     pub const RECURRENCE: Self = Self { exact: 1e-10, fast: 1e-8 };
 
+    /// A recurrence that may go in chunks. `exact` as [`Bounds::RECURRENCE`]; `fast` may round the factors of its products, the
+    /// matrix among them, to bf16 as [`Bounds::PRODUCT`], in products that follow each other as in [`Bounds::ATTENTION`].
+    pub const CHUNKED_RECURRENCE: Self = Self { exact: 1e-10, fast: 1e-4 };
+
     /// A product with a weight of this type.
     pub fn product(weight: DType) -> Self {
         if weight.is_quantized() { Self::QUANTISED_PRODUCT } else { Self::PRODUCT }

@@ -2,18 +2,22 @@
 //!
 //! A row of the matrix needs no other row, so four rows go through all tokens together, staying in the first-level cache:
 //! four, because each token's update waits for the sum before it, and other rows fill that time. Two passes a token: the decay and
-//! the sum with `k`, then the update and the sum with `q`.
+//! the sum with `k`, then the update and the sum with `q`. The route `delta-chunks` takes a prompt's tokens in `chunks` instead.
 
+use super::chunks::{Chunks, run_chunks};
 use super::sequences;
 use crate::memory::{Output, ScratchNeed};
 use crate::program::{Bind, Fault, Kernel, Launch, Operand, Target};
 use crate::simd::math::exp;
 use crate::simd::{Isa, Simd, dispatch};
+use crate::{DELTA_CHUNKS, bf16_dot};
 use mynah_device::DeviceError;
 use mynah_graph::GatedDeltaNet;
 
 /// Rows of a matrix that go through the tokens together.
 const ROWS: usize = 4;
+/// Tokens of a sequence from which chunks are faster.
+const FEW: usize = 32;
 
 struct Delta {
     op: GatedDeltaNet,
@@ -26,6 +30,8 @@ struct Delta {
     out: Target,
     sizes: Sizes,
     isa: Isa,
+    /// How prompts go in chunks, where they may.
+    chunks: Option<Chunks>,
 }
 
 /// Extents of the operands.
@@ -46,6 +52,8 @@ pub(crate) fn compile(bind: &Bind<'_>, op: GatedDeltaNet) -> Result<Box<dyn Kern
     let gates = if bind.shape(3).numel() == v.numel() && bind.shape(3).rank() == 4 { size } else { 1 };
     let sizes = Sizes { time, key_heads: q.dims()[2], heads, size, gates };
     let operand = |i: usize| bind.operand(i);
+    let chunked = bind.policy().allows(&DELTA_CHUNKS) && gates == 1 && time >= FEW;
+    let bf16 = bf16_dot(bind.policy(), bind.level());
     Ok(Box::new(Delta {
         op,
         q: operand(0)?,
@@ -57,16 +65,19 @@ pub(crate) fn compile(bind: &Bind<'_>, op: GatedDeltaNet) -> Result<Box<dyn Kern
         out: bind.target()?,
         sizes,
         isa: bind.isa(),
+        chunks: chunked.then(|| Chunks::of(size, bf16)).flatten(),
     }))
 }
 
 impl Kernel for Delta {
     fn name(&self) -> String {
-        format!("gated_delta_net/{}", self.isa.name())
+        let chunks = self.chunks.map_or_else(String::new, |chunks| format!("/chunks-{}", chunks.name()));
+        format!("gated_delta_net{chunks}/{}", self.isa.name())
     }
 
     fn scratch(&self) -> ScratchNeed {
-        let floats = ROWS * self.sizes.size + self.sizes.time * self.sizes.gates;
+        let chunks = self.chunks.map_or(0, |chunks| chunks.scratch());
+        let floats = (ROWS * self.sizes.size).max(chunks) + self.sizes.time * self.sizes.gates;
         ScratchNeed { shared: 0, private: 4 * floats }
     }
 
@@ -83,10 +94,11 @@ impl Kernel for Delta {
             let [row, length, from] = sequences[b];
             let private = launch.scratch().private(task.thread);
             // SAFETY: a thread's scratch memory is its own during a task.
-            let (lines, decays) = unsafe { private.slice(0..private.len()) }.split_at_mut(ROWS * s.size);
+            let (decays, rest) = unsafe { private.slice(0..private.len()) }.split_at_mut(s.time * s.gates);
             let first = row * state.row + head * matrix;
-            let head = Head {
+            let mut head = Head {
                 sizes: s,
+                done: 0,
                 from: first + from * s.heads * matrix,
                 to: first,
                 snapshot: s.heads * matrix,
@@ -97,18 +109,28 @@ impl Kernel for Delta {
                 inputs: [q, k, v, gate, beta],
             };
             // SAFETY: tasks have heads of their own, of rows that differ, in the state and in the output.
-            unsafe { run_head(self.isa, &head, state.data, out, lines, decays) };
+            unsafe {
+                take_decays(self.isa, &head, decays);
+                if let Some(chunks) = self.chunks.as_ref().filter(|_| length >= FEW) {
+                    let tokens = chunks.tokens(length, self.op.snapshots);
+                    run_chunks(self.isa, chunks, &head, tokens, state.data, out, decays, rest);
+                    (head.done, head.from) = (tokens, head.to);
+                }
+                run_head(self.isa, &head, state.data, out, &mut rest[..ROWS * s.size], decays);
+            }
         })?;
         Ok(())
     }
 }
 
 /// One head of one sequence.
-struct Head<'a> {
+pub(super) struct Head<'a> {
     sizes: Sizes,
+    /// Tokens that are done already, the matrix being what they left.
+    done: usize,
     /// Where the matrix is read, where snapshot 0 is written, and how far the next snapshot is.
-    from: usize,
-    to: usize,
+    pub(super) from: usize,
+    pub(super) to: usize,
     snapshot: usize,
     snapshots: usize,
     length: usize,
@@ -116,13 +138,45 @@ struct Head<'a> {
     token: usize,
     head: usize,
     /// q, k, v, gates, beta.
-    inputs: [&'a [f32]; 5],
+    pub(super) inputs: [&'a [f32]; 5],
+}
+
+impl Head<'_> {
+    /// Where a token's gate is, when there is one for all channels, and its beta.
+    #[inline(always)]
+    pub(super) fn gate(&self, t: usize) -> usize {
+        (self.token + t) * self.sizes.heads + self.head
+    }
+
+    /// Where a token's values and results begin.
+    #[inline(always)]
+    pub(super) fn value(&self, t: usize) -> usize {
+        self.gate(t) * self.sizes.size
+    }
+
+    /// Where a token's query and key begin.
+    #[inline(always)]
+    pub(super) fn key(&self, t: usize) -> usize {
+        let Sizes { key_heads, size, .. } = self.sizes;
+        ((self.token + t) * key_heads + self.head % key_heads) * size
+    }
 }
 
 dispatch! {
-    /// Runs all tokens of a head.
-    fn run_head(head: &Head<'_>, state: Output<'_, f32>, out: Output<'_, f32>, lines: &mut [f32], decays: &mut [f32])
+    /// Writes the decays of all tokens of a head.
+    fn take_decays(head: &Head<'_>, decays: &mut [f32]) = decays_body;
+    /// Runs all tokens of a head that aren't done.
+    fn run_head(head: &Head<'_>, state: Output<'_, f32>, out: Output<'_, f32>, lines: &mut [f32], decays: &[f32])
         = head_body;
+}
+
+#[inline(always)]
+unsafe fn decays_body<S: Simd>(s: S, h: &Head<'_>, decays: &mut [f32]) {
+    let gates = h.sizes.gates;
+    for t in 0..h.length {
+        let at = h.gate(t) * gates;
+        exponentials(s, &h.inputs[3][at..at + gates], &mut decays[t * gates..(t + 1) * gates]);
+    }
 }
 
 #[inline(always)]
@@ -132,25 +186,21 @@ unsafe fn head_body<S: Simd>(
     state: Output<'_, f32>,
     out: Output<'_, f32>,
     lines: &mut [f32],
-    decays: &mut [f32],
+    decays: &[f32],
 ) {
-    let Sizes { time, heads, size, gates, .. } = h.sizes;
-    for t in 0..h.length {
-        let at = ((h.token + t) * heads + h.head) * gates;
-        exponentials(s, &h.inputs[3][at..at + gates], &mut decays[t * gates..(t + 1) * gates]);
-    }
+    let Sizes { time, size, gates, .. } = h.sizes;
     // SAFETY: the caller owns this head's part of both outputs.
     unsafe {
         for t in h.length..time {
-            let at = ((h.token + t) * heads + h.head) * size;
+            let at = h.value(t);
             out.slice(at..at + size).fill(0.0);
         }
-        let mut first = 0;
+        let mut first = if h.done < h.length { 0 } else { size };
         while first < size {
             let rows = ROWS.min(size - first);
             let place = h.from + first * size;
             lines[..rows * size].copy_from_slice(state.slice(place..place + rows * size));
-            for t in 0..h.length {
+            for t in h.done..h.length {
                 match rows {
                     ROWS => token::<S, ROWS>(s, h, t, first, lines, &decays[t * gates..], out),
                     _ => {
@@ -202,13 +252,11 @@ unsafe fn token<S: Simd, const R: usize>(
     decay: &[f32],
     out: Output<'_, f32>,
 ) {
-    let Sizes { key_heads, heads, size, gates, .. } = h.sizes;
+    let Sizes { size, gates, .. } = h.sizes;
     let [q, k, v, _, beta] = h.inputs;
-    let token = h.token + t;
-    let key = (token * key_heads + h.head % key_heads) * size;
+    let (key, value) = (h.key(t), h.value(t) + first);
     let (q, k) = (&q[key..key + size], &k[key..key + size]);
-    let value = (token * heads + h.head) * size + first;
-    let (v, beta) = (&v[value..value + R], beta[token * heads + h.head]);
+    let (v, beta) = (&v[value..value + R], beta[h.gate(t)]);
     let decay = &decay[..gates];
     assert!(lines.len() >= R * size);
     let m = lines.as_mut_ptr();

@@ -1,5 +1,6 @@
 //! Recurrent cells.
 
+mod chunks;
 mod delta;
 mod lstm;
 mod sequences;

@@ -82,9 +82,13 @@ impl Delta {
         let beta = b.input("beta", &[batch, time, heads], Fill::Within(0.0, 1.0));
         let sequences = b.ints("sequences", &[batch, 3], &numbers);
         let y = b.op(Op::GatedDeltaNet(GatedDeltaNet { state, snapshots }), &[q, k, v, g, beta, sequences]);
-        b.finish(&[y], Bounds::RECURRENCE)
+        let chunks = !per_channel && self.sequences.iter().any(|s| s[1] >= CHUNK);
+        b.finish(&[y], if chunks { Bounds::CHUNKED_RECURRENCE } else { Bounds::RECURRENCE })
     }
 }
+
+/// Tokens of a sequence from which devices may go in chunks.
+const CHUNK: i32 = 32;
 
 /// The 36 cases of ggml's `test-backend-ops`, and what they leave out.
 pub(super) fn cases() -> Cases {
@@ -113,6 +117,16 @@ pub(super) fn cases() -> Cases {
         all.push(of(4, 64, time, 1).case("chunk")?);
     }
     all.push(of(4, 64, 127, 2).case("chunk")?);
+    // Ends of chunks of 16, 32 and 64, and a rest that isn't worth one.
+    for time in [31, 32, 33, 47, 48, 63] {
+        all.push(of(1, 64, time, 1).case("chunk")?);
+    }
+    all.push(of(1, 128, 130, 1).shared(3).case("chunk")?);
+    all.push(of(1, 128, 512, 1).case("chunk")?);
+    all.push(of(2, 96, 80, 2).permuted("chunk")?);
+    // No whole vectors.
+    all.push(of(2, 48, 70, 1).case("chunk")?);
+    all.push(of(2, 17, 70, 1).case("chunk")?);
     for time in [33, 64, 100] {
         all.push(of(4, 64, time, 1).per_channel().case("chunk")?);
     }
@@ -133,6 +147,16 @@ pub(super) fn cases() -> Cases {
         of(2, 256, 3, 1).case("wide")?,
         Delta { sequences: vec![[2, 9, 1], [0, 0, 0], [1, 4, 2]], snapshots: 3, ..of(2, 32, 9, 3) }
             .case("unequal")?,
+        // Prompts that go back to a snapshot, and keep some themselves.
+        of(2, 64, 64, 1).snapshots(4).case("prompt")?,
+        Delta {
+            sequences: vec![[2, 100, 1], [3, 31, 2], [0, 0, 0], [1, 66, 0]],
+            snapshots: 3,
+            ..of(2, 64, 100, 4)
+        }
+        .shared(2)
+        .case("unequal")?,
+        Delta { sequences: vec![[1, 40, 0], [0, 97, 0]], ..of(1, 32, 97, 2) }.case("unequal")?,
     ]);
     Ok(all)
 }
