@@ -4,7 +4,7 @@ use crate::exit::Exit;
 use crate::flags::{ModelFlags, VolumeFlags};
 use crate::{failure, out};
 use clap::Args;
-use mynah::{Detection, Error, Watermark};
+use mynah::{Detection, Watermark};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -39,9 +39,7 @@ impl Detect {
             }
             if let Err(error) = found {
                 failed += 1;
-                failure::print(
-                    &anyhow::Error::from(error).context(format!("can't examine {}", path.display())),
-                );
+                failure::print(&error.context(format!("can't examine {}", path.display())));
             }
         }
         if self.json {
@@ -52,7 +50,7 @@ impl Detect {
 }
 
 /// What the detector says of a file, and its length in seconds.
-fn examine(watermark: &mut Watermark, path: &Path) -> Result<(Detection, f64), Error> {
+fn examine(watermark: &mut Watermark, path: &Path) -> anyhow::Result<(Detection, f64)> {
     let (samples, rate) = super::read(watermark, path)?;
     Ok((watermark.detect(&samples, rate)?, samples.len() as f64 / f64::from(rate)))
 }
@@ -62,7 +60,7 @@ fn line(path: &Path, found: &Detection) -> String {
     format!("{}\t{said}\t{:.3}\n", path.display(), found.score)
 }
 
-fn json_of(path: &Path, found: &Result<(Detection, f64), Error>) -> Value {
+fn json_of(path: &Path, found: &anyhow::Result<(Detection, f64)>) -> Value {
     let file = path.display().to_string();
     match found {
         Ok((found, seconds)) => json!({
@@ -72,10 +70,6 @@ fn json_of(path: &Path, found: &Result<(Detection, f64), Error>) -> Value {
             "raw": found.raw,
             "seconds": seconds,
         }),
-        Err(error) => {
-            let cause =
-                std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
-            json!({ "file": file, "error": cause })
-        }
+        Err(error) => json!({ "file": file, "error": error.root_cause().to_string() }),
     }
 }

@@ -79,11 +79,11 @@ fn named(flags: &ModelFlags, volume: Volume) -> anyhow::Result<Watermark> {
 }
 
 /// The samples of a file, or of standard input for `-`, and their rate.
-fn read(watermark: &Watermark, path: &Path) -> Result<(Vec<f32>, u32), Error> {
+fn read(watermark: &Watermark, path: &Path) -> anyhow::Result<(Vec<f32>, u32)> {
     let audio = if path.as_os_str() == "-" {
         AudioStream::from_reader(Box::new(std::io::stdin()), None)
     } else {
         AudioStream::open(path)
     };
-    watermark.read(audio?)
+    Ok(watermark.read(audio.map_err(Error::from)?)?)
 }
