@@ -11,6 +11,7 @@
 //!   other models' front ends.
 //! * For voice cloning: [`best_stretch`] of a long recording, [`normalize_loudness`], [`trim_silence`], [`resample_sinc_hann`],
 //!   [`resample_sinc_kaiser`].
+//! * For models that change a recording: [`Stft`] and its inverse; [`resample_polyphase`].
 //!
 //! The frames go to the model families; this crate knows none of them.
 //!
@@ -37,6 +38,7 @@ mod resample;
 mod silence;
 mod sinc;
 mod sniff;
+mod stft;
 mod stream;
 mod wav;
 mod write;
@@ -48,7 +50,8 @@ pub use loudness::{integrated_loudness, normalize_loudness};
 pub use pieces::{Cut, Piece, PieceConfig, PieceReader, best_stretch, speech_activity};
 pub use resample::{MAX_RATE, MIN_RATE, Resampler, resample};
 pub use silence::trim_silence;
-pub use sinc::{resample_sinc_hann, resample_sinc_kaiser};
+pub use sinc::{resample_polyphase, resample_sinc_hann, resample_sinc_kaiser};
+pub use stft::{Bin, Stft};
 pub use stream::{AudioStream, SourceInfo, StreamStats};
 pub use write::{PcmFile, WavFile, pcm_i16, wav_header, write_wav_i16};
 

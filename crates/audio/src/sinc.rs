@@ -16,23 +16,32 @@ struct Filter {
     cutoff: f64,
     /// The window, over -1 to 1.
     window: fn(f64) -> f64,
+    /// Whether the taps are scaled for a gain of exactly one at 0 Hz.
+    unity: bool,
 }
 
 /// `torchaudio.functional.resample` with its defaults.
-const HANN: Filter = Filter { crossings: 6.0, cutoff: 0.99, window: hann };
+const HANN: Filter = Filter { crossings: 6.0, cutoff: 0.99, window: hann, unity: false };
 
 /// What soxr's quality HQ is made for: flat up to 91.3 % of the lower Nyquist frequency, nothing beyond it down to 126 dB. Kaiser's
 /// formula gives the length of such a filter.
-const KAISER: Filter = Filter { crossings: 90.0, cutoff: 0.9565, window: kaiser };
+const KAISER: Filter = Filter { crossings: 90.0, cutoff: 0.9565, window: kaiser, unity: false };
 /// Kaiser's beta for 126 dB.
 const BETA: f64 = 12.93;
+
+/// `scipy.signal.resample_poly` with its defaults, which librosa calls `polyphase`: Kaiser's window of beta 5 over ten zero crossings.
+const POLYPHASE: Filter = Filter { crossings: 10.0, cutoff: 1.0, window: |t| kaiser_of(5.0, t), unity: true };
 
 fn hann(t: f64) -> f64 {
     (t * std::f64::consts::FRAC_PI_2).cos().powi(2)
 }
 
 fn kaiser(t: f64) -> f64 {
-    bessel(BETA * (1.0 - t * t).max(0.0).sqrt()) / bessel(BETA)
+    kaiser_of(BETA, t)
+}
+
+fn kaiser_of(beta: f64, t: f64) -> f64 {
+    bessel(beta * (1.0 - t * t).max(0.0).sqrt()) / bessel(beta)
 }
 
 /// The modified Bessel function of order zero, by its series.
@@ -68,6 +77,19 @@ pub fn resample_sinc_hann(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32
 /// [`AudioError::Config`] if a rate is outside [`MIN_RATE`]..=[`MAX_RATE`].
 pub fn resample_sinc_kaiser(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>, AudioError> {
     match windowed(samples, from, to, &KAISER)? {
+        Some(out) => Ok(out),
+        None => resample(samples, from, to),
+    }
+}
+
+/// Resamples a whole clip as `scipy.signal.resample_poly` does with its defaults (librosa's `polyphase`): shorter and with more aliases
+/// than [`resample_sinc_kaiser`]; `ceil(samples.len() · to / from)` samples. Rates without a large common factor go through
+/// [`crate::resample`].
+///
+/// # Errors
+/// [`AudioError::Config`] if a rate is outside [`MIN_RATE`]..=[`MAX_RATE`].
+pub fn resample_polyphase(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>, AudioError> {
+    match windowed(samples, from, to, &POLYPHASE)? {
         Some(out) => Ok(out),
         None => resample(samples, from, to),
     }
@@ -120,6 +142,10 @@ fn kernels(old: u32, new: u32, filter: &Filter) -> (Vec<f32>, usize) {
             (sinc * (filter.window)(t / filter.crossings) * base / f64::from(old)) as f32
         }));
     }
+    if filter.unity {
+        let sum: f64 = kernels.iter().map(|&k| f64::from(k)).sum();
+        kernels.iter_mut().for_each(|k| *k = (f64::from(*k) * f64::from(new) / sum) as f32);
+    }
     (kernels, width as usize)
 }
 
@@ -131,10 +157,23 @@ fn gcd(a: u32, b: u32) -> u32 {
 mod tests {
     use super::*;
 
+    /// Rates and what scipy makes of 1 to 8 between them.
+    const SCIPY: [(u32, u32, &[f32]); 2] = [
+        (
+            24_000,
+            32_000,
+            &[
+                1.000_637, 1.822_145, 2.383_27, 3.358_533, 4.002_546, 4.564_166, 5.870_67, 5.883_859,
+                7.004_456, 8.782_271, 4.091_409,
+            ],
+        ),
+        (24_000, 16_000, &[1.041_403, 2.356_917, 4.262_363, 5.052_397, 7.920_828, 4.073_212]),
+    ];
+
     #[test]
     fn lengths_are_rounded_up() {
         for (n, wanted) in [(0, 0), (1, 1), (2, 2), (3, 2), (4, 3), (24_000, 16_000)] {
-            for f in [resample_sinc_hann, resample_sinc_kaiser] {
+            for f in [resample_sinc_hann, resample_sinc_kaiser, resample_polyphase] {
                 assert_eq!(f(&vec![0.0; n], 24_000, 16_000).map(|s| s.len()).ok(), Some(wanted), "{n}");
             }
         }
@@ -149,6 +188,18 @@ mod tests {
         }
         assert!(resample_sinc_hann(&[0.0; 10], 48_000, 44_101).is_err());
         assert_eq!(resample_sinc_kaiser(&[0.0; 10], 48_000, 44_101).map(|s| s.len()).ok(), Some(10));
+    }
+
+    /// `scipy.signal.resample_poly(range(1, 9), up, down)` of scipy 1.17.
+    #[test]
+    fn polyphase_is_scipys() {
+        let x: Vec<f32> = (1..9).map(|i| i as f32).collect();
+        for (from, to, wanted) in SCIPY {
+            let found = resample_polyphase(&x, from, to).unwrap_or_default();
+            assert_eq!(found.len(), wanted.len(), "{from} {to}");
+            let worst = found.iter().zip(wanted).map(|(f, w)| (f - w).abs()).fold(0.0, f32::max);
+            assert!(worst < 2e-6 * 8.0, "{from} {to}: {worst:e}");
+        }
     }
 
     /// A tone in the pass band comes out as it is, one beyond it not at all.

@@ -45,9 +45,12 @@ pub(crate) enum Command {
     /// Say a text
     #[command(after_help = verbs::speak::EXAMPLES)]
     Speak(verbs::speak::Speak),
+    /// Put a watermark on recordings, or look for one
+    #[command(after_help = verbs::watermark::EXAMPLES)]
+    Watermark(verbs::watermark::Mark),
     /// Show what is in a GGUF file and the memory it needs
     Inspect(verbs::inspect::Inspect),
-    /// Make a GGUF of a NeMo archive, a Hugging Face folder, or of random weights
+    /// Make a GGUF of a NeMo archive, a Hugging Face folder and their like, or of random weights
     #[command(after_help = verbs::convert::EXAMPLES)]
     Convert(verbs::convert::Convert),
     /// Change the types of a GGUF's tensors
@@ -90,6 +93,9 @@ pub(crate) fn command() -> clap::Command {
     };
     let command = Cli::command().mut_subcommand("generate", named).mut_subcommand("chat", named);
     let command = command.mut_subcommand("speak", t3);
+    let perth = |c: clap::Command| c.mut_arg("model", |arg| arg.help("The watermark's file, a GGUF"));
+    let command = command
+        .mut_subcommand("watermark", |c| c.mut_subcommand("apply", perth).mut_subcommand("detect", perth));
     command.mut_subcommand("bench", |c| {
         c.mut_subcommand("llm", named).mut_subcommand("ppl", named).mut_subcommand("tts", t3)
     })

@@ -9,6 +9,7 @@ use mynah_tensor::DType;
 use crate::chatterbox::{self, Chatterbox};
 use crate::emit::{Job, Payload, Progress, emit};
 use crate::parakeet::{self, Checkpoint, Ignored};
+use crate::perth::{self, Perth};
 use crate::quantize::{Facts, Family, Mixture, Report, Rules, Target, quantize};
 use crate::qwen35::{self, LanguageModel};
 use crate::sniff::{InputKind, sniff};
@@ -98,7 +99,7 @@ impl fmt::Display for ConvertReport {
 }
 
 /// Converts a `.nemo` archive, a Hugging Face folder or a folder of Chatterbox to GGUF, in the layout of parakeet.cpp,
-/// llama.cpp or chatterbox.cpp. A GGUF as input is the same as [`quantize`]. A Chatterbox becomes two files,
+/// llama.cpp or chatterbox.cpp, or a checkpoint of PerTh. A GGUF as input is the same as [`quantize`]. A Chatterbox becomes two files,
 /// `NAME-t3.gguf` and `NAME-s3gen.gguf` for an output of `NAME.gguf` or `NAME`.
 ///
 /// # Errors
@@ -131,6 +132,11 @@ pub fn convert(
             let read = chatterbox::read(input, options.name.as_deref(), &quantization);
             let read = read.map_err(|source| ConvertError::Chatterbox { path, source: Box::new(source) })?;
             speaker(read, "Chatterbox folder", output, options, progress)?
+        }
+        InputKind::Perth => {
+            let read = perth::read(input, options.name.as_deref());
+            let read = read.map_err(|source| ConvertError::Perth { path, source: Box::new(source) })?;
+            watermark(read, "PerTh checkpoint", output, options, progress)?
         }
         InputKind::Gguf => {
             let report = quantize(input, output, options, progress)?;
@@ -170,6 +176,10 @@ pub fn random_model(
     if let Some(made) = random::speaker(shape, seed, options.name.as_deref(), &quantization(options)) {
         let wrap = |source| ConvertError::Chatterbox { path: output.to_owned(), source: Box::new(source) };
         return speaker(made.map_err(wrap)?, RANDOM, output, options, progress);
+    }
+    if let Some(made) = random::watermark(shape, seed, options.name.as_deref()) {
+        let wrap = |source| ConvertError::Perth { path: output.to_owned(), source: Box::new(source) };
+        return watermark(made.map_err(wrap)?, RANDOM, output, options, progress);
     }
     match random::language_model(shape, seed) {
         Some(model) => language(model, RANDOM, output, options, progress),
@@ -242,6 +252,22 @@ fn language(
     let files = Vec::new();
     let ignored = model.ignored;
     Ok(ConvertReport { input, arch: Some(arch), model: words, files, report, ignored, unknown })
+}
+
+/// Writes a watermark.
+fn watermark(
+    network: Perth,
+    input: &'static str,
+    output: &Path,
+    options: &Options,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<ConvertReport, ConvertError> {
+    let Perth { keys, tensors, model, ignored } = network;
+    let jobs = jobs(&tensors, &Family::Perth, options);
+    let dtype = options.dtype()?;
+    let report = options.run(|| emit(output, keys, jobs, dtype, progress))?;
+    let (arch, unknown, files) = (Some(perth::ARCHITECTURE), Vec::new(), Vec::new());
+    Ok(ConvertReport { input, arch, model, files, report, ignored, unknown })
 }
 
 /// `chatterbox.quantization` and its like: the name of the type asked for, in small letters.

@@ -9,6 +9,7 @@ use mynah_tensor::DType;
 use crate::chatterbox::ChatterboxError;
 use crate::hf::HfError;
 use crate::nemo::NemoError;
+use crate::perth::PerthError;
 use crate::quantize::Target;
 use crate::random::UnknownShape;
 
@@ -54,6 +55,14 @@ pub enum ConvertError {
         path: PathBuf,
         /// What is wrong with it.
         source: Box<ChatterboxError>,
+    },
+    /// A PerTh watermark is broken or lacks a file.
+    #[error("{}: {source}", path.display())]
+    Perth {
+        /// The folder, or the checkpoint in it.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<PerthError>,
     },
     /// A finished file cannot get its name.
     #[error("{}: {source}", path.display())]

@@ -3,7 +3,8 @@
 //! ```text
 //! .nemo archive ────┐
 //! Hugging Face folder├─► Checkpoint, LanguageModel,  ─► rules choose types ─► GGUF in the layout of parakeet.cpp,
-//! Chatterbox folder ─┤   Chatterbox                          ▲                 llama.cpp or chatterbox.cpp
+//! Chatterbox folder ─┤   Chatterbox, Perth                   ▲                 llama.cpp or chatterbox.cpp
+//! PerTh folder ──────┤                                       │
 //! random shape ─────┘                                       │
 //! GGUF ────────────────────────────────────────────────────┘
 //! ```
@@ -20,6 +21,7 @@ mod error;
 pub mod hf;
 pub mod nemo;
 pub mod parakeet;
+pub mod perth;
 pub mod quantize;
 pub mod qwen35;
 pub mod random;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::{ConvertError, chatterbox, nemo};
+use crate::{ConvertError, chatterbox, nemo, perth};
 
 /// A format that is read here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum InputKind {
     HfFolder,
     /// A folder with a T3 of Chatterbox, or such a T3.
     Chatterbox,
+    /// The folder of a PerTh watermark, or a checkpoint in it.
+    Perth,
     /// A GGUF file.
     Gguf,
 }
@@ -29,6 +31,9 @@ pub fn sniff(path: &Path) -> Result<InputKind, ConvertError> {
     let found = path.metadata().map_err(refused)?;
     if chatterbox::is_chatterbox(path) {
         return Ok(InputKind::Chatterbox);
+    }
+    if perth::is_perth(path) {
+        return Ok(InputKind::Perth);
     }
     if found.is_dir() {
         if path.join("config.json").exists() {

@@ -7,6 +7,7 @@ mod error;
 pub mod language;
 pub mod parakeet;
 mod params;
+pub mod perth;
 pub mod qwen35;
 mod weights;
 

@@ -7,6 +7,7 @@ use mynah_models::ModelError;
 use mynah_models::chatterbox::s3gen::S3GenError;
 use mynah_models::chatterbox::t3::T3Error;
 use mynah_models::chatterbox::voice::VoiceError;
+use mynah_models::perth::PerthError;
 use mynah_plan::PlanError;
 use mynah_runtime::EngineError;
 use mynah_text::bpe::BpeError;
@@ -79,6 +80,9 @@ pub enum Error {
     /// A voice can't be made, read or used.
     #[error("can't use the voice")]
     Voice(#[source] Box<VoiceError>),
+    /// A watermark can't be put on a recording or looked for in it.
+    #[error("can't use the watermark")]
+    Watermark(#[source] Box<PerthError>),
     /// The files bring no voice.
     #[error("the model files have no voice of their own")]
     NoVoice,
@@ -115,6 +119,15 @@ impl From<S3GenError> for Error {
 impl From<VoiceError> for Error {
     fn from(e: VoiceError) -> Self {
         Self::Voice(Box::new(e))
+    }
+}
+
+impl From<PerthError> for Error {
+    fn from(e: PerthError) -> Self {
+        match e {
+            PerthError::Model(e) => Self::Model(e),
+            e => Self::Watermark(Box::new(e)),
+        }
     }
 }
 

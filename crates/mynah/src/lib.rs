@@ -49,6 +49,7 @@ mod pipeline;
 mod share;
 mod speaker;
 mod transcriber;
+mod watermark;
 
 pub use batch::{Batch, Finished};
 pub use builtin::{BUILTIN_NAME, builtin_bytes, builtin_file, has_builtin};
@@ -57,6 +58,7 @@ pub use error::Error;
 pub use generator::{ChatAnswer, GenerateOptions, Generated, Generator, Output, StopReason};
 pub use speaker::{Chunks, Listener, SPEECH_RATE, Said, SpeakOptions, SpeakTimes, Speaker, SpeakerVoice};
 pub use transcriber::{Options, TranscribeOptions, Transcriber};
+pub use watermark::{Branch, Detection, PerthError, Watermark};
 
 pub use mynah_audio::{AudioError, AudioStream, PieceConfig, StreamStats};
 pub use mynah_device::{Device, DeviceReport, Policy, Precision, Route};

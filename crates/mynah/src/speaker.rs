@@ -80,6 +80,11 @@ impl Speaker {
         Ok(Self { t3: loaded, s3gen: vocoder, front, files: [t3, s3gen], devices, executor })
     }
 
+    /// Where it runs, for whatever is to run beside it.
+    pub fn devices(&self) -> Devices {
+        self.devices.clone()
+    }
+
     /// The text side of the model: its languages, how it spells.
     pub fn front_end(&mut self) -> &mut FrontEnd {
         &mut self.front

@@ -16,12 +16,13 @@ Examples:
   mynah convert --random parakeet-tdt-0.6b-v3 random.gguf      to measure speed without a download
   mynah convert Qwen3.5-0.8B/ qwen.gguf --type q4_k_m          as llama.cpp would convert and quantise it
   mynah convert chatterbox-turbo/ voice.gguf --type q4_0       a Chatterbox: voice-t3.gguf and voice-s3gen.gguf
+  mynah convert site-packages/perth/ perth.gguf                the watermark of the package resemble-perth
   mynah convert --random list                                  the shapes there are";
 
 /// Flags of `mynah convert`.
 #[derive(Args, Debug)]
 pub(crate) struct Convert {
-    /// IN OUT: a .nemo archive, a Hugging Face folder or one of Chatterbox, and the GGUF to write; with --random only OUT
+    /// IN OUT: a .nemo archive, a folder of Hugging Face, Chatterbox or PerTh, and the GGUF to write; with --random only OUT
     #[arg(value_name = "IN OUT", num_args = 0..=2)]
     paths: Vec<PathBuf>,
 

@@ -13,6 +13,7 @@ pub(crate) mod ops;
 pub(crate) mod quantize;
 pub(crate) mod speak;
 pub(crate) mod transcribe;
+pub(crate) mod watermark;
 pub(crate) mod wer;
 
 use crate::cli::Command;
@@ -28,6 +29,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Generate(verb) => verb.run(),
         Command::Chat(verb) => verb.run(),
         Command::Speak(verb) => verb.run(),
+        Command::Watermark(verb) => verb.run(),
         Command::Inspect(verb) => verb.run(),
         Command::Convert(verb) => verb.run(),
         Command::Quantize(verb) => verb.run(),

@@ -92,6 +92,7 @@ fn family(file: &GgufFile, target: Target) -> Result<Family, GgufError> {
     let name = file.get_str("general.architecture")?.unwrap_or_default();
     match name {
         "parakeet" => return Ok(Family::Parakeet),
+        crate::perth::ARCHITECTURE => return Ok(Family::Perth),
         "chatterbox" | "chatterbox-s3gen" => return Ok(Family::Chatterbox),
         _ => {}
     }

@@ -3,7 +3,8 @@
 //! Parakeet: the large matrices of the encoder take the target type. What decides over tokens (prediction network,
 //! joint, CTC head) stays at F16, since it is small and a wrong token costs more than its bytes. Norms, biases,
 //! depthwise and subsampling convolutions, statistics and the front end stay as they are: together they are under one
-//! per cent of a model. Language models follow [`super::mixture`], Chatterbox [`super::chatterbox`].
+//! per cent of a model. Language models follow [`super::mixture`], Chatterbox [`super::chatterbox`]. PerTh is
+//! convolutions of seven taps, which get F16 at the least.
 
 use mynah_tensor::{DType, Shape};
 
@@ -41,6 +42,8 @@ pub enum Family {
     Parakeet,
     /// `general.architecture` is `chatterbox` or `chatterbox-s3gen`.
     Chatterbox,
+    /// `general.architecture` is `perth`.
+    Perth,
     /// A language model, with what llama.cpp would choose.
     Language(Mixture),
     /// Any other.
@@ -210,6 +213,9 @@ impl Rules {
                 }
             }
             (Family::Chatterbox, _) => chatterbox::class(name, shape),
+            // The convolutions are nearly all of it; their rows, of 7, are no whole number of blocks, so F16 is what they get.
+            (Family::Perth, _) if shape.rank() == 3 && shape.last() > 1 => Class::Matrix,
+            (Family::Perth, _) => Class::Other,
             (Family::Other | Family::Language(_), _) => {
                 let rows = shape.rows();
                 if shape.rank() < 2 || shape.last() < MIN_DIM || rows < MIN_DIM || name.contains("norm") {

@@ -2,6 +2,7 @@
 //! make decoders emit at a realistic rate. For measuring without any download, and for tests of whole models.
 
 mod chatterbox;
+mod perth;
 mod qwen35;
 mod shapes;
 mod subsampling;
@@ -17,6 +18,7 @@ use mynah_tensor::DType;
 
 use crate::chatterbox::{Chatterbox, ChatterboxError};
 use crate::parakeet::{self, Checkpoint, Role};
+use crate::perth::{Perth, PerthError};
 use crate::qwen35::LanguageModel;
 use crate::source::{Source, Tensor, Values};
 
@@ -41,7 +43,12 @@ pub(crate) fn checkpoint(shape: &Shape, seed: u64) -> Checkpoint {
 /// Names of all models there are, those of [`SHAPES`] first.
 pub fn names() -> impl Iterator<Item = &'static str> {
     let spoken = chatterbox::SIZES.iter().map(|size| size.name);
-    SHAPES.iter().map(|shape| shape.name).chain(qwen35::SIZES.iter().map(|size| size.name)).chain(spoken)
+    SHAPES
+        .iter()
+        .map(|shape| shape.name)
+        .chain(qwen35::SIZES.iter().map(|size| size.name))
+        .chain(spoken)
+        .chain(perth::SIZES.iter().map(|&(name, _)| name))
 }
 
 /// A Chatterbox by its name, `None` if none has it. `title` and `quantization` go into the files.
@@ -53,6 +60,12 @@ pub(crate) fn speaker(
 ) -> Option<Result<Chatterbox, ChatterboxError>> {
     let size = chatterbox::SIZES.iter().find(|size| size.name == name)?;
     Some(chatterbox::model(size, seed, title, quantization))
+}
+
+/// A watermark by its name, `None` if none has it. `title` goes into the file.
+pub(crate) fn watermark(name: &str, seed: u64, title: Option<&str>) -> Option<Result<Perth, PerthError>> {
+    let (name, hparams) = perth::SIZES.iter().find(|(known, _)| *known == name)?;
+    Some(perth::model(hparams, seed, title.unwrap_or(name)))
 }
 
 /// A language model by its name, `None` if no language model has it.

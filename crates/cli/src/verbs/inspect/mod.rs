@@ -2,6 +2,7 @@
 
 mod language;
 mod speech;
+mod watermark;
 
 use crate::exit::Exit;
 use crate::{ears, out, units};
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 use speech::Speech;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use watermark::Watermark;
 
 /// Flags of `mynah inspect`.
 #[derive(Args, Debug)]
@@ -40,6 +42,7 @@ enum Family {
     },
     Language(Box<Language>),
     Speech(Speech),
+    Watermark(Watermark),
     /// Not a model that runs here, and why.
     Other(String),
 }
@@ -77,9 +80,12 @@ fn family(file: &GgufFile) -> anyhow::Result<Family> {
     let read = || match found() {
         Err(ModelError::Family { .. }) => match Language::read(file, device) {
             Err(ModelError::Family { found, wanted }) => match Speech::read(file, device) {
-                Err(ModelError::Family { wanted: speech, .. }) => Ok(Family::Other(format!(
-                    "this is a '{found}' model, not one of: parakeet, {wanted}, {speech}"
-                ))),
+                Err(ModelError::Family { wanted: speech, .. }) => match Watermark::read(file, device) {
+                    Err(ModelError::Family { wanted: mark, .. }) => Ok(Family::Other(format!(
+                        "this is a '{found}' model, not one of: parakeet, {wanted}, {speech}, {mark}"
+                    ))),
+                    other => Ok(Family::Watermark(other?)),
+                },
                 other => Ok(Family::Speech(other?)),
             },
             other => Ok(Family::Language(Box::new(other?))),
@@ -98,6 +104,7 @@ fn text_of(family: &Family) -> String {
         Family::Other(reason) => return format!("family        none that runs here: {reason}\n"),
         Family::Language(model) => return model.text(),
         Family::Speech(model) => return model.text(),
+        Family::Watermark(model) => return model.text(),
         Family::Parakeet { config, memory } => (config, memory),
     };
     let mut text = String::from("family        Parakeet, speech to text\n");
@@ -127,6 +134,7 @@ fn json_of(family: &Family) -> Value {
         Family::Other(reason) => json!({ "family": null, "reason": reason }),
         Family::Language(model) => model.json(),
         Family::Speech(model) => model.json(),
+        Family::Watermark(model) => model.json(),
         Family::Parakeet { config, memory } => {
             let need = |(seconds, need): &(f64, MemoryEstimate)| {
                 json!({

@@ -1,6 +1,7 @@
 //! `mynah speak`: says a text.
 
 mod files;
+mod mark;
 mod sink;
 mod voice;
 
@@ -11,6 +12,7 @@ use crate::interrupt;
 use crate::notes;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use mark::Marked;
 use mynah::{SPEECH_RATE, Said, Speaker, SpeakerVoice, Voice};
 use sink::{Form, Sink};
 use std::io::IsTerminal;
@@ -26,6 +28,7 @@ Examples:
   mynah speak -m mtl-t3.gguf --s3gen mtl-s3gen.gguf -l fr 'Bonjour tout le monde.' -o bonjour.wav
   mynah speak -m turbo-t3.gguf --voice me.mp3 --save-voice me.gguf
   mynah speak -m turbo-t3.gguf --voice me.gguf --file chapter.txt -o chapter.wav
+  mynah speak -m turbo-t3.gguf --watermark perth.gguf 'Marked.' -o marked.wav
   mynah speak -m turbo-t3.gguf --stream 'Now.' -o - --format pcm | aplay -f S16_LE -r 24000";
 
 /// Flags of `mynah speak`.
@@ -59,6 +62,10 @@ pub(crate) struct Speak {
     #[arg(long, value_name = "FILE|FOLDER")]
     save_voice: Option<PathBuf>,
 
+    /// Put a watermark on the speech: the GGUF file of a PerTh network. Without it there is none; not with --stream
+    #[arg(long, value_name = "FILE")]
+    watermark: Option<PathBuf>,
+
     #[command(flatten)]
     speech: SpeechFlags,
 
@@ -76,6 +83,7 @@ impl Speak {
     /// A text, model or voice that can't be used, a file that can't be written.
     pub(crate) fn run(&self) -> anyhow::Result<Exit> {
         let volume = self.volume.volume();
+        mark::check(self.watermark.as_deref(), self.speech.stream)?;
         let Some(output) = self.output.as_deref() else {
             let speaker = open(&self.model, self.s3gen.as_deref(), volume)?;
             self.voice(&speaker)?;
@@ -93,8 +101,18 @@ impl Speak {
         if let Some(exaggeration) = self.speech.exaggeration {
             voice.exaggerate(exaggeration);
         }
+        let mut marked = Marked::open(self.watermark.as_deref(), &speaker, &self.model, volume)?;
         let mut sink = Sink::open(output, form, SPEECH_RATE)?;
-        let said = self.say(&mut speaker, &voice, &text, &mut sink)?;
+        let said = self.say(&mut speaker, &voice, &text, &mut |sound| match &mut marked {
+            Some(marked) => {
+                marked.hold(sound);
+                Ok(())
+            }
+            None => sink.take(sound),
+        })?;
+        if let Some(marked) = marked {
+            sink.take(&marked.finish()?)?;
+        }
         // What was said until Ctrl-C is kept.
         sink.finish()?;
         if !said.unknown.is_empty() {
@@ -123,7 +141,7 @@ impl Speak {
         speaker: &mut Speaker,
         voice: &SpeakerVoice,
         text: &str,
-        sink: &mut Sink,
+        take: &mut dyn FnMut(&[f32]) -> anyhow::Result<()>,
     ) -> anyhow::Result<Said> {
         let bar = bar(self.volume.quiet);
         let (options, began) = (self.speech.options(), Instant::now());
@@ -132,7 +150,7 @@ impl Speak {
             let said = speaker.say(text, voice, &options, &mut |sound| {
                 samples += sound.len();
                 bar.set_message(made(samples, began.elapsed()));
-                failed = sink.take(sound).err();
+                failed = take(sound).err();
                 if failed.is_some() || pressed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
             said.map_err(anyhow::Error::from)
