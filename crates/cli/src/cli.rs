@@ -45,6 +45,9 @@ pub(crate) enum Command {
     /// Say a text
     #[command(after_help = verbs::speak::EXAMPLES)]
     Speak(verbs::speak::Speak),
+    /// List voices to speak with
+    #[command(after_help = verbs::voices::EXAMPLES)]
+    Voices(verbs::voices::Voices),
     /// Show what is in a GGUF file and the memory it needs
     Inspect(verbs::inspect::Inspect),
     /// Make a GGUF of a NeMo archive, a Hugging Face folder, or of random weights
