@@ -157,6 +157,7 @@ fn a_voice_is_kept_and_completed() {
     }
     let text = stdout(dir.path(), &["inspect", "one.gguf"]);
     assert!(text.contains("a voice of Chatterbox") && text.contains("name          clip"), "{text}");
+    assert!(text.contains("made for      "), "{text}");
 }
 
 #[test]
