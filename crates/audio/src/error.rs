@@ -118,4 +118,10 @@ pub enum AudioError {
         /// Cause.
         source: io::Error,
     },
+    /// The output device can't be opened, or has gone.
+    #[error("can't play sound: {reason}")]
+    Playback {
+        /// What the system says.
+        reason: String,
+    },
 }

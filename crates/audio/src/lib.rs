@@ -30,10 +30,13 @@
 mod decode;
 mod error;
 pub mod features;
+mod flac;
 mod input;
 mod loudness;
 mod pieces;
 mod place;
+#[cfg(feature = "playback")]
+mod playback;
 mod resample;
 mod silence;
 mod sinc;
@@ -45,9 +48,12 @@ mod write;
 
 pub use error::AudioError;
 pub use features::{Features, MelConfig, MelExtractor, Normalize};
+pub use flac::{FlacEncoder, FlacFile};
 pub use input::SPOOL_LIMIT;
 pub use loudness::{integrated_loudness, normalize_loudness};
 pub use pieces::{Cut, Piece, PieceConfig, PieceReader, best_stretch, speech_activity};
+#[cfg(feature = "playback")]
+pub use playback::{Played, Player};
 pub use resample::{MAX_RATE, MIN_RATE, Resampler, resample};
 pub use silence::trim_silence;
 pub use sinc::{resample_polyphase, resample_sinc_hann, resample_sinc_kaiser};

@@ -45,6 +45,9 @@ pub(crate) enum Command {
     /// Say a text
     #[command(after_help = verbs::speak::EXAMPLES)]
     Speak(verbs::speak::Speak),
+    /// List voices to speak with
+    #[command(after_help = verbs::voices::EXAMPLES)]
+    Voices(verbs::voices::Voices),
     /// Put a watermark on recordings, or look for one
     #[command(after_help = verbs::watermark::EXAMPLES)]
     Watermark(verbs::watermark::Mark),

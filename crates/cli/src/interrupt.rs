@@ -62,6 +62,12 @@ pub(crate) fn interruptible<T>(work: impl FnOnce(&dyn Fn() -> bool) -> T) -> T {
     result
 }
 
+/// Whether Ctrl-C was pressed in work that is still to end.
+#[cfg(feature = "playback")]
+pub(crate) fn pressed() -> bool {
+    CANCELLED.load(SeqCst)
+}
+
 /// Unwinds to [`cancellable`] if Ctrl-C was pressed. No panic message is printed.
 pub(crate) fn check() {
     if CANCELLED.load(SeqCst) {

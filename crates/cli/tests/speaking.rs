@@ -6,7 +6,7 @@
 mod speaker;
 mod support;
 
-use mynah::{DeviceChoice, Options, SpeakOptions, Speaker};
+use mynah::{AudioStream, DeviceChoice, Options, SPEECH_RATE, SpeakOptions, Speaker};
 use serde_json::Value;
 use speaker::{file, sound, speak};
 use std::fs;
@@ -65,7 +65,13 @@ fn files_streams_and_threads_agree() {
     let dir = tempfile::tempdir().unwrap();
     let text = "It is said in several ways.";
     let bare = sound(dir.path(), "turbo", &few(&[text]));
-    for args in [&["-o", "a.wav"][..], &["-o", "a.pcm"], &["-o", "raw", "-f", "pcm"], &["-o", "wave"]] {
+    for args in [
+        &["-o", "a.wav"][..],
+        &["-o", "a.pcm"],
+        &["-o", "raw", "-f", "pcm"],
+        &["-o", "wave"],
+        &["-o", "a.flac"],
+    ] {
         let output = speak(dir.path(), "turbo", &few(&[args, &[text, "-q"]].concat()));
         assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{output:?}");
     }
@@ -73,7 +79,14 @@ fn files_streams_and_threads_agree() {
     assert_eq!((read("a.pcm"), read("raw")), (bare.clone(), bare.clone()));
     assert_eq!(read("a.wav")[HEADER..], bare);
     assert_eq!(read("wave"), read("a.wav"));
-    assert_eq!(listing(dir.path()), ["a.pcm", "a.wav", "raw", "wave"], "nothing else stays");
+    assert_eq!(listing(dir.path()), ["a.flac", "a.pcm", "a.wav", "raw", "wave"], "nothing else stays");
+    let decoded = |bytes: Vec<u8>| {
+        let stream = AudioStream::from_bytes(bytes).unwrap().at_rate(SPEECH_RATE);
+        mynah_audio::pcm_i16(&stream.unwrap().read_all().unwrap())
+    };
+    assert_eq!(decoded(read("a.flac")), bare);
+    let out = speak(dir.path(), "turbo", &few(&["-o", "-", "-f", "flac", "-q", text]));
+    assert!(out.stdout.starts_with(b"fLaC") && decoded(out.stdout) == bare);
 
     let threads = mynah(dir.path())
         .args(["speak", "-t", "2", "-m", &file("turbo", "t3"), "-o", "-", "-f", "pcm", "-q", text])
@@ -108,7 +121,7 @@ fn others_may_read_what_was_written_and_devices_stay_devices() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("plain"), "").unwrap();
     let mode = |name: &str| fs::metadata(dir.path().join(name)).unwrap().permissions().mode();
-    for name in ["a.wav", "a.pcm"] {
+    for name in ["a.wav", "a.pcm", "a.flac"] {
         assert!(speak(dir.path(), "turbo", &few(&["Hi.", "-o", name])).status.success());
         assert_eq!(mode(name), mode("plain"), "{name}");
     }
@@ -144,6 +157,96 @@ fn a_voice_is_kept_and_completed() {
     }
     let text = stdout(dir.path(), &["inspect", "one.gguf"]);
     assert!(text.contains("a voice of Chatterbox") && text.contains("name          clip"), "{text}");
+    assert!(text.contains("made for      "), "{text}");
+}
+
+#[test]
+fn a_speed_changes_how_long_it_takes_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "It is said at several speeds.";
+    for kind in ["turbo", "mtl"] {
+        let say = |more: &[&str]| sound(dir.path(), kind, &few(&[&["-l", "en", text][..], more].concat()));
+        let plain = say(&[]);
+        assert_eq!(say(&["--speed", "1"]), plain, "{kind}");
+        for speed in ["0.5", "0.75", "1.5", "2"] {
+            let timed = say(&["--speed", speed]);
+            let exact = plain.len() as f64 / speed.parse::<f64>().unwrap();
+            assert!((timed.len() as f64 - exact).abs() <= 960.0, "{kind} {speed}: {}", timed.len());
+            // In one chunk a stream is the whole, in several as long.
+            let stream = ["--speed", speed, "--stream", "--first-chunk", "100"];
+            assert_eq!(say(&stream), timed, "{kind} {speed}");
+            let stream = ["--speed", speed, "--stream", "--first-chunk", "3", "--chunk", "4"];
+            assert_eq!(say(&stream).len(), timed.len(), "{kind} {speed}");
+        }
+    }
+}
+
+#[test]
+fn voices_are_listed_with_what_they_hold() {
+    let dir = tempfile::tempdir().unwrap();
+    clip(dir.path());
+    fs::create_dir(dir.path().join("voices")).unwrap();
+    let path = |name: &str| dir.path().join("voices").join(name);
+    for (kind, name) in [("turbo", "turbo.gguf"), ("mtl", "mtl.gguf"), ("turbo", "folder")] {
+        let save = format!("voices/{name}");
+        let output = speak(dir.path(), kind, &["--voice", "clip.wav", "--save-voice", &save, "-q"]);
+        assert!(output.status.success(), "{output:?}");
+    }
+    fs::remove_file(path("folder").join("embedding.npy")).unwrap();
+    // Neither models nor what else lies there are voices.
+    fs::copy(file("turbo", "t3"), path("model.gguf")).unwrap();
+    fs::write(path("notes.txt"), "not a voice").unwrap();
+    fs::create_dir(path("empty")).unwrap();
+    let model = file("mtl", "t3");
+    let text = stdout(dir.path(), &["voices", "-m", &model, "voices"]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 5, "{text}");
+    for (line, words) in lines[1..].iter().zip([
+        &["mtl-t3.gguf", "default", "built-in"][..],
+        &["voices/folder", "turbo, mtl", "files", "no embedding"],
+        &["voices/mtl.gguf", " clip ", "recording"],
+        &["voices/turbo.gguf", " clip ", "recording"],
+    ]) {
+        assert!(words.iter().all(|word| line.contains(word)), "{words:?}: {text}");
+    }
+
+    // A voice that is damaged is named, and the others are listed all the same.
+    let whole = fs::read(path("mtl.gguf")).unwrap();
+    fs::write(path("cut.gguf"), &whole[..whole.len() / 2]).unwrap();
+    fs::write(path("none.gguf"), "nothing").unwrap();
+    fs::write(path("folder").join("prompt_feat.npy"), b"\x93NUMPY").unwrap();
+    let output = run(dir.path(), &["voices", "--json", "voices"]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let found = value["voices"].as_array().unwrap();
+    let names = found.iter().map(|voice| voice["path"].as_str().unwrap().rsplit(['/', '\\']).next().unwrap());
+    assert_eq!(names.collect::<Vec<_>>(), ["cut.gguf", "folder", "mtl.gguf", "none.gguf", "turbo.gguf"]);
+    for (voice, damaged) in found.iter().zip([true, true, false, true, false]) {
+        assert_eq!(voice["error"].is_string(), damaged, "{voice}");
+    }
+    assert_eq!(found[2]["fits"], serde_json::json!(["mtl"]));
+    assert!(found[2]["t3_prompt_seconds"].as_f64().unwrap() > 0.0 && found[4]["kind"] == "turbo");
+    let text = run(dir.path(), &["voices", "voices"]);
+    assert!(String::from_utf8_lossy(&text.stdout).contains("can't be read: "), "{text:?}");
+
+    for (args, code, words) in [
+        (&["voices", "nowhere"][..], 1, "can't read nowhere"),
+        (&["voices"], 2, "required"),
+        (&["voices", "voices/empty"], 2, "no voice in these folders"),
+        (&["voices", "voices/cut.gguf"], 1, ""),
+    ] {
+        let output = run(dir.path(), args);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(code) && said.contains(words), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn languages_are_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = stdout(dir.path(), &["speak", "-m", &file("mtl", "t3"), "--languages"]);
+    assert!(all.lines().count() == 23 && all.starts_with("ar  Arabic\nda  Danish\n"), "{all}");
+    assert_eq!(stdout(dir.path(), &["speak", "-m", &file("turbo", "t3"), "--languages"]), "en  English\n");
 }
 
 #[test]
@@ -198,12 +301,12 @@ fn a_model_is_timed() {
     let model = file("mtl", "t3");
     let args = ["bench", "tts", "-m", &model, "-p", "5", "-n", "8", "-r", "2", "-t", "1"];
     let with = |more: &[&str]| stdout(dir.path(), &[&args[..], more].concat());
-    let table = with(&[]);
+    let table = with(&["--no-peaks"]);
     for stage in ["t3 prefill", "t3 tokens", "flow encoder", "cfm", "pitch", "source", "vocoder", "all"] {
         assert!(table.lines().any(|line| line.trim_start().starts_with(stage)), "{stage}: {table}");
     }
     assert!(table.contains("0.32 s of speech from 8 tokens a text; "), "{table}");
-    assert!(with(&["-b", "3"]).contains(", 3 texts at a time; "));
+    assert!(with(&["-b", "3", "--no-peaks"]).contains(", 3 texts at a time; "));
     let value: Value = serde_json::from_str(&with(&["--json", "--cfm-steps", "3", "-b", "2"])).unwrap();
     let found =
         ["text_tokens", "speech_tokens", "batch", "cfm_steps"].map(|key| value[key].as_u64().unwrap());
@@ -217,10 +320,28 @@ fn a_model_is_timed() {
         assert!(stages.len() == 7 && all > 0.0 && (all - run["total"].as_f64().unwrap()).abs() < 1e-6);
         assert!(run["first_sound"].as_f64().unwrap() > 0.0);
     }
+    // What the stages ask for, of which as many steps of the flow are the larger part.
+    let floors = value["floors"].as_object().unwrap();
+    assert_eq!(floors.len(), 6, "{floors:?}");
+    for (stage, floor) in floors {
+        let (operations, part) =
+            (floor["operations"].as_f64().unwrap(), floor["of_ceiling"].as_f64().unwrap());
+        assert!(operations > 0.0 && part > 0.0 && part < 1.5, "{stage}: {floor}");
+        assert_eq!(floor["bytes"].is_f64(), stage == "t3 tokens", "{stage}: {floor}");
+    }
+    assert!(value["bytes_per_step"].as_f64().unwrap() > 0.0);
+    let steps = |n: &str| -> f64 {
+        let value: Value = serde_json::from_str(&with(&["--json", "--no-peaks", "--cfm-steps", n])).unwrap();
+        assert!(value["machine"].is_null() && value["floors"]["cfm"]["of_ceiling"].is_null());
+        value["floors"]["cfm"]["operations"].as_f64().unwrap()
+    };
+    assert_eq!(steps("4"), 2.0 * steps("2"));
+    let given = with(&["--no-peaks", "--peak-flops", "1e6", "--peak-bytes", "1e6"]);
+    assert!(given.contains("of reads") && given.contains("% given"), "{given}");
     for key in ["real_time_factor", "tokens_per_second", "opened"] {
         assert!(value[key].as_f64().unwrap() > 0.0, "{key}");
     }
-    let keys = with(&["--bench-keys"]);
+    let keys = with(&["--bench-keys", "--no-peaks"]);
     let lines: Vec<&str> = keys.lines().collect();
     assert_eq!(lines.len(), 2, "{keys}");
     assert!(lines[0].starts_with("BENCH: T3_INFER_MS=") && lines[0].ends_with(" tokens=8"), "{keys}");

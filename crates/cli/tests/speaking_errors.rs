@@ -99,9 +99,9 @@ fn files_that_are_no_such_model() {
     model(&["-m", "cut-t3.gguf"], 1, &["can't use the model cut-t3.gguf"], "cut off");
     fs::write(dir.path().join("words-t3.gguf"), "these are words").unwrap();
     model(&["-m", "words-t3.gguf"], 1, &["can't use the model words-t3.gguf"], "mynah convert");
-    // The halves of two models: Turbo's tokens are no reason to refuse the other's S3Gen, but a missing language is one.
+    // The halves of two models, which comes before a missing language.
     let mtl = models().join("mtl-t3.gguf").display().to_string();
-    model(&["-m", &mtl, "--s3gen", &s3gen], 2, &["several languages"], "-l");
+    model(&["-m", &mtl, "--s3gen", &s3gen], 1, &["don't go together"], "--s3gen");
     assert_eq!(tries, 11);
 }
 
@@ -187,6 +187,7 @@ fn flags_outside_their_ranges() {
         ("--cfg-weight", &["-1", "nan"], "0 or more"),
         ("--exaggeration", &["-1", "nan", "inf"], "0 or more"),
         ("-n", &["0", "x", "99999999999999999999999"], "1 or more"),
+        ("--speed", &["0", "0.49", "2.01", "-1", "nan", "inf", "x"], "from 0.5 to 2"),
     ] {
         for value in values {
             let args = ["Hi.".to_owned(), format!("{flag}={value}")];
@@ -199,4 +200,34 @@ fn flags_outside_their_ranges() {
     fails(dir.path(), "turbo", &["Hi.", "--stream", "--chunk", "0"], 2, &["1 or more"], "");
     fails(dir.path(), "turbo", &["Hi.", "--crossfade-ms", "5000"], 2, &["1000"], "");
     fails(dir.path(), "turbo", &["Hi.", "--first-chunk", "5"], 2, &["--stream"], "");
+}
+
+#[test]
+fn halves_of_two_models_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for (kind, other) in [("turbo", "mtl"), ("mtl", "turbo")] {
+        let args = ["Hi.", "-l", "en", "--s3gen", &file(other, "s3gen")];
+        fails(dir.path(), kind, &args, 1, &["don't go together", "Turbo", "Multilingual"], "--s3gen");
+    }
+}
+
+#[test]
+fn a_voice_made_for_another_kind_of_model_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for (kind, other) in [("turbo", "mtl"), ("mtl", "turbo")] {
+        let saved = speak(dir.path(), other, &["--save-voice", "other.gguf"]);
+        assert!(saved.status.success(), "{saved:?}");
+        let args = ["Hi.", "-l", "en", "--voice", "other.gguf"];
+        fails(dir.path(), kind, &args, 1, &["the voice was made for", "the model is"], "--save-voice");
+    }
+}
+
+#[cfg(not(feature = "playback"))]
+#[test]
+fn a_build_without_speakers_says_how_to_get_one_that_has_them() {
+    let dir = tempfile::tempdir().unwrap();
+    // Before a model is looked for.
+    let output = mynah(dir.path()).args(["speak", "Hi.", "--play", "-m", "none.gguf"]).output().unwrap();
+    ends(dir.path(), &output, 1, &["this build of mynah can't play sound"], "--features playback");
+    fails(dir.path(), "turbo", &["Hi.", "--play"], 1, &["can't play sound"], "libasound2-dev");
 }

@@ -224,6 +224,23 @@ fn commands_steer_a_chat() {
     assert_eq!(read("d.json")[..3], a[..]);
 }
 
+#[cfg(unix)]
+#[test]
+fn others_may_read_a_saved_chat_and_links_are_followed() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = thinker::folder();
+    let path = |name: &str| dir.path().join(name);
+    fs::write(path("plain"), "").unwrap();
+    fs::write(path("real.json"), "old").unwrap();
+    std::os::unix::fs::symlink(path("real.json"), path("link.json")).unwrap();
+    said(&chat(dir.path(), &["-q"], "/save new.json\n/save link.json\n/save /dev/null\n"));
+    let mode = |name: &str| fs::metadata(path(name)).unwrap().permissions().mode();
+    assert_eq!((mode("new.json"), mode("real.json")), (mode("plain"), mode("plain")));
+    assert!(fs::symlink_metadata(path("link.json")).unwrap().is_symlink());
+    assert!(fs::read_to_string(path("real.json")).unwrap().contains("messages"));
+    assert!(!fs::metadata("/dev/null").unwrap().is_file());
+}
+
 #[test]
 fn what_is_said_on_stderr() {
     let dir = thinker::folder();

@@ -83,6 +83,22 @@ pub enum Error {
     /// A watermark can't be put on a recording or looked for in it.
     #[error("can't use the watermark")]
     Watermark(#[source] Box<PerthError>),
+    /// T3's file and S3Gen's are of different kinds of Chatterbox.
+    #[error("T3's file is of {t3} and S3Gen's of {s3gen}; they don't go together")]
+    Pair {
+        /// T3's kind.
+        t3: &'static str,
+        /// The models S3Gen's is of.
+        s3gen: &'static str,
+    },
+    /// A voice was made for another kind of Chatterbox.
+    #[error("the voice was made for {voice}, and the model is {model}")]
+    VoiceKind {
+        /// What it was made for.
+        voice: &'static str,
+        /// The model's kind.
+        model: &'static str,
+    },
     /// The files bring no voice.
     #[error("the model files have no voice of their own")]
     NoVoice,
@@ -162,6 +178,13 @@ impl Error {
             Self::Engine(error) => engine_hint(error),
             Self::Template(ChatError::NoTemplate) => {
                 Some("a model without a chat template can only continue text".into())
+            }
+            Self::Pair { .. } => Some(
+                "both come from one conversion and are named alike; --s3gen names another S3Gen, and `mynah inspect FILE` tells a file's kind"
+                    .into(),
+            ),
+            Self::VoiceKind { .. } => {
+                Some("make it again of its recording with this model: --voice RECORDING --save-voice FILE".into())
             }
             Self::NoVoice => Some("name a voice with --voice".into()),
             Self::Memory { .. } => Some("a file with fewer bits to a weight may fit".into()),

@@ -14,6 +14,7 @@ pub use mynah_models::chatterbox::s3gen::ChunkRule as Chunks;
 pub use options::SpeakOptions;
 pub use said::{Said, SpeakTimes};
 pub use voice::SpeakerVoice;
+use voice::kind_name;
 
 use crate::device::{Devices, open_devices};
 use crate::error::Error;
@@ -21,7 +22,7 @@ use crate::transcriber::Options;
 use join::Joiner;
 use mynah_gguf::GgufFile;
 use mynah_models::chatterbox::noise::{Noise, NoiseStream, Philox};
-use mynah_models::chatterbox::s3gen::{self, S3Gen, S3Stream};
+use mynah_models::chatterbox::s3gen::{self, Request, S3Gen, S3GenConfig, S3Stream, Speed};
 use mynah_models::chatterbox::t3::{self, Finish, Retry, Speech, T3, T3Config, T3Options};
 use mynah_text::speech::{Blank, Encoded, FrontEnd, split};
 use std::ops::ControlFlow;
@@ -59,13 +60,16 @@ impl Speaker {
     /// Loads T3's file and S3Gen's on devices that are open already.
     ///
     /// # Errors
-    /// What is wrong with a file or the options.
+    /// [`Error::Pair`] for files of two kinds of Chatterbox; what is wrong with a file or the options.
     pub fn on(files: [GgufFile; 2], devices: Devices, options: &Options) -> Result<Self, Error> {
         let Devices { device, fallback } = devices.clone();
         let executor = options.executor(device.as_ref())?;
         let [t3, s3gen] = files.map(Arc::new);
         // A file of another family is to be called that, not one with a strange tokenizer.
-        T3Config::read(&t3)?;
+        let (kind, sound) = (T3Config::read(&t3)?.variant(), S3GenConfig::read(&s3gen)?.variant);
+        if kind != sound {
+            return Err(Error::Pair { t3: kind_name(kind), s3gen: kind_name(sound) });
+        }
         let front = FrontEnd::from_metadata(t3.metadata())?;
         let loaded = T3::load(
             Arc::clone(&t3),
@@ -113,6 +117,7 @@ impl Speaker {
         each: Listener<'_>,
     ) -> Result<Said, Error> {
         let began = Instant::now();
+        let speed = Speed::new(options.speed.into())?;
         let pieces = self.pieces(text, options)?;
         let mut said = Said { pieces: pieces.len(), ..Said::default() };
         let mut joiner = Joiner::new(options.join_samples());
@@ -128,8 +133,8 @@ impl Speaker {
                 if sound.is_empty() { ControlFlow::Continue(()) } else { each(&sound) }
             };
             let piece = match options.chunks {
-                None => self.whole(&ids.ids, voice, options, &noise, &mut hand)?,
-                Some(rule) => self.chunked(&ids.ids, voice, options, rule, &noise, &mut hand)?,
+                None => self.whole(&ids.ids, voice, options, speed, &noise, &mut hand)?,
+                Some(rule) => self.chunked(&ids.ids, voice, options, (rule, speed), &noise, &mut hand)?,
             };
             joiner.next();
             said.add(&piece);
@@ -163,6 +168,7 @@ impl Speaker {
         ids: &[u32],
         voice: &SpeakerVoice,
         options: &SpeakOptions,
+        speed: Speed,
         noise: &Philox,
         hand: &mut dyn FnMut(&[f32], bool) -> ControlFlow<()>,
     ) -> Result<Piece, Error> {
@@ -176,10 +182,12 @@ impl Speaker {
         if tokens.is_empty() {
             return Ok(piece);
         }
-        let spoken = self.s3gen.synthesize(&voice.s3gen, &tokens, noise, options.steps)?;
-        piece.times += spoken.times;
-        if hand(&spoken.samples, true).is_break() {
-            piece.finish = Finish::Cancelled;
+        let request = Request { voice: &voice.s3gen, tokens: &tokens, noise };
+        for spoken in self.s3gen.synthesize_at(&[(request, speed)], options.steps)? {
+            piece.times += spoken.times;
+            if hand(&spoken.samples, true).is_break() {
+                piece.finish = Finish::Cancelled;
+            }
         }
         Ok(piece)
     }
@@ -190,12 +198,12 @@ impl Speaker {
         ids: &[u32],
         voice: &SpeakerVoice,
         options: &SpeakOptions,
-        rule: Chunks,
+        (rule, speed): (Chunks, Speed),
         noise: &Philox,
         hand: &mut dyn FnMut(&[f32], bool) -> ControlFlow<()>,
     ) -> Result<Piece, Error> {
         let shared: Arc<dyn Noise> = Arc::new(*noise);
-        let mut stream = S3Stream::new(voice.s3gen.clone(), shared, options.steps);
+        let mut stream = S3Stream::new(voice.s3gen.clone(), shared, options.steps).at_speed(speed);
         let mut piece = Piece::default();
         let (mut tokens, mut done, mut failed) = (Vec::new(), 0, None);
         let began = Instant::now();

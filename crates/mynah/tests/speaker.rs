@@ -307,3 +307,58 @@ fn files_in_the_wrong_place_are_named() {
     let text = wrong(file(TURBO, "t3"), file(TURBO, "t3"));
     assert!(text.contains("chatterbox-s3gen"), "{text}");
 }
+
+#[test]
+fn files_and_voices_of_two_kinds_are_refused() {
+    let file = |name: &str, part: &str| folder().join(format!("{name}-{part}.gguf"));
+    let options = Options { device: DeviceChoice::Cpu, threads: Some(1), ..Options::default() };
+    for (t3, s3gen) in [(TURBO, MULTILINGUAL), (MULTILINGUAL, TURBO)] {
+        let error = Speaker::open(file(t3, "t3"), file(s3gen, "s3gen"), &options).err().unwrap();
+        assert!(matches!(error, Error::Pair { .. }) && error.hint().is_some(), "{error}");
+    }
+    let (mut turbo, mut other) = (open(TURBO), open(MULTILINGUAL));
+    for (speaker, voice) in
+        [(&mut turbo, other.built_in_voice().unwrap()), (&mut other, open(TURBO).built_in_voice().unwrap())]
+    {
+        let error = speaker.ready(&voice).unwrap_err();
+        assert!(matches!(error, Error::VoiceKind { .. }) && error.hint().is_some(), "{error}");
+        // A folder doesn't say whose it is, and is believed as far as its lengths allow.
+        let mut parts = VoiceParts::from(voice);
+        parts.kind = None;
+        assert!(speaker.ready(&parts.clone().complete().unwrap()).is_ok());
+        let longer = speaker.t3().config().prompt + 1;
+        parts.t3_prompt_tokens = Some(vec![7; longer]);
+        let found = speaker.ready(&parts.complete().unwrap());
+        assert_eq!(found.is_err(), speaker.t3().config().llama().is_some());
+    }
+}
+
+#[test]
+fn the_speed_changes_how_long_it_takes() {
+    for name in [TURBO, MULTILINGUAL] {
+        let mut speaker = open(name);
+        let text = "Said at another speed. And a second sentence.";
+        let limits = SplitLimits { longest: 25, ..SplitLimits::default() };
+        let at = |speed: f32, chunks| SpeakOptions { speed, chunks, split: Some(limits), ..options() };
+        let (plain, said) = say(&mut speaker, text, &at(1.0, None));
+        assert_eq!(said.pieces, 2, "there is a join");
+        assert!(plain == say(&mut speaker, text, &SpeakOptions { split: Some(limits), ..options() }).0);
+        let fade = SPEECH_RATE as usize * 30 / 1000;
+        for speed in [0.5, 0.8, 1.25, 2.0] {
+            let timed = say(&mut speaker, text, &at(speed, None)).0;
+            let exact = (plain.len() + fade) as f64 / f64::from(speed) - fade as f64;
+            assert!((timed.len() as f64 - exact).abs() <= 2.0 * 480.0, "{name} {speed}: {}", timed.len());
+            let whole = say(&mut speaker, text, &at(speed, chunks(100, 100))).0;
+            assert!(whole == timed, "{name} {speed}: one chunk is the whole");
+            let streamed = say(&mut speaker, text, &at(speed, chunks(3, 4))).0;
+            assert_eq!(streamed.len(), timed.len(), "{name} {speed}");
+            assert!(jump(&streamed) <= 1.25 * jump(&timed), "{name} {speed}: no clicks");
+        }
+        let voice = speaker.built_in_voice().unwrap();
+        let voice = speaker.ready(&voice).unwrap();
+        for wrong in [0.0, 0.4, 3.0, f32::NAN] {
+            let go_on = &mut |_: &[f32]| ControlFlow::Continue(());
+            assert!(speaker.say(text, &voice, &at(wrong, None), go_on).is_err(), "{wrong}");
+        }
+    }
+}

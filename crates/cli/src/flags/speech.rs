@@ -53,6 +53,10 @@ pub(crate) struct SpeechFlags {
     #[arg(short = 'n', long, value_name = "N", value_parser = values::count)]
     max_tokens: Option<usize>,
 
+    /// How fast it is said, 0.5 to 2; pitch stays
+    #[arg(long, value_name = "X", default_value_t = 1.0, allow_negative_numbers = true, value_parser = values::speed)]
+    speed: f32,
+
     /// End speech that has left the text, as the reference did for Multilingual v2
     #[arg(long)]
     align: bool,
@@ -101,6 +105,7 @@ impl SpeechFlags {
             retry: !self.no_retry,
             steps: self.cfm_steps,
             chunks: self.stream.then_some(chunks),
+            speed: self.speed,
             split: (self.split > 0).then_some(limits),
             join: Duration::from_millis(self.crossfade_ms),
         }

@@ -3,6 +3,7 @@
 use mynah::{Head, Precision};
 use mynah_convert::Target;
 use mynah_models::chatterbox::cfm::MAX_STEPS;
+use mynah_models::chatterbox::s3gen::Speed;
 use mynah_tensor::DType;
 use mynah_text::Format;
 use std::str::FromStr;
@@ -110,6 +111,12 @@ pub(super) fn count(text: &str) -> Result<usize, String> {
 pub(crate) fn flow_steps(text: &str) -> Result<usize, String> {
     let steps = text.parse().ok().filter(|steps| (1..=MAX_STEPS).contains(steps));
     steps.ok_or_else(|| format!("give a whole number from 1 to {MAX_STEPS}"))
+}
+
+/// How many times as fast something is said.
+pub(super) fn speed(text: &str) -> Result<f32, String> {
+    let speed = text.parse::<f32>().ok().filter(|speed| Speed::new((*speed).into()).is_ok());
+    speed.ok_or_else(|| format!("give a number from {} to {}", Speed::LEAST, Speed::MOST))
 }
 
 /// A tensor type by its name, in any case.

@@ -13,6 +13,7 @@ pub(crate) mod ops;
 pub(crate) mod quantize;
 pub(crate) mod speak;
 pub(crate) mod transcribe;
+pub(crate) mod voices;
 pub(crate) mod watermark;
 pub(crate) mod wer;
 
@@ -34,6 +35,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Convert(verb) => verb.run(),
         Command::Quantize(verb) => verb.run(),
         Command::Bench(verb) => verb.run(),
+        Command::Voices(verb) => verb.run(),
         Command::Wer(verb) => verb.run(),
         Command::Drift(verb) => verb.run(),
         Command::Ops(verb) => verb.run(),

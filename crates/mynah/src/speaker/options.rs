@@ -34,6 +34,8 @@ pub struct SpeakOptions {
     /// Says pieces in chunks, so that the first is heard early. Each chunk runs the flow over all of its piece so far, so small ones cost
     /// more.
     pub chunks: Option<Chunks>,
+    /// How fast it is said, 0.5 to 2 times as fast as the model would: mel frames are interpolated in time, so pitch stays.
+    pub speed: f32,
     /// How long texts are cut; `None` says all in one breath.
     pub split: Option<SplitLimits>,
     /// How long pieces fade into each other.
@@ -56,6 +58,7 @@ impl Default for SpeakOptions {
             retry: true,
             steps: None,
             chunks: None,
+            speed: 1.0,
             split: Some(SplitLimits::default()),
             join: Duration::from_millis(30),
         }

@@ -2,13 +2,21 @@
 
 use super::Speaker;
 use crate::error::Error;
-use mynah_models::chatterbox::s3gen::S3Voice;
+use mynah_models::chatterbox::s3gen::{S3Voice, Variant};
 use mynah_models::chatterbox::t3::{Conditioning, T3Voice};
 use mynah_models::chatterbox::voice::{Made, MakeOptions, Voice, VoiceError, VoiceMaker, VoiceParts};
 use std::sync::Arc;
 
 /// Exaggeration of a voice as it was recorded.
 const NEUTRAL: f32 = 0.5;
+
+/// The models of a kind, in a sentence.
+pub(super) fn kind_name(kind: Variant) -> &'static str {
+    match kind {
+        Variant::Turbo => "Turbo",
+        Variant::Multilingual => "Multilingual or English",
+    }
+}
 
 /// A voice made ready for one [`Speaker`]; made once and used for any number of texts.
 #[derive(Clone, Debug)]
@@ -70,8 +78,10 @@ impl Speaker {
     /// Makes a voice ready to be spoken with.
     ///
     /// # Errors
-    /// A voice of other sizes than the models', what running them reports.
+    /// [`Error::VoiceKind`] for a voice that was made for the other kind of model; one of other sizes than the models', what running
+    /// them reports.
     pub fn ready(&mut self, voice: &Voice) -> Result<SpeakerVoice, Error> {
+        self.check_kind(voice)?;
         let t3 = T3Voice {
             speaker_embedding: voice.speaker_embedding().to_vec(),
             prompt_tokens: voice.t3_prompt_tokens().to_vec(),
@@ -82,5 +92,20 @@ impl Speaker {
         let (mel, embedding) = (voice.prompt_feat().to_vec(), voice.embedding().to_vec());
         let s3gen = S3Voice::new(self.s3gen.config(), tokens.collect(), mel, embedding)?;
         Ok(SpeakerVoice { conditioning: self.t3.condition(&t3)?, s3gen })
+    }
+
+    /// Turbo hears 15 seconds of a voice, made louder, the others 6 seconds as they are. Where a voice doesn't say which, more than 6
+    /// seconds can only be Turbo's.
+    fn check_kind(&self, voice: &Voice) -> Result<(), Error> {
+        let config = self.t3.config();
+        let model = config.variant();
+        let longer = voice.t3_prompt_tokens().len() > config.prompt;
+        let turbo = (model == Variant::Multilingual && longer).then_some(Variant::Turbo);
+        match voice.kind().or(turbo) {
+            Some(kind) if kind != model => {
+                Err(Error::VoiceKind { voice: kind_name(kind), model: kind_name(model) })
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -12,8 +12,9 @@
 
 use super::{SavedSequence, States};
 use crate::error::EngineError;
+use mynah_text::output::{OutputError, write_atomic_with};
 use std::fs::File;
-use std::io::{BufWriter, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 const MAGIC: &[u8; 8] = b"MYNAHSEQ";
@@ -24,20 +25,19 @@ const HEADER: usize = MAGIC.len() + 8 + 8 * WORDS;
 const UNBOUNDED: u64 = u64::MAX;
 
 impl SavedSequence {
-    /// Writes it to a file, which others see whole or not at all.
+    /// Writes it to a file, which others see whole or not at all, and may read as any other.
     ///
     /// # Errors
     /// [`EngineError::Io`].
     pub fn write(&self, path: &Path) -> Result<(), EngineError> {
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        let mut out = BufWriter::new(file.as_file_mut());
-        self.write_to(&mut out)?;
-        out.flush()?;
-        drop(out);
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|e| e.error)?;
-        Ok(())
+        let written = write_atomic_with(path, |out| match self.write_to(out) {
+            Err(EngineError::Io(error)) => Err(error),
+            other => other.map_err(io::Error::other),
+        });
+        written.map_err(|error| match error {
+            OutputError::Write { source, .. } => EngineError::Io(source),
+            other => EngineError::Io(io::Error::other(other)),
+        })
     }
 
     /// Reads a file that [`SavedSequence::write`] made.

@@ -56,6 +56,14 @@ fn a_saved_sequence_goes_on_in_another_process_as_if_nothing_had_been() {
     }
     // Nothing but the file is left behind.
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let plain = folder.path().join("plain");
+        std::fs::write(&plain, "").unwrap();
+        let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&path), mode(&plain), "others may read it as any other file");
+    }
 }
 
 #[test]

@@ -11,4 +11,4 @@ pub use done::{is_done, is_done_for};
 pub use error::OutputError;
 pub use plan::{Planned, plan};
 pub use template::{Fields, Template};
-pub use write::write_atomic;
+pub use write::{write_atomic, write_atomic_with};

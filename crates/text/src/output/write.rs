@@ -1,7 +1,7 @@
 //! Files appear whole or not at all.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::OutputError;
@@ -13,17 +13,32 @@ use super::OutputError;
 /// # Errors
 /// [`OutputError::Write`] with the path and the cause; the temporary file is gone then.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
-    write(path, bytes).map_err(|source| OutputError::Write { path: path.to_owned(), source })
+    write_atomic_with(path, |out| out.write_all(bytes))
 }
 
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// The same of a file that is too large to be held in one piece: `fill` is given the buffered file and writes what it is to hold.
+///
+/// # Errors
+/// As [`write_atomic`]; those of `fill`.
+pub fn write_atomic_with(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), OutputError> {
+    write(path, fill).map_err(|source| OutputError::Write { path: path.to_owned(), source })
+}
+
+fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let target = match fs::metadata(path) {
         Ok(meta) if meta.is_file() => fs::canonicalize(path)?,
         Ok(meta) if meta.is_dir() => {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
         }
         // Renaming over a device or a pipe would replace it.
-        Ok(_) => return fs::OpenOptions::new().write(true).open(path)?.write_all(bytes),
+        Ok(_) => {
+            let mut out = BufWriter::new(fs::OpenOptions::new().write(true).open(path)?);
+            fill(&mut out)?;
+            return out.flush();
+        }
         Err(_) => path.to_owned(),
     };
     let folder = match target.parent() {
@@ -40,8 +55,9 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    let mut file = builder.tempfile_in(&folder)?;
-    file.write_all(bytes)?;
+    let mut out = BufWriter::new(builder.tempfile_in(&folder)?);
+    fill(&mut out)?;
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.as_file().sync_all()?;
     file.persist(&target).map_err(|error| error.error)?;
     sync_folder(&folder);

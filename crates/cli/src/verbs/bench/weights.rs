@@ -3,10 +3,10 @@
 use mynah_gguf::GgufFile;
 use mynah_tensor::DType;
 
-/// The type that holds most elements of a file.
-pub(super) fn main_type(file: &GgufFile) -> DType {
+/// The type that holds most elements of those tensors of a file whose names are `wanted`.
+pub(super) fn main_type(file: &GgufFile, wanted: impl Fn(&str) -> bool) -> DType {
     let mut counts: Vec<(DType, u64)> = Vec::new();
-    for tensor in file.tensors() {
+    for tensor in file.tensors().iter().filter(|tensor| wanted(&tensor.name)) {
         let Ok(dtype) = tensor.dtype() else { continue };
         let elements = tensor.shape.numel() as u64;
         match counts.iter_mut().find(|(d, _)| *d == dtype) {

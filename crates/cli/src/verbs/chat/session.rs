@@ -9,9 +9,9 @@ use mynah::{Generated, StopReason};
 use mynah_runtime::grammar::Grammar;
 use mynah_runtime::sample::SamplerOptions;
 use mynah_text::chat::{ChatRequest, Message, ToolCall};
+use mynah_text::output::write_atomic;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::io::Write as _;
 use std::path::Path;
 
 /// A chat with a model.
@@ -161,17 +161,10 @@ impl Session {
     /// Writes the chat, whole or not at all.
     ///
     /// # Errors
-    /// What the system says.
+    /// The file, and what the system says of it.
     pub(super) fn save(&self, path: &str) -> anyhow::Result<()> {
         let text = serde_json::to_string_pretty(&Saved { messages: self.messages.clone() })? + "\n";
-        let write = || -> std::io::Result<()> {
-            let folder = Path::new(path).parent().filter(|p| !p.as_os_str().is_empty());
-            let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or_else(|| Path::new(".")))?;
-            file.write_all(text.as_bytes())?;
-            file.persist(path)?;
-            Ok(())
-        };
-        interrupt::unbroken(write).with_context(|| format!("can't write {path}"))
+        Ok(interrupt::unbroken(|| write_atomic(Path::new(path), text.as_bytes()))?)
     }
 
     /// Goes on from a chat that was written.

@@ -4,7 +4,7 @@ use crate::units;
 use mynah::{Device, Voice, VoiceParts};
 use mynah_gguf::GgufFile;
 use mynah_models::ModelError;
-use mynah_models::chatterbox::s3gen::{self, S3GenConfig, S3GenError, SAMPLE_RATE, TOKEN_RATE};
+use mynah_models::chatterbox::s3gen::{self, S3GenConfig, S3GenError, SAMPLE_RATE, TOKEN_RATE, Variant};
 use mynah_models::chatterbox::t3::{Lengths, Sampling, T3, T3Config};
 use mynah_models::chatterbox::voice::{VOICE_ARCHITECTURE, VoiceError, VoiceSource};
 use mynah_text::speech::FrontEnd;
@@ -179,6 +179,7 @@ impl Speech {
                 "part": "voice",
                 "name": parts.name,
                 "source": parts.source.map(VoiceSource::name),
+                "kind": parts.kind.map(Variant::name),
                 "voice_tokens": parts.prompt_tokens.as_ref().map(Vec::len),
                 "missing": parts.missing(),
             }),
@@ -273,6 +274,12 @@ fn saved(text: &mut String, parts: &VoiceParts) -> std::fmt::Result {
         "name          {}, from {source}",
         if parts.name.is_empty() { "none" } else { &parts.name }
     )?;
+    let made_for = match parts.kind {
+        Some(Variant::Turbo) => "Turbo",
+        Some(Variant::Multilingual) => "Multilingual and English",
+        None => "nobody knows which models",
+    };
+    writeln!(text, "made for      {made_for}")?;
     let missing = parts.missing();
     if missing.is_empty() {
         let whole: Result<Voice, _> = parts.clone().complete();

@@ -9,6 +9,7 @@ use mynah_gguf::GgufFile;
 use mynah_models::ModelError;
 use mynah_models::chatterbox::s3gen::S3GenConfig;
 use mynah_models::chatterbox::t3::T3Config;
+use mynah_text::speech::{FrontEnd, LANGUAGES};
 use std::path::{Path, PathBuf};
 
 /// Loads the models that the flags name.
@@ -16,8 +17,21 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// A file that is not there or can't be used.
 pub(crate) fn open(flags: &ModelFlags, s3gen: Option<&Path>, volume: Volume) -> anyhow::Result<Speaker> {
-    let hint = "name T3's file of a Chatterbox model with -m; none is built in";
-    let named = flags.model.as_deref().ok_or_else(|| Usage::new("no model was given", hint))?;
+    let (paths, files) = pair(named(flags)?, s3gen)?;
+    let [t3, s3gen] = paths.each_ref().map(|path| path.display());
+    let options = flags.options();
+    let devices = mynah::open_devices(options.device, options.threads)?;
+    let speaker = Speaker::on(files, devices, &options);
+    let speaker = speaker.with_context(|| format!("can't use the model {t3} with {s3gen}"))?;
+    volume.detail(&format!("models {t3} and {s3gen}"));
+    Ok(speaker)
+}
+
+/// The two files of a model, T3's and S3Gen's, with their paths.
+///
+/// # Errors
+/// A file that is not there or of another family.
+pub(crate) fn pair(named: &Path, s3gen: Option<&Path>) -> anyhow::Result<([PathBuf; 2], [GgufFile; 2])> {
     let t3 = t3_of(named);
     // Which family it is comes before where its other half is.
     let first = read(&t3, |file| T3Config::read(file).map(|_| ()))?;
@@ -25,14 +39,29 @@ pub(crate) fn open(flags: &ModelFlags, s3gen: Option<&Path>, volume: Volume) -> 
         Some(path) => path.to_path_buf(),
         None => beside(&t3)?,
     };
-    let files = [first, read(&s3gen, |file| S3GenConfig::read(file).map(|_| ()))?];
-    let options = flags.options();
-    let devices = mynah::open_devices(options.device, options.threads)?;
-    let speaker = Speaker::on(files, devices, &options);
-    let speaker =
-        speaker.with_context(|| format!("can't use the model {} with {}", t3.display(), s3gen.display()))?;
-    volume.detail(&format!("models {} and {}", t3.display(), s3gen.display()));
-    Ok(speaker)
+    let second = read(&s3gen, |file| S3GenConfig::read(file).map(|_| ()))?;
+    Ok(([t3, s3gen], [first, second]))
+}
+
+/// A line for each language that T3's file speaks: the code and the English name.
+///
+/// # Errors
+/// A file that is not there or no T3.
+pub(super) fn languages(flags: &ModelFlags) -> anyhow::Result<String> {
+    let path = t3_of(named(flags)?);
+    let file = read(&path, |file| T3Config::read(file).map(|_| ()))?;
+    let front = FrontEnd::from_metadata(file.metadata()).map_err(Error::from)?;
+    let line = |code: &&str| {
+        let known = LANGUAGES.iter().find(|language| language.code == *code);
+        format!("{code}  {}\n", known.map_or("", |language| language.name))
+    };
+    Ok(front.languages().iter().map(line).collect())
+}
+
+/// The model that the flags name.
+fn named(flags: &ModelFlags) -> Result<&Path, Usage> {
+    let hint = "name T3's file of a Chatterbox model with -m; none is built in";
+    flags.model.as_deref().ok_or_else(|| Usage::new("no model was given", hint))
 }
 
 /// A file of which `check` reads the configuration.

@@ -2,6 +2,7 @@
 
 mod files;
 mod mark;
+mod play;
 mod sink;
 mod voice;
 
@@ -9,18 +10,19 @@ use crate::exit::{Exit, Usage};
 use crate::flags::{ModelFlags, SpeechFlags, VolumeFlags};
 use crate::given;
 use crate::interrupt;
-use crate::notes;
+use crate::{notes, out};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use mark::Marked;
 use mynah::{SPEECH_RATE, Said, Speaker, SpeakerVoice, Voice};
-use sink::{Form, Sink};
+use play::Play;
+use sink::{Form, Outlets, Sink};
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-pub(crate) use files::open;
+pub(crate) use files::{open, pair};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -28,7 +30,9 @@ Examples:
   mynah speak -m mtl-t3.gguf --s3gen mtl-s3gen.gguf -l fr 'Bonjour tout le monde.' -o bonjour.wav
   mynah speak -m turbo-t3.gguf --voice me.mp3 --save-voice me.gguf
   mynah speak -m turbo-t3.gguf --voice me.gguf --file chapter.txt -o chapter.wav
+  mynah speak -m turbo-t3.gguf --speed 1.2 'A little faster.' -o faster.flac
   mynah speak -m turbo-t3.gguf --watermark perth.gguf 'Marked.' -o marked.wav
+  mynah speak -m turbo-t3.gguf --stream --play 'Heard while it is made.'
   mynah speak -m turbo-t3.gguf --stream 'Now.' -o - --format pcm | aplay -f S16_LE -r 24000";
 
 /// Flags of `mynah speak`.
@@ -43,12 +47,20 @@ pub(crate) struct Speak {
     file: Option<String>,
 
     /// Where the sound goes; - is standard output
-    #[arg(short, long, value_name = "FILE", required_unless_present = "save_voice")]
+    #[arg(short, long, value_name = "FILE", required_unless_present_any = ["save_voice", "play", "languages"])]
     output: Option<String>,
 
     /// How it is written; by default what the name after -o ends in, else wav
     #[arg(short, long, value_enum, value_name = "FORM")]
     format: Option<Form>,
+
+    /// Play it, with --stream from its first chunk on; needs a build with the feature playback
+    #[arg(long)]
+    play: bool,
+
+    /// List the languages that the model speaks, and say nothing
+    #[arg(long)]
+    languages: bool,
 
     /// The file of S3Gen; by default the one beside T3's whose name has s3gen in place of t3
     #[arg(long, value_name = "FILE")]
@@ -58,7 +70,7 @@ pub(crate) struct Speak {
     #[arg(long, value_name = "FILE|FOLDER")]
     voice: Option<PathBuf>,
 
-    /// Keep the voice, as a file if the name ends in .gguf, else as a folder that chatterbox.cpp reads, too; without -o nothing is said
+    /// Keep the voice, as a file if the name ends in .gguf, else as a folder that chatterbox.cpp reads, too; without -o and --play nothing is said
     #[arg(long, value_name = "FILE|FOLDER")]
     save_voice: Option<PathBuf>,
 
@@ -84,37 +96,34 @@ impl Speak {
     pub(crate) fn run(&self) -> anyhow::Result<Exit> {
         let volume = self.volume.volume();
         mark::check(self.watermark.as_deref(), self.speech.stream)?;
-        let Some(output) = self.output.as_deref() else {
+        if self.languages {
+            out::write(&files::languages(&self.model)?)?;
+            return Ok(Exit::Success);
+        }
+        if self.output.is_none() && !self.play {
             let speaker = open(&self.model, self.s3gen.as_deref(), volume)?;
             self.voice(&speaker)?;
             return Ok(Exit::Success);
-        };
-        let form = self.form(output)?;
+        }
+        let output =
+            self.output.as_deref().map(|output| Ok::<_, anyhow::Error>((output, self.form(output)?)));
+        let output = output.transpose()?;
         let hint = "mynah speak TEXT, --file FILE, or a pipe";
         let text = given::text(self.text.as_deref(), self.file.as_deref(), hint)?;
         if text.trim().is_empty() {
             return Err(Usage::new("there is nothing to say", "give a text, --file FILE, or a pipe").into());
         }
+        // Before anything is loaded: a build or a machine without speakers.
+        let play = if self.play { Some(Play::open(SPEECH_RATE)?) } else { None };
         let mut speaker = open(&self.model, self.s3gen.as_deref(), volume)?;
         let voice = self.voice(&speaker)?;
         let mut voice = speaker.ready(&voice)?;
         if let Some(exaggeration) = self.speech.exaggeration {
             voice.exaggerate(exaggeration);
         }
-        let mut marked = Marked::open(self.watermark.as_deref(), &speaker, &self.model, volume)?;
-        let mut sink = Sink::open(output, form, SPEECH_RATE)?;
-        let said = self.say(&mut speaker, &voice, &text, &mut |sound| match &mut marked {
-            Some(marked) => {
-                marked.hold(sound);
-                Ok(())
-            }
-            None => sink.take(sound),
-        })?;
-        if let Some(marked) = marked {
-            sink.take(&marked.finish()?)?;
-        }
-        // What was said until Ctrl-C is kept.
-        sink.finish()?;
+        let marked = Marked::open(self.watermark.as_deref(), &speaker, &self.model, volume)?;
+        let sink = output.map(|(output, form)| Sink::open(output, form, SPEECH_RATE)).transpose()?;
+        let said = self.say(&mut speaker, &voice, &text, Outlets { marked, sink, play })?;
         if !said.unknown.is_empty() {
             let unknown: String = said.unknown.iter().collect();
             notes::warn(&format!("the model has no token for {unknown:?} and guesses there"));
@@ -141,40 +150,40 @@ impl Speak {
         speaker: &mut Speaker,
         voice: &SpeakerVoice,
         text: &str,
-        take: &mut dyn FnMut(&[f32]) -> anyhow::Result<()>,
+        mut outlets: Outlets,
     ) -> anyhow::Result<Said> {
         let bar = bar(self.volume.quiet);
         let (options, began) = (self.speech.options(), Instant::now());
         let (mut samples, mut failed) = (0, None);
-        let said = interrupt::interruptible(|pressed| {
+        interrupt::interruptible(|pressed| {
             let said = speaker.say(text, voice, &options, &mut |sound| {
                 samples += sound.len();
                 bar.set_message(made(samples, began.elapsed()));
-                failed = take(sound).err();
+                failed = outlets.take(sound).err();
                 if failed.is_some() || pressed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
-            said.map_err(anyhow::Error::from)
-        });
-        bar.finish_and_clear();
-        match failed {
-            Some(error) => Err(error),
-            None => said,
-        }
+            bar.finish_and_clear();
+            if let Some(error) = failed.take() {
+                return Err(error);
+            }
+            let mut said = said?;
+            // What was said until Ctrl-C is kept.
+            outlets.finish()?;
+            said.cancelled |= pressed();
+            Ok(said)
+        })
     }
 
     /// What the flag says, or the name after `-o`.
     fn form(&self, output: &str) -> anyhow::Result<Form> {
         let ending = std::path::Path::new(output).extension().and_then(|e| e.to_str());
-        let ending = ending.map(str::to_ascii_lowercase);
-        match (self.format, ending.as_deref()) {
+        match (self.format, ending) {
             (Some(form), _) => Ok(form),
-            (None, Some("pcm" | "raw")) => Ok(Form::Pcm),
-            (None, None | Some("wav" | "wave")) => Ok(Form::Wav),
-            (None, Some(other)) => Err(Usage::new(
-                format!("sound can't be written as .{other}"),
-                "name a .wav or .pcm file, or say --format",
-            )
-            .into()),
+            (None, None) => Ok(Form::Wav),
+            (None, Some(ending)) => Form::of_ending(ending).ok_or_else(|| {
+                let hint = "name a .wav, .flac or .pcm file, or say --format";
+                Usage::new(format!("sound can't be written as .{ending}"), hint).into()
+            }),
         }
     }
 }

@@ -59,6 +59,11 @@ impl Variant {
             Self::Multilingual => "mtl",
         }
     }
+
+    /// The variant of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Turbo, Self::Multilingual].into_iter().find(|variant| variant.name() == name)
+    }
 }
 
 /// Everything about an S3Gen but its weights.

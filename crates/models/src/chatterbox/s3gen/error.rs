@@ -35,6 +35,16 @@ pub enum S3GenError {
         /// The most there may be.
         limit: usize,
     },
+    /// Faster or slower than mel frames can be interpolated.
+    #[error("a speed of {speed}, where {least} to {most} make sense")]
+    Speed {
+        /// The speed asked for.
+        speed: f64,
+        /// The slowest there is.
+        least: f64,
+        /// The fastest there is.
+        most: f64,
+    },
     /// A voice the model can't use.
     #[error("the voice's {what} {reason}")]
     Voice {

@@ -2,6 +2,7 @@
 
 use super::config::S3GenConfig;
 use super::error::S3GenError;
+use super::speed::Speed;
 use super::voice::{S3Voice, check_tokens};
 use crate::chatterbox::cfm::{MAX_STEPS, Solver, Span};
 use crate::chatterbox::flow::{FlowDims, Positions, flow_graph};
@@ -175,7 +176,7 @@ impl S3Gen {
         self.hift.set_tile(frames);
     }
 
-    /// Speaks. `steps` overrules the file's number of steps of the flow.
+    /// Speaks at the model's own speed. `steps` overrules the file's number of steps of the flow.
     ///
     /// # Errors
     /// What is wrong with the request, or what running a graph reports.
@@ -190,7 +191,8 @@ impl S3Gen {
         spoken.pop().ok_or(S3GenError::NoTokens)
     }
 
-    /// Speaks several requests; encoder and flow take them together, padded to the longest, and each gets what it would get alone.
+    /// Speaks several requests at the model's own speed; encoder and flow take them together, padded to the longest, and each gets what
+    /// it would get alone.
     ///
     /// # Errors
     /// As [`S3Gen::synthesize`].
@@ -199,10 +201,25 @@ impl S3Gen {
         requests: &[Request<'_>],
         steps: Option<usize>,
     ) -> Result<Vec<Speech>, S3GenError> {
+        let own = requests.iter().map(|&request| (request, Speed::default()));
+        self.synthesize_at(&own.collect::<Vec<_>>(), steps)
+    }
+
+    /// The same, each at a speed of its own.
+    ///
+    /// # Errors
+    /// As [`S3Gen::synthesize`].
+    pub fn synthesize_at(
+        &mut self,
+        requests: &[(Request<'_>, Speed)],
+        steps: Option<usize>,
+    ) -> Result<Vec<Speech>, S3GenError> {
         let mut times = StageTimes::default();
-        let mels = self.mels(requests, steps, false, &mut times)?;
-        let speak = |(request, mel): (&Request<'_>, Vec<f32>)| {
+        let plain: Vec<Request<'_>> = requests.iter().map(|(request, _)| *request).collect();
+        let mels = self.mels(&plain, steps, false, &mut times)?;
+        let speak = |((request, speed), mel): (&(Request<'_>, Speed), Vec<f32>)| {
             let (mut times, mut spent) = (times, HiftTimes::default());
+            let mel = speed.apply(&mel, self.config.flow.bins);
             let mut samples =
                 self.hift.run(&mut self.executor, &mel, request.noise, &self.cancel, &mut spent)?;
             times.hift(spent);
@@ -212,7 +229,7 @@ impl S3Gen {
         requests.iter().zip(mels).map(speak).collect()
     }
 
-    /// Mel frames `[T, bins]` of each request, without those of its voice. An `open` one is to be gone on with: its last tokens have
+    /// Mel frames `[T, bins]` of each request at the model's own speed, without those of its voice. An `open` one is to be gone on with: its last tokens have
     /// not seen what follows, so their frames are left out.
     pub(super) fn mels(
         &mut self,
@@ -413,7 +430,7 @@ impl S3Gen {
         Ok((found, times.embedding.clone()))
     }
 
-    /// Mel frames `[T, bins]` without those of the voice; of an `open` request without those whose tokens have not seen what follows.
+    /// Mel frames `[T, bins]` at the model's own speed, without those of the voice; of an `open` request without those whose tokens have not seen what follows.
     ///
     /// # Errors
     /// As [`S3Gen::synthesize`].

@@ -6,10 +6,12 @@
 //!
 //! The vocoder depends on a few frames only. It is given the mel frames and the source before a chunk as far as it sees, and the
 //! source goes on in phase, so a chunk's beginning sounds as in one long run. Its end does not, for want of what follows: the last
-//! frame is held back and cross-faded with what the next chunk makes of it.
+//! frame is held back and cross-faded with what the next chunk makes of it. At another speed all of that holds of the frames that
+//! [`super::speed`] makes of the flow's.
 
 use super::error::S3GenError;
 use super::model::{Request, S3Gen, Speech};
+use super::speed::{Pace, Speed};
 use super::voice::S3Voice;
 use crate::chatterbox::hift::fade::fade_in;
 use crate::chatterbox::hift::source::SourceState;
@@ -57,8 +59,10 @@ pub struct S3Stream {
     steps: Option<usize>,
     /// Tokens of the last chunk's run.
     tokens: usize,
-    /// Mel frames that went to the vocoder.
+    /// Mel frames of the flow that are spoken.
     frames: usize,
+    /// What brings them to their speed.
+    pace: Pace,
     /// Samples given out.
     samples: usize,
     /// The last mel frames and their source, as many as a sample depends on.
@@ -71,7 +75,7 @@ pub struct S3Stream {
 }
 
 impl S3Stream {
-    /// A stream in a voice. `steps` overrules the file's number of steps of the flow.
+    /// A stream in a voice, at the model's own speed. `steps` overrules the file's number of steps of the flow.
     pub fn new(voice: S3Voice, noise: Arc<dyn Noise>, steps: Option<usize>) -> Self {
         Self {
             voice,
@@ -79,6 +83,7 @@ impl S3Stream {
             steps,
             tokens: 0,
             frames: 0,
+            pace: Pace::new(Speed::default()),
             samples: 0,
             mel: Vec::new(),
             source: Vec::new(),
@@ -86,6 +91,13 @@ impl S3Stream {
             held: Vec::new(),
             ended: false,
         }
+    }
+
+    /// The same stream at another speed; to be called before its first chunk.
+    #[must_use]
+    pub fn at_speed(mut self, speed: Speed) -> Self {
+        self.pace = Pace::new(speed);
+        self
     }
 
     /// Speaks what further tokens bring; `tokens` are all so far. Gives nothing while there are too few. The `last` chunk ends the
@@ -107,13 +119,8 @@ impl S3Stream {
         let left_out = if last { 0 } else { flow.lookahead * flow.ratio };
         let frames = (tokens.len() * flow.ratio).saturating_sub(left_out);
         let mut speech = Speech::default();
-        if frames > self.frames {
+        if frames > self.frames || last {
             self.speak(model, tokens, last, &mut speech)?;
-        } else if last {
-            if tokens.is_empty() {
-                return Err(S3GenError::NoTokens);
-            }
-            speech.samples = std::mem::take(&mut self.held);
         }
         fade_in(&mut speech.samples, self.samples);
         self.samples += speech.samples.len();
@@ -127,7 +134,7 @@ impl S3Stream {
         self.samples
     }
 
-    /// Runs all stages for the frames that are new.
+    /// Runs all stages for the frames that are new, or of the last chunk gives what is held back.
     fn speak(
         &mut self,
         model: &mut S3Gen,
@@ -135,14 +142,35 @@ impl S3Stream {
         last: bool,
         speech: &mut Speech,
     ) -> Result<(), S3GenError> {
-        let (bins, frame) = (model.config.flow.bins, model.config.frame_samples());
+        let bins = model.config.flow.bins;
         let request = Request { voice: &self.voice, tokens, noise: &*self.noise };
         let mels = model.mels(&[request], self.steps, !last, &mut speech.times)?;
         let all = mels.first().map_or(&[][..], Vec::as_slice);
         let fresh = all.get(self.frames * bins..).unwrap_or_default();
+        let mut pace = self.pace.clone();
+        let timed = pace.take(fresh, bins, last);
+        if !timed.is_empty() {
+            self.vocode(model, &timed, last, speech)?;
+        } else if last {
+            speech.samples = std::mem::take(&mut self.held);
+        }
+        self.pace = pace;
+        self.frames += fresh.len() / bins;
+        Ok(())
+    }
+
+    /// Samples of further mel frames, in their speed.
+    fn vocode(
+        &mut self,
+        model: &mut S3Gen,
+        fresh: &[f32],
+        last: bool,
+        speech: &mut Speech,
+    ) -> Result<(), S3GenError> {
+        let (bins, frame) = (model.config.flow.bins, model.config.frame_samples());
         let count = fresh.len() / bins;
         let before = self.mel.len() / bins;
-        let mel = [&self.mel, fresh].concat();
+        let mel = [self.mel.as_slice(), fresh].concat();
 
         let began = Instant::now();
         let f0 = model.hift.pitch(&mut model.executor, &mel)?;
@@ -168,7 +196,6 @@ impl S3Stream {
         self.mel = mel[(before + count - kept) * bins..].to_vec();
         self.source = source[(before + count - kept) * frame..].to_vec();
         self.source_state = state;
-        self.frames += count;
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 //! released models have.
 
 use super::keys::Keys;
+use crate::chatterbox::s3gen::Variant;
 use crate::error::ModelError;
 use crate::params::Params;
 use mynah_gguf::GgufFile;
@@ -154,6 +155,11 @@ impl T3Config {
             Backbone::Llama(llama) => Some(llama),
             Backbone::Gpt2 { .. } => None,
         }
+    }
+
+    /// Which S3Gen makes sound of its tokens, and which voices it was trained on.
+    pub fn variant(&self) -> Variant {
+        if self.llama().is_some() { Variant::Multilingual } else { Variant::Turbo }
     }
 
     /// Whether this is the original English model, by its vocabulary.

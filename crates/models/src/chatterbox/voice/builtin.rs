@@ -1,6 +1,7 @@
 //! The voice that comes with a model: half of it in the file of T3, half in that of S3Gen.
 
 use super::arrays::{floats, integers};
+use super::config::PromptConfig;
 use super::error::VoiceError;
 use super::profile::{PROMPT_MELS, Voice, VoiceParts, VoiceSource};
 use mynah_gguf::GgufFile;
@@ -16,6 +17,7 @@ impl VoiceParts {
         let parts = Self {
             name: "default".into(),
             source: Some(VoiceSource::BuiltIn),
+            kind: Some(PromptConfig::read(t3)?.variant()),
             speaker_embedding: floats(t3, "chatterbox/builtin/speaker_emb", "speaker_emb", None)?,
             t3_prompt_tokens: integers(t3, t3_tokens, "cond_prompt_speech_tokens")?,
             embedding: floats(s3gen, &s3("embedding"), "embedding", None)?,

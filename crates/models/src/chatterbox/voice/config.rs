@@ -1,6 +1,7 @@
 //! Dimensions of the three encoders of a voice, from the two files of a model. Tensors are held against them when graphs are built.
 
 use super::keys::Keys;
+use crate::chatterbox::s3gen::Variant;
 use crate::error::ModelError;
 use mynah_gguf::GgufFile;
 
@@ -212,6 +213,11 @@ pub struct PromptConfig {
 }
 
 impl PromptConfig {
+    /// The models that want it so.
+    pub fn variant(&self) -> Variant {
+        if self.turbo { Variant::Turbo } else { Variant::Multilingual }
+    }
+
     /// Reads the file of T3. A file without `chatterbox.variant` is a Turbo.
     ///
     /// # Errors

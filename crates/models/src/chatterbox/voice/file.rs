@@ -1,11 +1,12 @@
 //! A voice as one file: a small GGUF of architecture `chatterbox-voice`, for which reader, writer and checks are there already.
 //!
-//! Keys: `general.name`, `voice.version` (1), `voice.source`. Tensors, each optional for [`VoiceParts`]: `voice/speaker_emb` F32 [256],
+//! Keys: `general.name`, `voice.version` (1), `voice.source`, `voice.kind` (`turbo` or `mtl`, where it is known). Tensors, each optional for [`VoiceParts`]: `voice/speaker_emb` F32 [256],
 //! `voice/cond_prompt_speech_tokens` I32, `voice/embedding` F32 [192], `voice/prompt_token` I32, `voice/prompt_feat` F32 [frames, 80].
 
 use super::arrays::{floats, integers};
 use super::error::VoiceError;
 use super::profile::{PROMPT_MELS, Voice, VoiceParts, VoiceSource};
+use crate::chatterbox::s3gen::Variant;
 use mynah_gguf::{GgufFile, GgufWriter};
 use mynah_tensor::DType;
 use std::path::Path;
@@ -55,6 +56,7 @@ impl VoiceParts {
         let parts = Self {
             name: file.get_str("general.name")?.unwrap_or_default().to_owned(),
             source: Some(file.get_str("voice.source")?.map_or(VoiceSource::Files, VoiceSource::from_name)),
+            kind: file.get_str("voice.kind")?.and_then(Variant::from_name),
             speaker_embedding: floats(file, "voice/speaker_emb", "speaker_emb", None)?,
             t3_prompt_tokens: integers(file, "voice/cond_prompt_speech_tokens", "cond_prompt_speech_tokens")?,
             embedding: floats(file, "voice/embedding", "embedding", None)?,
@@ -97,6 +99,9 @@ impl Voice {
         let mut writer = GgufWriter::new();
         writer.set("general.architecture", ARCHITECTURE).set("general.name", self.name());
         writer.set("voice.version", VERSION).set("voice.source", self.source().name());
+        if let Some(kind) = self.kind() {
+            writer.set("voice.kind", kind.name());
+        }
         let vectors = [("speaker_emb", self.speaker_embedding()), ("embedding", self.embedding())];
         for (name, values) in vectors {
             let bytes = le_bytes(values, f32::to_le_bytes);

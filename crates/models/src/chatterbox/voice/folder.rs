@@ -3,6 +3,7 @@
 use super::error::VoiceError;
 use super::npy::{Npy, NpyData};
 use super::profile::{PROMPT_MELS, Voice, VoiceParts, VoiceSource};
+use mynah_text::output::{OutputError, write_atomic};
 use std::path::Path;
 
 /// Files longer than this are no voice's: ten minutes of mel frames and twice over.
@@ -77,10 +78,11 @@ impl Voice {
             ("prompt_feat", Npy { shape: vec![self.prompt_frames(), PROMPT_MELS], data: feat }),
         ];
         for (name, npy) in files {
-            let (file, partial) =
-                (path.join(format!("{name}.npy")), path.join(format!(".{name}.npy.partial")));
-            std::fs::write(&partial, npy.to_bytes()).map_err(|e| refused(&partial, e))?;
-            std::fs::rename(&partial, &file).map_err(|e| refused(&file, e))?;
+            let file = path.join(format!("{name}.npy"));
+            write_atomic(&file, &npy.to_bytes()).map_err(|error| match error {
+                OutputError::Write { path, source } => refused(&path, source),
+                other => refused(&file, std::io::Error::other(other)),
+            })?;
         }
         Ok(())
     }

@@ -150,6 +150,7 @@ impl VoiceMaker {
         let voice = VoiceParts {
             name: options.name.clone(),
             source: Some(VoiceSource::Recording),
+            kind: Some(self.prompt.variant()),
             speaker_embedding: Some(speaker_embedding),
             t3_prompt_tokens: Some(t3_prompt_tokens),
             embedding: Some(embedding),

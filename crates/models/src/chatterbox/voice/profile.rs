@@ -4,6 +4,7 @@
 //! [`VoiceParts`] takes what is there and becomes a [`Voice`] when nothing is missing.
 
 use super::error::VoiceError;
+use crate::chatterbox::s3gen::Variant;
 
 /// S3 speech tokens are below this.
 pub const SPEECH_TOKENS: usize = 6561;
@@ -52,6 +53,7 @@ impl VoiceSource {
 pub struct Voice {
     name: String,
     source: VoiceSource,
+    kind: Option<Variant>,
     speaker_embedding: Vec<f32>,
     t3_prompt_tokens: Vec<i32>,
     embedding: Vec<f32>,
@@ -74,6 +76,11 @@ impl Voice {
     /// Where it comes from.
     pub fn source(&self) -> VoiceSource {
         self.source
+    }
+
+    /// The models it was made for; `None` if nobody says. Multilingual stands for the original English model, too.
+    pub fn kind(&self) -> Option<Variant> {
+        self.kind
     }
 
     /// `[256]`, of length one: what the voice encoder says of the speaker (`speaker_emb`), for T3.
@@ -114,6 +121,8 @@ pub struct VoiceParts {
     pub name: String,
     /// Where it comes from, if anything is there.
     pub source: Option<VoiceSource>,
+    /// See [`Voice::kind`].
+    pub kind: Option<Variant>,
     /// See [`Voice::speaker_embedding`].
     pub speaker_embedding: Option<Vec<f32>>,
     /// See [`Voice::t3_prompt_tokens`].
@@ -131,6 +140,7 @@ impl From<Voice> for VoiceParts {
         Self {
             name: voice.name,
             source: Some(voice.source),
+            kind: voice.kind,
             speaker_embedding: Some(voice.speaker_embedding),
             t3_prompt_tokens: Some(voice.t3_prompt_tokens),
             embedding: Some(voice.embedding),
@@ -159,6 +169,7 @@ impl VoiceParts {
         Self {
             name: if self.name.is_empty() { others.name } else { self.name },
             source,
+            kind: self.kind.or(others.kind),
             speaker_embedding: self.speaker_embedding.or(others.speaker_embedding),
             t3_prompt_tokens: self.t3_prompt_tokens.or(others.t3_prompt_tokens),
             embedding: self.embedding.or(others.embedding),
@@ -248,8 +259,17 @@ impl VoiceParts {
         prompt_tokens.truncate(both);
         prompt_feat.truncate(both * FRAMES_PER_TOKEN * PROMPT_MELS);
         let source = self.source.unwrap_or(VoiceSource::Files);
-        let name = self.name;
-        Ok(Voice { name, source, speaker_embedding, t3_prompt_tokens, embedding, prompt_tokens, prompt_feat })
+        let (name, kind) = (self.name, self.kind);
+        Ok(Voice {
+            name,
+            source,
+            kind,
+            speaker_embedding,
+            t3_prompt_tokens,
+            embedding,
+            prompt_tokens,
+            prompt_feat,
+        })
     }
 }
 
@@ -271,6 +291,7 @@ mod tests {
         VoiceParts {
             name: "somebody".into(),
             source: Some(VoiceSource::Recording),
+            kind: Some(Variant::Turbo),
             speaker_embedding: Some(vec![0.1; 256]),
             t3_prompt_tokens: Some(vec![5; 150]),
             embedding: Some(vec![0.2; 192]),

@@ -6,6 +6,7 @@ mod batches;
 mod files;
 mod fixtures;
 mod plans;
+mod speeds;
 mod stages;
 mod streams;
 mod whole;

@@ -129,7 +129,7 @@ pub(super) fn run(
     Ok(Figures {
         model: model.config().name.clone(),
         head: head.name(),
-        dtype: main_type(file),
+        dtype: main_type(file, |_| true),
         policy,
         device: format!("{} ({})", report.description, report.features.join(" ")),
         threads: report.parallelism,

@@ -102,7 +102,7 @@ impl Model {
         let options = EngineOptions { sequences, chunk, checkpoints: 0, ..EngineOptions::default() };
         Ok(Self {
             name: model.name().to_owned(),
-            dtype: main_type(&file),
+            dtype: main_type(&file, |_| true),
             policy,
             device: format!("{} ({})", report.description, report.features.join(" ")),
             threads: report.parallelism,

@@ -1,19 +1,23 @@
 //! `mynah bench tts`: how fast a text becomes speech, stage by stage, at a fixed number of speech tokens.
 //!
 //! Tokens are random, so nothing is sampled and every run does the same work, as `bench llm` does it. `measure` takes the times,
-//! `report` prints them.
+//! `floor` counts what the stages ask of the machine, `report` prints both.
 
+mod floor;
 mod measure;
 mod report;
 
+use super::machine::Machine;
 use crate::debug::Debug;
 use crate::exit::Exit;
-use crate::flags::{ModelFlags, TalkFlags};
-use crate::out;
+use crate::flags::{self, ModelFlags, TalkFlags};
 use crate::verbs::speak;
+use crate::{memory, out};
 use clap::Args;
+use floor::{Ceilings, Prompt};
 use measure::{Load, measure};
-use std::path::PathBuf;
+use mynah::{DeviceChoice, Speaker};
+use std::path::{Path, PathBuf};
 
 /// Flags of `mynah bench tts`.
 #[derive(Args, Debug)]
@@ -42,6 +46,18 @@ pub(crate) struct Tts {
     #[arg(short, long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000))]
     reps: u16,
 
+    /// Leave the machine's ceilings out, which take about half a second
+    #[arg(long)]
+    no_peaks: bool,
+
+    /// Bytes a second that the device's memory gives at most, in GB/s, instead of what is measured; of a GPU nothing is
+    #[arg(long, value_name = "GB/S", value_parser = flags::positive)]
+    peak_bytes: Option<f64>,
+
+    /// Operations a second that the device does at most, in GFLOP/s, instead of what is measured
+    #[arg(long, value_name = "GFLOP/S", value_parser = flags::positive)]
+    peak_flops: Option<f64>,
+
     /// Print JSON
     #[arg(long, conflicts_with = "bench_keys")]
     json: bool,
@@ -64,6 +80,9 @@ impl Tts {
     /// Models that can't be used, or too little memory or room for so many tokens.
     pub(crate) fn run(&self) -> anyhow::Result<Exit> {
         let debug = Debug::from_env()?;
+        // Before the models are in memory, which the ceilings would push out.
+        let ceilings = self.ceilings()?;
+        memory::forget_peak();
         let began = std::time::Instant::now();
         let mut speaker = speak::open(&self.model, self.s3gen.as_deref(), self.talk.volume())?;
         let loaded = began.elapsed();
@@ -78,7 +97,8 @@ impl Tts {
         let measured = measure(&mut speaker, &load, self.reps.into())?;
         debug.end(speaker.t3().executor());
         debug.end(speaker.s3gen().executor());
-        let report = report::Report { load, loaded, runs: measured };
+        let costs = self.costs(&mut speaker, &load)?;
+        let report = report::Report { load, loaded, runs: measured, costs, ceilings };
         if self.json {
             out::write_json(&report.json())?;
         } else if self.bench_keys {
@@ -87,5 +107,31 @@ impl Tts {
             out::write(&report.text())?;
         }
         Ok(Exit::Success)
+    }
+
+    /// What the machine can do, or is said to.
+    fn ceilings(&self) -> anyhow::Result<Ceilings> {
+        let options = self.model.options();
+        let device = mynah::open_device(options.device, options.threads)?;
+        let (threads, policy) = (device.report().parallelism, options.executor(device.as_ref())?.policy);
+        drop(device);
+        let on_gpu = matches!(self.model.device.resolve(), DeviceChoice::Gpu(_));
+        let machine = if self.no_peaks || on_gpu { None } else { Some(Machine::measure(&[threads])?) };
+        let giga = |value: Option<f64>| value.map(|v| v * 1e9);
+        let (bytes, operations) = (giga(self.peak_bytes), giga(self.peak_flops));
+        Ok(Ceilings { machine, bytes, operations, threads, policy, on_gpu })
+    }
+
+    fn costs(&self, speaker: &mut Speaker, load: &Load) -> anyhow::Result<floor::Costs> {
+        let voice = speaker.built_in_voice()?;
+        let tokens = voice.prompt_tokens().len();
+        let voice = speaker.ready(&voice)?;
+        let llama = speaker.t3().config().llama().copied();
+        // The voice's, exaggeration, start and stop of the text, and the start of speech, which Llama is given twice.
+        let others = llama.map_or(1, |llama| usize::from(llama.emotion) + 4);
+        let rows = voice.conditioning().count() + others;
+        let named = self.model.model.as_deref().unwrap_or_else(|| Path::new(""));
+        let (_, files) = speak::pair(named, self.s3gen.as_deref())?;
+        floor::costs(&files, load, Prompt { rows, tokens })
     }
 }

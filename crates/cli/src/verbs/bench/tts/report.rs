@@ -1,8 +1,10 @@
 //! The times as a table, as JSON, or as the lines that chatterbox.cpp prints.
 
+use super::floor::{self, Ceilings, Cost, Costs};
 use super::measure::{Load, Run};
 use crate::memory;
 use crate::verbs::bench::columns;
+use crate::verbs::bench::machine::Machine;
 use mynah::SPEECH_RATE;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -14,6 +16,8 @@ pub(super) struct Report {
     /// What opening the files took.
     pub(super) loaded: Duration,
     pub(super) runs: Vec<Run>,
+    pub(super) costs: Costs,
+    pub(super) ceilings: Ceilings,
 }
 
 impl Report {
@@ -45,16 +49,22 @@ impl Report {
     /// For people.
     pub(super) fn text(&self) -> String {
         let (seconds, total) = (self.seconds(), self.median(Run::total));
-        let mut rows = vec![["stage", "ms", "share", "real-time factor"].map(str::to_owned).to_vec()];
-        for (name, time) in self.stages().into_iter().chain([("all", total)]) {
-            rows.push(vec![
+        let head = ["stage", "ms", "share", "real-time factor", "GFLOP", "of peak", "GB read", "of reads"];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        let costs = self.costs.iter().copied().chain([None]);
+        for ((name, time), cost) in self.stages().into_iter().chain([("all", total)]).zip(costs) {
+            let mut row = vec![
                 name.to_owned(),
                 format!("{:.1}", time * 1e3),
                 format!("{:.1}%", 100.0 * time / total.max(1e-9)),
                 format!("{:.4}", time / seconds.max(1e-9)),
-            ]);
+            ];
+            row.extend(self.floors(cost, time));
+            rows.push(row);
         }
-        let mut text = columns(&rows, 1);
+        let machine =
+            self.ceilings.machine.as_ref().map_or_else(String::new, |machine| machine.text() + "\n");
+        let mut text = machine + &columns(&rows, 1);
         let batch = self.load.batch;
         let texts = if batch == 1 { String::new() } else { format!(", {batch} texts at a time") };
         // Writing to a String can't fail.
@@ -70,6 +80,37 @@ impl Report {
             let _ = writeln!(text, "peak memory {}", crate::units::bytes(peak));
         }
         text
+    }
+
+    /// The cells about what a stage asks for, and what part of it the machine gave.
+    fn floors(&self, cost: Option<Cost>, time: f64) -> [String; 4] {
+        let none = || "-".to_owned();
+        let percent = |part: f64| format!("{:.1}%", 100.0 * part);
+        let Some(cost) = cost else { return [none(), none(), none(), none()] };
+        let peak = self.ceilings.of_operations(&cost, time);
+        [
+            format!("{:.1}", cost.operations / 1e9),
+            peak.map_or_else(none, |(part, name)| format!("{} {name}", percent(part))),
+            cost.bytes.map_or_else(none, |bytes| format!("{:.2}", bytes / 1e9)),
+            self.ceilings.of_bytes(&cost, time).map_or_else(none, percent),
+        ]
+    }
+
+    /// The same for programs, by stage.
+    fn floors_json(&self) -> Value {
+        let floors = self.stages().into_iter().zip(&self.costs).filter_map(|((name, time), cost)| {
+            let cost = cost.as_ref()?;
+            let peak = self.ceilings.of_operations(cost, time);
+            let floor = json!({
+                "operations": cost.operations,
+                "ceiling": peak.map(|(_, name)| name),
+                "of_ceiling": peak.map(|(part, _)| part),
+                "bytes": cost.bytes,
+                "of_reads": self.ceilings.of_bytes(cost, time),
+            });
+            Some((name.to_owned(), floor))
+        });
+        Value::Object(floors.collect())
     }
 
     /// For programs: seconds, with every run.
@@ -90,6 +131,9 @@ impl Report {
             "seconds_of_speech": self.seconds(),
             "real_time_factor": self.median(Run::total) / self.seconds().max(1e-9),
             "tokens_per_second": self.steps() * self.load.batch as f64,
+            "bytes_per_step": self.runs.first().and_then(|run| floor::bytes_per_step(&self.costs, run)),
+            "floors": self.floors_json(),
+            "machine": self.ceilings.machine.as_ref().map(Machine::json),
             "opened": self.loaded.as_secs_f64(),
             "peak_memory": memory::peak(),
             "runs": self.runs.iter().map(run).collect::<Vec<_>>(),
