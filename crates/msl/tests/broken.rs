@@ -24,7 +24,7 @@ const MISTAKES: [(&str, Edit); 8] = [
     // Sums and results that stay as they were when the largest score has grown, or take another row's factor.
     ("attention/wide-sharp/", ["sum *= shrink", "sum *= 1.0"]),
     ("attention/wide-sharp/", ["if anew != 0u", "if anew == 2u"]),
-    ("attention/wide-sharp/", ["*= factors[part_row + ", "*= factors["]),
+    ("attention/wide-sharp/", ["i / OWN_PITCH", "0u"]),
     // Keys and values past the length.
     ("attention/hidden/", ["< vec4<u32>(length)", "<= vec4<u32>(length)"]),
     ("attention/hidden/", ["words_v(next_v0), keys + key_row0 < length", "words_v(next_v0), true"]),

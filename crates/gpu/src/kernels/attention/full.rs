@@ -14,7 +14,8 @@ fn sequences(bind: &Bind<'_>, a: &Attention) -> Result<Sequences, DeviceError> {
     let (&[batch, queries, heads, width], keys) = (bind.shape(0).dims(), bind.shape(1).dims()[1]) else {
         return Err(bind.unsupported("operands of another rank".into()));
     };
-    Ok(Sequences { batch, queries, keys, heads, width, scale: a.scale, positions: None })
+    let halves = (0..3).all(|operand| bind.half(operand));
+    Ok(Sequences { batch, queries, keys, heads, width, scale: a.scale, halves, positions: None })
 }
 
 /// Whether the op would rather find this operand as halves.

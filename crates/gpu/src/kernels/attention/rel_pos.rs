@@ -92,7 +92,8 @@ fn sequences(bind: &Bind<'_>, a: &RelPosAttention) -> Sequences {
     let (batch, time, width) = (shape.dims()[0], shape.dims()[1], shape.last() / a.heads);
     let (rows, first_offset) = (bind.shape(3).dims()[0], a.first_offset as i32);
     let positions = Some(Positions { rows, first_offset, window: a.window });
-    Sequences { batch, queries: time, keys: time, heads: a.heads, width, scale: a.scale, positions }
+    let halves = (0..4).all(|operand| bind.half(operand));
+    Sequences { batch, queries: time, keys: time, heads: a.heads, width, scale: a.scale, halves, positions }
 }
 
 /// Whether the op would rather find this operand as halves.

@@ -5,7 +5,7 @@
 
 use super::unroll::{count, unroll};
 use crate::caps::Capabilities;
-use crate::kernels::common::{HALF, HALVES, OCT, PUT, Units, bind_result};
+use crate::kernels::common::{HALF, HALF_OF_ONE, HALVES, MULTIPROCESSORS, OCT, PUT, Units, bind_result};
 use crate::program::{Bind, Dispatch};
 use mynah_device::{DeviceError, Route};
 
@@ -14,10 +14,6 @@ pub(in crate::kernels) const F16_ATTENTION: Route = Route {
     about: "attention on matrix units: f16 queries, keys, positions, values and weights, f32 scores and sums",
 };
 
-/// Multiprocessors of a large GPU.
-const MULTIPROCESSORS: usize = 132;
-/// Workgroups of no more bytes than this run two to a multiprocessor, see [`crate::kernels::matmul`].
-const HALF_OF_ONE: usize = 25 << 10;
 /// Registers of a lane that matrices and what is fetched may take.
 const REGISTERS: usize = 192;
 
@@ -31,6 +27,8 @@ pub(super) struct Sequences {
     /// Elements of a head.
     pub(super) width: usize,
     pub(super) scale: f32,
+    /// Whether all that is fetched is halves.
+    pub(super) halves: bool,
     pub(super) positions: Option<Positions>,
 }
 
@@ -159,7 +157,8 @@ impl Tile {
         let sums = queries * (self.sequences.width + keys) / self.threads();
         let biases = 1 + usize::from(self.sequences.positions.is_some());
         let factors = biases * queries / parts[0] * self.sequences.width / self.units.lanes / 2;
-        let fetched = OCT * (2 * self.share(keys)).max(self.share(self.band()));
+        let oct = if self.sequences.halves { OCT / 2 } else { OCT };
+        let fetched = oct * (2 * self.share(keys)).max(self.share(self.band()));
         sums + factors + fetched
     }
 

@@ -1,6 +1,7 @@
 // A workgroup takes a tile of queries of one head over all keys they see, a tile of keys at a time. Its subgroups share the tile's
 // scores out among themselves, and its results, both in parts of some rows and columns. What a subgroup's units sum up only they can
 // read, so scores pass through the stage to the threads that make weights of them, some threads to a row.
+// Stands for the score of a key that is not seen. Finite, so that differences of two of it are zero.
 const LOWEST = -3e38;
 // A row's weights are taken relative to a score that is at most so many powers of two below its largest: f16 holds them, and results
 // seldom have to be scaled anew.

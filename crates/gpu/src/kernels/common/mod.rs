@@ -4,7 +4,7 @@ mod decode;
 mod units;
 
 pub(crate) use decode::{Factor, Loads};
-pub(crate) use units::{HALVES, OCT, PUT, Units};
+pub(crate) use units::{HALF_OF_ONE, HALVES, MULTIPROCESSORS, OCT, PUT, Units};
 
 use crate::program::{Bind, Kernel};
 use crate::shader::Source;

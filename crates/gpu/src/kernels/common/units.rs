@@ -5,6 +5,11 @@ use crate::caps::Capabilities;
 /// Elements that are fetched and kept together: 16 bytes of halves.
 pub(crate) const OCT: usize = 8;
 
+/// Multiprocessors of a large GPU. A smaller one takes more rounds of any tiles, and large ones lose least by that.
+pub(crate) const MULTIPROCESSORS: usize = 132;
+/// Workgroups of no more bytes than this run two to a multiprocessor.
+pub(crate) const HALF_OF_ONE: usize = 25 << 10;
+
 /// `put(at, words)`: eight halves to place `at` of `tiles`; asks for the flag `WIDE`.
 pub(crate) const PUT: &str = include_str!("put.wgsl");
 

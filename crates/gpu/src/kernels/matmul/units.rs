@@ -6,17 +6,15 @@
 use super::Product;
 use super::unroll::unroll;
 use crate::caps::Capabilities;
-use crate::kernels::common::{Factor, GRID, HALF, HALVES, Loads, OCT, PUT, Units};
+use crate::kernels::common::{
+    Factor, GRID, HALF, HALF_OF_ONE, HALVES, Loads, MULTIPROCESSORS, OCT, PUT, Units,
+};
 use crate::program::{Compiled, Dispatch, Joins, Kernel, Operand};
 use crate::weights::MatrixType;
 use mynah_device::DeviceError;
 
 /// Threads of the kernels of one element or eight.
 const THREADS: usize = 256;
-/// Multiprocessors of a large GPU. A smaller one takes more rounds of any tiles, and large ones lose least by that.
-const MULTIPROCESSORS: usize = 132;
-/// Workgroups of no more bytes than this run two to a multiprocessor.
-const HALF_OF_ONE: usize = 25 << 10;
 /// What adding up split sums costs, in hundredths of microseconds: a dispatch, and one more for so many sums.
 const SUM: [usize; 2] = [400, 7500];
 /// Rows and columns from which it pays to write `x` down in f16 first: its tiles are read once for each tile of columns, and in half

@@ -33,7 +33,7 @@ fn relative([batch, time, heads, width]: [usize; 4], window: Option<[usize; 2]>)
 
 fn sequences(width: usize, positions: bool) -> Sequences {
     let positions = positions.then_some(Positions { rows: 275, first_offset: 137, window: None });
-    Sequences { batch: 1, queries: 138, keys: 138, heads: 8, width, scale: 1.0, positions }
+    Sequences { batch: 1, queries: 138, keys: 138, heads: 8, width, scale: 1.0, halves: false, positions }
 }
 
 #[test]
@@ -65,19 +65,17 @@ fn every_variant_is_translated() {
 #[test]
 fn tiles_are_chosen_by_how_many_there_are() {
     let nvidia = adapter(16, 32, 48 << 10);
-    let names = |graph: &Graph, caps: &Capabilities| translate(graph, caps).pop().unwrap();
-    for (sizes, name) in [
-        ([2, 780, 780, 8, 64], "attention/units16 64x32/2x2"),
-        ([1, 37, 37, 20, 64], "attention/units16 16x64/1x4"),
-    ] {
-        assert_eq!(names(&full(sizes), &nvidia), name);
-    }
-    for (sizes, name) in [
-        ([1, 138, 8, 128], "rel_pos_attention/units16 32x32/2x2"),
-        ([64, 138, 8, 128], "rel_pos_attention/units16 32x32/2x2"),
-    ] {
-        assert_eq!(names(&relative(sizes, None), &nvidia), name);
-    }
+    let name = |batch: usize, time: usize, heads: usize, width: usize, positions: bool, halves: bool| {
+        let sequences = sequences(width, positions);
+        let sequences = Sequences { batch, queries: time, keys: time, heads, halves, ..sequences };
+        Tile::choose(&nvidia, sequences).unwrap().name()
+    };
+    assert_eq!(name(2, 780, 8, 64, false, true), "attention/units16 64x32/2x2");
+    assert_eq!(name(1, 37, 20, 64, false, true), "attention/units16 16x64/1x4");
+    // What is fetched as floats takes more registers.
+    assert_eq!(name(1, 138, 8, 128, true, true), "rel_pos_attention/units16 16x32/1x2");
+    assert_eq!(name(1, 138, 8, 128, true, false), "rel_pos_attention/units16 32x32/2x2");
+    assert_eq!(name(64, 138, 8, 128, true, true), "rel_pos_attention/units16 32x32/2x2");
 }
 
 #[test]
