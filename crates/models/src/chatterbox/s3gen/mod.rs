@@ -13,6 +13,7 @@ mod estimate;
 mod model;
 mod stream;
 pub(crate) mod tensors;
+mod trace;
 mod voice;
 
 pub use config::{ARCHITECTURE, ConfigWarning, S3GenConfig, SAMPLE_RATE, TOKEN_RATE, Variant};
@@ -20,4 +21,5 @@ pub use error::S3GenError;
 pub use estimate::{MemoryEstimate, estimate};
 pub use model::{LoadOptions, MAX_TOKENS, Request, S3Gen, Speech, StageTimes};
 pub use stream::{ChunkRule, S3Stream};
+pub use trace::Trace;
 pub use voice::S3Voice;

@@ -104,8 +104,8 @@ pub struct S3Gen {
     pub(super) hift: Hift,
     pub(super) executor: Executor,
     pub(super) cancel: Arc<AtomicBool>,
+    pub(super) solver: Solver,
     positions: Positions,
-    solver: Solver,
 }
 
 impl S3Gen {
@@ -230,7 +230,8 @@ impl S3Gen {
         let span = self.encode(requests, open)?;
         times.encoder += began.elapsed();
         let began = Instant::now();
-        self.solver.solve(&mut self.executor, &self.file, &self.config.cfm, &span, steps, &self.cancel)?;
+        let (executor, config) = (&mut self.executor, &self.config.cfm);
+        self.solver.solve(executor, &self.file, config, &span, steps, &self.cancel, &mut |_, _| Ok(()))?;
         let ratio = self.config.flow.ratio;
         let read = |(i, request): (usize, &Request<'_>)| {
             let length = span.lengths[i];
@@ -243,13 +244,13 @@ impl S3Gen {
     }
 
     /// Steps of the flow.
-    fn check_steps(&self, steps: Option<usize>) -> Result<usize, S3GenError> {
+    pub(super) fn check_steps(&self, steps: Option<usize>) -> Result<usize, S3GenError> {
         let steps = steps.unwrap_or(self.config.cfm.steps);
         let limit = MAX_STEPS;
         if (1..=limit).contains(&steps) { Ok(steps) } else { Err(S3GenError::Steps { steps, limit }) }
     }
 
-    fn check(&self, request: &Request<'_>) -> Result<(), S3GenError> {
+    pub(super) fn check(&self, request: &Request<'_>) -> Result<(), S3GenError> {
         let (voice, config) = (request.voice, &self.config);
         if request.tokens.is_empty() {
             return Err(S3GenError::NoTokens);
@@ -270,7 +271,7 @@ impl S3Gen {
     }
 
     /// Runs the encoder, which leaves noise and conditions in the solver's states.
-    fn encode(&mut self, requests: &[Request<'_>], open: bool) -> Result<Span, S3GenError> {
+    pub(super) fn encode(&mut self, requests: &[Request<'_>], open: bool) -> Result<Span, S3GenError> {
         let inputs = EncoderInputs::new(&self.config, requests, open)?;
         self.prepare(&inputs)?;
         let dims = FlowDims { batch: requests.len(), tokens: inputs.tokens_each, stages: false };
