@@ -75,9 +75,11 @@ impl Tts {
         };
         debug.begin(speaker.t3().executor());
         debug.begin(speaker.s3gen().executor());
+        debug.begin(speaker.s3gen().pitch_executor());
         let measured = measure(&mut speaker, &load, self.reps.into())?;
         debug.end(speaker.t3().executor());
         debug.end(speaker.s3gen().executor());
+        debug.end(speaker.s3gen().pitch_executor());
         let report = report::Report { load, loaded, runs: measured };
         if self.json {
             out::write_json(&report.json())?;
