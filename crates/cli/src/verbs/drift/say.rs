@@ -12,8 +12,9 @@ use crate::verbs::speak;
 use anyhow::Context as _;
 use mynah::{SpeakOptions, Speaker, Voice};
 use mynah_audio::features::BandExtractor;
+use mynah_models::chatterbox::t3::T3Config;
 use mynah_models::chatterbox::voice::prompt_bands;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const MEL: &str = "mel";
 const F0: &str = "f0";
@@ -57,11 +58,15 @@ impl Talker {
         let (devices, options) = self.bench.place(setting)?;
         let model = self.bench.model(setting).context("no model was given")?;
         let t3 = speak::t3_of(&model);
+        let wrong = || format!("can't use the model {}", t3.display());
+        let first = self.bench.file(Some(&t3), setting.dtype)?;
+        // Which family it is comes before where its other half is.
+        T3Config::read(&first).map_err(mynah::Error::from).with_context(wrong)?;
         // What the flag names lies beside the flag's T3; another T3 has its own.
         let flag = self.s3gen.as_deref().filter(|_| setting.model.is_none());
         let s3gen = speak::s3gen_of(&t3, setting.s3gen.as_deref().or(flag))?;
-        let mut file = |path: &Path| self.bench.file(Some(path), setting.dtype);
-        let speaker = Speaker::on([file(&t3)?, file(&s3gen)?], devices, &options);
+        let second = self.bench.file(Some(&s3gen), setting.dtype)?;
+        let speaker = Speaker::on([first, second], devices, &options);
         speaker.with_context(|| format!("can't use the model {} with {}", t3.display(), s3gen.display()))
     }
 }
@@ -133,6 +138,7 @@ mod tests {
     use mynah::{Device, DeviceChoice, Devices, Options, Precision};
     use mynah_cpu::{CpuDevice, CpuOptions};
     use mynah_lab::{Fault, FaultyDevice};
+    use std::path::Path;
     use std::sync::Arc;
 
     fn cpu() -> Arc<dyn Device> {

@@ -14,7 +14,7 @@ const BRANCH: f32 = 0.5;
 /// spectrogram by a part moves the phase after seconds by many times that. A trained predictor sees through such movements (with
 /// chatterbox.cpp's 8 steps in place of 10 the spectrogram is 7 % off and the cosine of the samples still 0.97), a random one answers
 /// to all of them; so it may not say much.
-const PITCH: (f32, f32) = (150.0, 1.0);
+const PITCH: (f32, f32) = (150.0, 0.5);
 /// Mean of the logarithm of the vocoder's magnitudes: quiet enough never to be clamped.
 const LOUDNESS: f32 = -0.5;
 
