@@ -42,9 +42,9 @@ fn a_smaller_type_is_blamed_and_ranks_are_compared() {
         for share in ["top1", "top5", "top20", "ranks_moved"] {
             assert!((0.0..=1.0).contains(&logits[share].as_f64().unwrap()), "{logits}");
         }
-        assert!(logits["frames"].as_u64().unwrap() > 0, "{logits}");
-        assert_eq!(value["bisect"]["responsible"], serde_json::json!(["type=Q4_0"]));
-        assert_eq!(value["bisect"]["total"], last["nmse"]);
+        assert!(logits["rows"].as_u64().unwrap() > 0, "{logits}");
+        assert_eq!(value["bisect"]["logits"]["responsible"], serde_json::json!(["type=Q4_0"]));
+        assert_eq!(value["bisect"]["logits"]["total"], last["nmse"]);
     }
 }
 
@@ -85,7 +85,7 @@ fn every_adapter_is_near_the_cpu_and_is_the_switch_to_blame() {
         let last = value["stages"].as_array().unwrap().last().unwrap().clone();
         assert!(last["nmse"].as_f64().unwrap() < 1e-8, "{last}");
         assert_eq!(value["logits"]["top1"], 1.0);
-        assert_eq!(value["bisect"]["switches"][0]["name"], format!("device={name}"));
+        assert_eq!(value["bisect"]["logits"]["switches"][0]["name"], format!("device={name}"));
     }
 }
 

@@ -56,7 +56,9 @@ pub use builtin::{BUILTIN_NAME, builtin_bytes, builtin_file, has_builtin};
 pub use device::{DeviceChoice, Devices, open_device, open_devices};
 pub use error::Error;
 pub use generator::{ChatAnswer, GenerateOptions, Generated, Generator, Output, StopReason};
-pub use speaker::{Chunks, Listener, SPEECH_RATE, Said, SpeakOptions, SpeakTimes, Speaker, SpeakerVoice};
+pub use speaker::{
+    Chunks, Listener, SPEECH_RATE, Said, SpeakOptions, SpeakTimes, SpeakTrace, Speaker, SpeakerVoice,
+};
 pub use transcriber::{Options, TranscribeOptions, Transcriber};
 pub use watermark::{Branch, Detection, PerthError, Watermark};
 

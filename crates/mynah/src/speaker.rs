@@ -8,11 +8,13 @@
 mod join;
 mod options;
 mod said;
+mod trace;
 mod voice;
 
 pub use mynah_models::chatterbox::s3gen::ChunkRule as Chunks;
 pub use options::SpeakOptions;
 pub use said::{Said, SpeakTimes};
+pub use trace::SpeakTrace;
 pub use voice::SpeakerVoice;
 use voice::kind_name;
 

@@ -79,6 +79,31 @@ fn rms(samples: &[f32]) -> f32 {
 }
 
 #[test]
+fn a_trace_is_what_is_said() {
+    for name in [TURBO, MULTILINGUAL] {
+        let mut speaker = open(name);
+        let voice = speaker.built_in_voice().unwrap();
+        let ready = speaker.ready(&voice).unwrap();
+        let (text, options) = ("It rains in the town.", SpeakOptions { seed: 5, ..options() });
+        let (samples, _) = say_with(&mut speaker, &voice, text, &options);
+        let trace = speaker.trace(text, &ready, &options, None).unwrap();
+        assert_eq!(trace.s3gen.samples, samples, "{name}");
+        let led = speaker.trace(text, &ready, &options, Some(&trace.t3.path)).unwrap();
+        assert_eq!(led, trace, "{name}");
+        let other = speaker.trace(text, &ready, &options, Some(&[7, 8, 9])).unwrap();
+        assert_eq!((&other.t3.path[..], other.t3.drawn[0]), (&[7, 8, 9][..], trace.t3.drawn[0]));
+        let none = speaker.trace(text, &ready, &options, Some(&[speaker_stop(name)]));
+        // Turbo adds its silence to nothing as well.
+        assert_eq!(none.is_err(), name == MULTILINGUAL);
+    }
+}
+
+/// The token that ends speech.
+fn speaker_stop(name: &str) -> i32 {
+    open(name).t3().config().stop_speech
+}
+
+#[test]
 fn what_was_said_before_changes_nothing() {
     for name in [TURBO, MULTILINGUAL] {
         let mut speaker = open(name);

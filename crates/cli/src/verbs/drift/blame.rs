@@ -1,17 +1,20 @@
 //! `--bisect`: which difference between the two settings does how much.
 
-use super::listen::{Heard, Listener, Step};
-use super::pair::{distance, figure};
+use super::pair::figure;
 use super::setting::Setting;
+use super::subject::{Run, Subject};
 use crate::verbs::bench::columns;
 use mynah::DeviceChoice;
 use mynah_lab::{Bisection, Switch, bisect};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 /// What a switch changes.
 enum Change {
     Device,
+    Model,
+    S3gen,
     Type,
     Route(String),
 }
@@ -26,10 +29,10 @@ struct Between<'a> {
 }
 
 impl<'a> Between<'a> {
-    fn new(listener: &mut Listener, a: &'a Setting, b: &'a Setting) -> anyhow::Result<Self> {
+    fn new(subject: &mut dyn Subject, a: &'a Setting, b: &'a Setting) -> anyhow::Result<Self> {
         let mut known = |setting: &Setting| -> anyhow::Result<BTreeSet<String>> {
             let choice: DeviceChoice = setting.device.parse().map_err(crate::exit::Usage::plain)?;
-            let devices = listener.devices(choice)?;
+            let devices = subject.bench().devices(choice)?;
             Ok(devices.device.routes().iter().map(|r| r.name.to_owned()).collect())
         };
         let routes = [known(a)?, known(b)?];
@@ -37,9 +40,12 @@ impl<'a> Between<'a> {
         if a.device != b.device {
             changes.push(Change::Device);
         }
-        if a.dtype != b.dtype {
-            changes.push(Change::Type);
-        }
+        let kinds = [
+            (a.model != b.model, Change::Model),
+            (a.s3gen != b.s3gen, Change::S3gen),
+            (a.dtype != b.dtype, Change::Type),
+        ];
+        changes.extend(kinds.into_iter().filter(|(differs, _)| *differs).map(|(_, change)| change));
         // A route that was on and that the other device doesn't have goes with the device.
         let apart = a.routes.symmetric_difference(&b.routes);
         let lasting = apart.filter(|r| b.routes.contains(*r) || routes[1].contains(*r));
@@ -49,11 +55,14 @@ impl<'a> Between<'a> {
 
     fn switches(&self) -> Vec<Switch> {
         let device = self.changes.iter().position(|c| matches!(c, Change::Device));
+        let plain = |name: String| Switch { name, needs: vec![] };
+        let path =
+            |path: &Option<PathBuf>| path.as_ref().map_or("the flags'".into(), |p| p.display().to_string());
         let switch = |change: &Change| match change {
-            Change::Device => Switch { name: format!("device={}", self.b.device), needs: vec![] },
-            Change::Type => {
-                Switch { name: format!("type={}", self.b.dtype.unwrap_or("the file's")), needs: vec![] }
-            }
+            Change::Device => plain(format!("device={}", self.b.device)),
+            Change::Model => plain(format!("model={}", path(&self.b.model))),
+            Change::S3gen => plain(format!("s3gen={}", path(&self.b.s3gen))),
+            Change::Type => plain(format!("type={}", self.b.dtype.unwrap_or("the file's"))),
             Change::Route(route) => {
                 let on = if self.b.routes.contains(route) { "on" } else { "off" };
                 let needs = device.filter(|_| !self.routes[0].contains(route)).into_iter().collect();
@@ -73,6 +82,8 @@ impl<'a> Between<'a> {
                     setting.device.clone_from(&self.b.device);
                     known = &self.routes[1];
                 }
+                Change::Model => setting.model.clone_from(&self.b.model),
+                Change::S3gen => setting.s3gen.clone_from(&self.b.s3gen),
                 Change::Type => setting.dtype = self.b.dtype,
                 Change::Route(route) if self.b.routes.contains(route) => {
                     setting.routes.insert(route.clone());
@@ -87,34 +98,43 @@ impl<'a> Between<'a> {
     }
 }
 
-/// Throws every difference between `a` and `b` by itself. Logits are taken along `path`.
+/// Throws every difference between `a` and `b` by itself, for each of the stages that are blamed for; everything runs beside `reference`.
 ///
 /// # Errors
-/// As [`Listener::hear`].
+/// As [`Subject::run`].
 pub(super) fn blame(
-    listener: &mut Listener,
+    subject: &mut dyn Subject,
     a: &Setting,
     b: &Setting,
-    path: &[Step],
-) -> anyhow::Result<Bisection> {
-    let between = Between::new(listener, a, b)?;
-    let mut heard: BTreeMap<Setting, Heard> = BTreeMap::new();
-    bisect(&between.switches(), |from, to| {
-        let (from, to) = (between.setting(from), between.setting(to));
-        for setting in [&from, &to] {
-            if !heard.contains_key(setting) {
-                heard.insert(setting.clone(), listener.hear(setting, Some(path))?);
+    reference: &Run,
+) -> anyhow::Result<Vec<(&'static str, Bisection)>> {
+    let between = Between::new(subject, a, b)?;
+    let mut runs: BTreeMap<Setting, Run> = BTreeMap::new();
+    let mut found = Vec::new();
+    for &stage in subject.blamed() {
+        let bisection = bisect(&between.switches(), |from, to| {
+            let (from, to) = (between.setting(from), between.setting(to));
+            for setting in [&from, &to] {
+                if !runs.contains_key(setting) {
+                    runs.insert(setting.clone(), subject.run(setting, Some(reference))?);
+                }
             }
-        }
-        Ok(match (heard.get(&from), heard.get(&to)) {
-            (Some(from), Some(to)) => distance(from, to),
-            _ => f64::INFINITY,
-        })
-    })
+            Ok::<_, anyhow::Error>(match (runs.get(&from), runs.get(&to)) {
+                (Some(from), Some(to)) => to.distance(from, stage),
+                _ => f64::INFINITY,
+            })
+        });
+        found.push((stage, bisection?));
+    }
+    Ok(found)
 }
 
-/// A table of the switches, and who is responsible.
-pub(super) fn text(found: &Bisection) -> String {
+/// For each stage a table of the switches, and who is responsible.
+pub(super) fn text(found: &[(&str, Bisection)]) -> String {
+    found.iter().map(|(stage, bisection)| table(stage, bisection)).collect()
+}
+
+fn table(stage: &str, found: &Bisection) -> String {
     let head = ["switch", "alone", "without it", "share"];
     let mut rows: Vec<Vec<String>> = vec![head.iter().map(|&h| h.to_owned()).collect()];
     for s in &found.switches {
@@ -128,33 +148,39 @@ pub(super) fn text(found: &Bisection) -> String {
     let responsible: Vec<String> =
         found.responsible().map(|s| format!("{} ({:.0}%)", s.name, 100.0 * s.share)).collect();
     let verdict = match responsible.as_slice() {
-        [] => "nothing: the logits don't differ".to_owned(),
+        [] => format!("nothing: the {stage} don't differ"),
         names => names.join(", "),
     };
     format!(
-        "\nNMSE of the logits: {} with every switch\n{}responsible: {verdict}\n",
+        "\nNMSE of the {stage}: {} with every switch\n{}responsible: {verdict}\n",
         figure(found.total),
         columns(&rows, 1)
     )
 }
 
-/// The same for programs.
-pub(super) fn json(found: &Bisection) -> Value {
-    let switches = found
-        .switches
-        .iter()
-        .map(|s| json!({ "name": s.name, "alone": s.alone, "without": s.without, "share": s.share }));
-    json!({
-        "total": found.total,
-        "switches": switches.collect::<Vec<_>>(),
-        "responsible": found.responsible().map(|s| s.name.clone()).collect::<Vec<_>>(),
-    })
+/// The same for programs, by stage.
+pub(super) fn json(found: &[(&str, Bisection)]) -> Value {
+    let stage = |(stage, found): &(&str, Bisection)| {
+        let switches = found
+            .switches
+            .iter()
+            .map(|s| json!({ "name": s.name, "alone": s.alone, "without": s.without, "share": s.share }));
+        let value = json!({
+            "total": found.total,
+            "switches": switches.collect::<Vec<_>>(),
+            "responsible": found.responsible().map(|s| s.name.clone()).collect::<Vec<_>>(),
+        });
+        ((*stage).to_owned(), value)
+    };
+    Value::Object(found.iter().map(stage).collect())
 }
 
 #[cfg(all(test, feature = "builtin-model"))]
 #[allow(clippy::unwrap_used, reason = "a test that can't go on should say where")]
 mod tests {
+    use super::super::listen::Listener;
     use super::super::setting::Spec;
+    use super::super::workbench::Workbench;
     use super::*;
     use mynah::{Device, Devices, Options, Precision};
     use mynah_cpu::{CpuDevice, CpuOptions};
@@ -168,9 +194,9 @@ mod tests {
         let piece = mynah_audio::PieceReader::new(audio, mynah::PieceConfig::default()).next_piece().unwrap();
         let mut samples = piece.unwrap().samples;
         samples.truncate(48_000);
-        let mut listener = Listener::new(None, samples, &Options::default(), None);
-        listener.install(DeviceChoice::Cpu, Devices { device, fallback: None });
-        listener
+        let mut bench = Workbench::new(None, &Options::default());
+        bench.install(DeviceChoice::Cpu, Devices { device, fallback: None });
+        Listener::new(bench, samples, None)
     }
 
     fn cpu() -> Arc<dyn Device> {
@@ -186,6 +212,12 @@ mod tests {
         [Precision::Exact, Precision::Fast].map(|precision| side(DeviceChoice::Cpu, precision, device))
     }
 
+    fn logits(listener: &mut Listener, a: &Setting, b: &Setting, beside: &Run) -> Bisection {
+        let mut found = blame(listener, a, b, beside).unwrap();
+        assert_eq!(found.len(), 1);
+        found.remove(0).1
+    }
+
     #[test]
     fn a_route_that_was_made_worse_is_named() {
         for route in cpu().routes() {
@@ -193,13 +225,13 @@ mod tests {
                 Arc::new(FaultyDevice::new(cpu(), Fault::Route { name: route.name, factor: 1.05 }));
             let [a, b] = sides(device.as_ref());
             let mut listener = listener(device);
-            let path = listener.hear(&a, None).unwrap().tokens;
-            assert!(!path.is_empty(), "the sample has words");
-            let found = blame(&mut listener, &a, &b, &path).unwrap();
+            let exact = listener.run(&a, None).unwrap();
+            assert!(!exact.tokens.is_empty(), "the sample has words");
+            let found = logits(&mut listener, &a, &b, &exact);
             assert_eq!(found.switches.len(), cpu().routes().len());
-            assert_eq!(found.switches[0].name, format!("{}=on", route.name), "{}", text(&found));
-            assert!(found.switches[0].share > 0.9, "{}", text(&found));
-            assert!(found.switches[0].without < found.total / 10.0, "{}", text(&found));
+            assert_eq!(found.switches[0].name, format!("{}=on", route.name), "{}", table("logits", &found));
+            assert!(found.switches[0].share > 0.9, "{}", table("logits", &found));
+            assert!(found.switches[0].without < found.total / 10.0, "{}", table("logits", &found));
             assert_eq!(found.responsible().count(), 1);
         }
     }
@@ -219,14 +251,14 @@ mod tests {
                 let a = side(DeviceChoice::Cpu, Precision::Exact, cpu().as_ref());
                 let b = side(choice, Precision::Fast, worse.as_ref());
                 let mut listener = listener(cpu());
-                listener.install(choice, Devices { device: worse, fallback: None });
-                let path = listener.hear(&a, None).unwrap().tokens;
-                let found = blame(&mut listener, &a, &b, &path).unwrap();
+                listener.bench().install(choice, Devices { device: worse, fallback: None });
+                let exact = listener.run(&a, None).unwrap();
+                let found = logits(&mut listener, &a, &b, &exact);
                 let names: Vec<&str> = found.switches.iter().map(|s| s.name.as_str()).collect();
                 let wanted = [format!("{}=on", route.name), format!("device={choice}")];
-                assert_eq!(names, wanted, "{}", text(&found));
-                assert!(found.switches[0].share > 0.9, "{}", text(&found));
-                assert_eq!(found.responsible().count(), 1, "{}", text(&found));
+                assert_eq!(names, wanted, "{}", table("logits", &found));
+                assert!(found.switches[0].share > 0.9, "{}", table("logits", &found));
+                assert_eq!(found.responsible().count(), 1, "{}", table("logits", &found));
             }
         }
     }
@@ -236,8 +268,8 @@ mod tests {
         let device = cpu();
         let [a, _] = sides(device.as_ref());
         let mut listener = listener(device);
-        let found = blame(&mut listener, &a, &a, &[]).unwrap();
+        let found = logits(&mut listener, &a, &a, &Run::default());
         assert_eq!((found.total, found.switches.len()), (0.0, 0));
-        assert!(text(&found).ends_with("responsible: nothing: the logits don't differ\n"));
+        assert!(table("logits", &found).ends_with("responsible: nothing: the logits don't differ\n"));
     }
 }

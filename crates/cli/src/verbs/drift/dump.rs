@@ -1,7 +1,7 @@
 //! `--dump FILE`: every stage of both sides as safetensors, to look at with other tools.
 
-use super::listen::Heard;
 use super::setting::Setting;
+use super::subject::Run;
 use anyhow::Context as _;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -12,10 +12,10 @@ use std::path::Path;
 ///
 /// # Errors
 /// A file that can't be written.
-pub(super) fn write(path: &Path, a: (&Setting, &Heard), b: (&Setting, &Heard)) -> anyhow::Result<()> {
+pub(super) fn write(path: &Path, a: (&Setting, &Run), b: (&Setting, &Run)) -> anyhow::Result<()> {
     let mut tensors: Vec<(String, usize, Vec<u8>)> = Vec::new();
-    for (side, heard) in [("a", a.1), ("b", b.1)] {
-        for (stage, values) in &heard.stages {
+    for (side, run) in [("a", a.1), ("b", b.1)] {
+        for (stage, values) in &run.stages {
             // The values come from f32, so nothing is lost.
             let bytes = values.iter().flat_map(|&v| (v as f32).to_le_bytes()).collect();
             tensors.push((format!("{side}/{}", stage.replace(' ', ".")), values.len(), bytes));

@@ -3,13 +3,12 @@
 //! The exact policy is the reference, so a route that drifts is found by its column and the stage where it begins by
 //! its row.
 
-use super::listen::{Heard, Listener};
 use super::setting::{Setting, Spec};
+use super::subject::{Apart, Run, Subject};
 use crate::exit::Exit;
 use crate::out;
 use mynah::{DeviceChoice, Precision};
 use mynah_lab::compare;
-use mynah_lab::wer::WordErrors;
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
@@ -18,29 +17,29 @@ struct Column {
     name: String,
     /// Normalised mean square error of each stage.
     errors: Vec<f64>,
-    /// Tokens that differ, by edit distance.
-    tokens: WordErrors,
+    /// Tokens that differ.
+    apart: Apart,
 }
 
 /// Runs the exact policy, all routes, and each route by itself.
 ///
 /// # Errors
-/// As [`Listener::hear`].
-pub(super) fn run(listener: &mut Listener, device: DeviceChoice, json: bool) -> anyhow::Result<Exit> {
+/// As [`Subject::run`].
+pub(super) fn run(subject: &mut dyn Subject, device: DeviceChoice, json: bool) -> anyhow::Result<Exit> {
     let choice = device.resolve();
-    let devices = listener.devices(choice)?;
+    let devices = subject.bench().devices(choice)?;
     let setting = |precision, routes: Vec<String>| {
         let spec = Spec { precision: Some(precision), routes, ..Spec::default() };
         Setting::of(&spec, choice, precision, devices.device.as_ref())
     };
-    let exact = listener.hear(&setting(Precision::Exact, vec![])?, None)?;
+    let exact = subject.run(&setting(Precision::Exact, vec![])?, None)?;
     let mut ways = vec![("fast", setting(Precision::Fast, vec![])?)];
     for route in devices.device.routes() {
         ways.push((route.name, setting(Precision::Exact, vec![format!("{}=on", route.name)])?));
     }
     let mut columns = Vec::new();
     for (name, setting) in ways {
-        columns.push(column(name, &exact, &listener.hear(&setting, Some(&exact.tokens))?));
+        columns.push(column(name, &exact, &subject.run(&setting, Some(&exact))?));
     }
     let stages: Vec<&str> = exact.stages.iter().map(|(name, _)| name.as_str()).collect();
     if json {
@@ -51,10 +50,10 @@ pub(super) fn run(listener: &mut Listener, device: DeviceChoice, json: bool) -> 
     Ok(Exit::Success)
 }
 
-fn column(name: &str, exact: &Heard, heard: &Heard) -> Column {
-    let pairs = heard.stages.iter().zip(&exact.stages);
+fn column(name: &str, exact: &Run, run: &Run) -> Column {
+    let pairs = run.stages.iter().zip(&exact.stages);
     let errors = pairs.map(|((_, found), (_, wanted))| compare(found, wanted).nmse).collect();
-    Column { name: name.to_owned(), errors, tokens: WordErrors::between_words(&exact.ids(), &heard.ids()) }
+    Column { name: name.to_owned(), errors, apart: run.apart(exact) }
 }
 
 fn table(stages: &[&str], columns: &[Column]) -> String {
@@ -80,7 +79,7 @@ fn table(stages: &[&str], columns: &[Column]) -> String {
     }
     let _ = write!(text, "\n{:first$}", "tokens apart");
     for (i, column) in columns.iter().enumerate() {
-        cell(&mut text, i, &format!("{}/{}", column.tokens.errors(), column.tokens.words));
+        cell(&mut text, i, &format!("{}/{}", column.apart.tokens, column.apart.of));
     }
     text.push('\n');
     text
@@ -92,8 +91,9 @@ fn json_of(stages: &[&str], columns: &[Column]) -> Value {
         json!({
             "name": c.name,
             "nmse": errors.collect::<Map<_, _>>(),
-            "tokens": c.tokens.words,
-            "tokens_apart": c.tokens.errors(),
+            "tokens": c.apart.of,
+            "tokens_apart": c.apart.tokens,
+            "first_apart": c.apart.first,
         })
     };
     json!({ "reference": "exact", "columns": columns.iter().map(column).collect::<Vec<_>>() })
@@ -105,12 +105,12 @@ mod tests {
 
     #[test]
     fn the_table_has_a_column_for_each_route() {
-        let column = |name: &str, errors: &[f64], heard: &[u32]| Column {
+        let column = |name: &str, errors: &[f64], tokens| Column {
             name: name.into(),
             errors: errors.to_vec(),
-            tokens: WordErrors::between_words(&[1, 2], heard),
+            apart: Apart { of: 2, tokens, first: None },
         };
-        let columns = [column("fast", &[1e-7, 0.0], &[1, 2]), column("int8-products", &[2.5e-5, 1e-4], &[1])];
+        let columns = [column("fast", &[1e-7, 0.0], 0), column("int8-products", &[2.5e-5, 1e-4], 1)];
         let wanted = "\
 NMSE               fast  int8-products
 block 0         1.00e-7        2.50e-5

@@ -35,10 +35,7 @@ pub(crate) fn pair(named: &Path, s3gen: Option<&Path>) -> anyhow::Result<([PathB
     let t3 = t3_of(named);
     // Which family it is comes before where its other half is.
     let first = read(&t3, |file| T3Config::read(file).map(|_| ()))?;
-    let s3gen = match s3gen {
-        Some(path) => path.to_path_buf(),
-        None => beside(&t3)?,
-    };
+    let s3gen = s3gen_of(&t3, s3gen)?;
     let second = read(&s3gen, |file| S3GenConfig::read(file).map(|_| ()))?;
     Ok(([t3, s3gen], [first, second]))
 }
@@ -73,7 +70,7 @@ fn read(path: &Path, check: impl Fn(&GgufFile) -> Result<(), ModelError>) -> any
 }
 
 /// `NAME-t3.gguf` for `NAME.gguf` or `NAME`, which is what `mynah convert` was given, if there is no such file.
-fn t3_of(named: &Path) -> PathBuf {
+pub(crate) fn t3_of(named: &Path) -> PathBuf {
     let whole = || {
         let name = named.file_name()?.to_str()?;
         let stem = name.strip_suffix(".gguf").unwrap_or(name);
@@ -81,6 +78,14 @@ fn t3_of(named: &Path) -> PathBuf {
         (!named.is_file() && path.is_file()).then_some(path)
     };
     whole().unwrap_or_else(|| named.to_path_buf())
+}
+
+/// The file of S3Gen that was named, else the one beside T3's.
+///
+/// # Errors
+/// That there is none beside it.
+pub(crate) fn s3gen_of(t3: &Path, named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    named.map_or_else(|| beside(t3), |path| Ok(path.to_path_buf()))
 }
 
 /// The file beside T3's whose name has `s3gen` where it has `t3`.

@@ -22,7 +22,8 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-pub(crate) use files::{open, pair};
+pub(crate) use files::{open, pair, s3gen_of, t3_of};
+pub(crate) use voice::voice;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -137,7 +138,7 @@ impl Speak {
 
     /// The voice, kept if that was asked for.
     fn voice(&self, speaker: &Speaker) -> anyhow::Result<Voice> {
-        let voice = voice::voice(speaker, self.voice.as_deref(), self.volume.volume())?;
+        let voice = voice(speaker, self.voice.as_deref(), self.volume.volume())?;
         if let Some(path) = &self.save_voice {
             voice::save(&voice, path)?;
             self.volume.volume().detail(&format!("the voice was saved to {}", path.display()));

@@ -13,7 +13,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// A voice or recording that can't be used.
-pub(super) fn voice(speaker: &Speaker, named: Option<&Path>, volume: Volume) -> anyhow::Result<Voice> {
+pub(crate) fn voice(speaker: &Speaker, named: Option<&Path>, volume: Volume) -> anyhow::Result<Voice> {
     let Some(path) = named else { return Ok(speaker.built_in_voice()?) };
     let wrong = || format!("can't use the voice {}", path.display());
     let unread = |source| VoiceError::Io { doing: "read", path: path.to_owned(), source };

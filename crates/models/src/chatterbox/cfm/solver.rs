@@ -94,7 +94,8 @@ impl Solver {
         Ok(times)
     }
 
-    /// Takes all steps, unless `cancel` is raised on the way. The states hold noise and conditions before, mel frames after.
+    /// Takes all steps, unless `cancel` is raised on the way. The states hold noise and conditions before, mel frames after; `each` may
+    /// read them after every step.
     pub(crate) fn solve(
         &mut self,
         executor: &mut Executor,
@@ -103,6 +104,7 @@ impl Solver {
         span: &Span,
         steps: usize,
         cancel: &AtomicBool,
+        each: &mut dyn FnMut(&Self, &mut Executor) -> Result<(), ModelError>,
     ) -> Result<(), S3GenError> {
         let times = self.times(executor, file, config, steps)?;
         let inputs = StepInputs::new(config, span);
@@ -115,6 +117,7 @@ impl Solver {
                 return Err(S3GenError::Cancelled);
             }
             executor.run(plan, &inputs.data(shifts, std::slice::from_ref(dt)), &[], &self.states)?;
+            each(self, executor)?;
         }
         Ok(())
     }
@@ -137,6 +140,20 @@ impl Solver {
         let shifts = &times.shifts[..config.resnets() * config.channels];
         executor.run(plan, &inputs.data(shifts, &times.dt[..1]), &[], &self.states)?;
         names.iter().map(|name| Ok(executor.output(plan, name)?.to_vec())).collect()
+    }
+
+    /// The encoder's means `[n, bins]` of a request, read from its conditions.
+    pub(crate) fn means(
+        &self,
+        executor: &mut Executor,
+        config: &CfmConfig,
+        span: &Span,
+        request: usize,
+    ) -> Result<Vec<f32>, ModelError> {
+        let conditions = executor.snapshot(self.states[1])?;
+        let frames = span.lengths.get(request).copied().unwrap_or(0);
+        let rows = conditions.chunks_exact(3 * config.bins).skip(1 + request * span.frames).take(frames);
+        Ok(rows.flat_map(|row| &row[..config.bins]).copied().collect())
     }
 
     /// Mel frames `[n, bins]` of a request.

@@ -126,17 +126,17 @@ impl Hift {
         names.iter().map(|name| Ok(executor.output(plan, name)?.to_vec())).collect()
     }
 
-    /// Samples of mel frames `[T, bins]`, from the beginning.
+    /// Samples of mel frames `[T, bins]`, from the beginning. The second executor is for the pitch.
     pub(crate) fn run(
         &self,
-        executor: &mut Executor,
+        [executor, plain]: [&mut Executor; 2],
         mel: &[f32],
         noise: &dyn Noise,
         cancel: &AtomicBool,
         times: &mut HiftTimes,
     ) -> Result<Vec<f32>, S3GenError> {
         let began = Instant::now();
-        let f0 = self.pitch(executor, mel)?;
+        let f0 = self.pitch(plain, mel)?;
         times.pitch += began.elapsed();
         let began = Instant::now();
         let source = self.source(&f0, &mut SourceState::default(), noise)?;

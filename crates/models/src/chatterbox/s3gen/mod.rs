@@ -14,6 +14,7 @@ mod model;
 mod speed;
 mod stream;
 pub(crate) mod tensors;
+mod trace;
 mod voice;
 
 pub use config::{ARCHITECTURE, ConfigWarning, S3GenConfig, SAMPLE_RATE, TOKEN_RATE, Variant};
@@ -22,4 +23,5 @@ pub use estimate::{MemoryEstimate, estimate};
 pub use model::{LoadOptions, MAX_TOKENS, Request, S3Gen, Speech, StageTimes};
 pub use speed::Speed;
 pub use stream::{ChunkRule, S3Stream};
+pub use trace::Trace;
 pub use voice::S3Voice;

@@ -11,7 +11,7 @@ use crate::chatterbox::hift::{Hift, HiftTimes};
 use crate::chatterbox::noise::{Noise, NoiseStream};
 use crate::error::ModelError;
 use crate::weights::GgufWeights;
-use mynah_device::{Data, Device};
+use mynah_device::{Data, Device, Policy, WeightSource};
 use mynah_gguf::GgufFile;
 use mynah_plan::{Executor, Options, PlanId, PlanKey, StateId};
 use std::sync::Arc;
@@ -104,9 +104,13 @@ pub struct S3Gen {
     pub(super) config: S3GenConfig,
     pub(super) hift: Hift,
     pub(super) executor: Executor,
+    /// Computes fundamental frequencies, by the plain formulas whatever the policy. The source adds them up to a phase, so what they are
+    /// off by grows with every frame: rounded to bfloat16 they are a tenth of a hertz off, and after two seconds the waveform is another
+    /// one. They are a hundredth of the work.
+    pub(super) plain: Executor,
     pub(super) cancel: Arc<AtomicBool>,
+    pub(super) solver: Solver,
     positions: Positions,
-    solver: Solver,
 }
 
 impl S3Gen {
@@ -121,21 +125,23 @@ impl S3Gen {
         options: LoadOptions,
     ) -> Result<Self, S3GenError> {
         let config = S3GenConfig::read(&file)?;
-        let weights = Arc::new(GgufWeights::new(Arc::clone(&file)));
+        let weights: Arc<dyn WeightSource> = Arc::new(GgufWeights::new(Arc::clone(&file)));
+        let plain = Options { policy: Policy::exact(), ..options.executor.clone() };
+        let plain = Executor::new(Arc::clone(&device), fallback.clone(), Arc::clone(&weights), plain)?;
         let executor = Executor::new(device, fallback, weights, options.executor)?;
         let hift = Hift::new(&file, &config.hift, options.host_threads)?;
-        Self::with(file, config, hift, executor)
+        Self::with(file, config, hift, [executor, plain])
     }
 
     fn with(
         file: Arc<GgufFile>,
         config: S3GenConfig,
         hift: Hift,
-        mut executor: Executor,
+        [mut executor, plain]: [Executor; 2],
     ) -> Result<Self, S3GenError> {
         let positions = Positions::new(&mut executor, &config.flow)?;
         let solver = Solver::new(&mut executor, &config.cfm)?;
-        Ok(Self { file, config, hift, executor, cancel: Arc::default(), positions, solver })
+        Ok(Self { file, config, hift, executor, plain, cancel: Arc::default(), positions, solver })
     }
 
     /// Another user of the same prepared weights, with its own buffers.
@@ -143,8 +149,8 @@ impl S3Gen {
     /// # Errors
     /// When the device can't give it.
     pub fn fork(&self) -> Result<Self, S3GenError> {
-        let executor = self.executor.fork()?;
-        Self::with(Arc::clone(&self.file), self.config.clone(), self.hift.clone(), executor)
+        let executors = [self.executor.fork()?, self.plain.fork()?];
+        Self::with(Arc::clone(&self.file), self.config.clone(), self.hift.clone(), executors)
     }
 
     /// The model's dimensions and options.
@@ -160,9 +166,14 @@ impl S3Gen {
         S3Voice::built_in(&self.file, &self.config)?.ok_or(S3GenError::NoVoice)
     }
 
-    /// The executor, for reports and profiles.
+    /// The executor of all but the fundamental frequencies, for reports and profiles.
     pub fn executor(&mut self) -> &mut Executor {
         &mut self.executor
+    }
+
+    /// The executor of the fundamental frequencies, which computes by the plain formulas whatever the policy is.
+    pub fn pitch_executor(&mut self) -> &mut Executor {
+        &mut self.plain
     }
 
     /// Whoever raises the flag ends the request under way, with [`S3GenError::Cancelled`] before its next step of the flow or tile of
@@ -220,8 +231,8 @@ impl S3Gen {
         let speak = |((request, speed), mel): (&(Request<'_>, Speed), Vec<f32>)| {
             let (mut times, mut spent) = (times, HiftTimes::default());
             let mel = speed.apply(&mel, self.config.flow.bins);
-            let mut samples =
-                self.hift.run(&mut self.executor, &mel, request.noise, &self.cancel, &mut spent)?;
+            let executors = [&mut self.executor, &mut self.plain];
+            let mut samples = self.hift.run(executors, &mel, request.noise, &self.cancel, &mut spent)?;
             times.hift(spent);
             fade_in(&mut samples, 0);
             Ok(Speech { samples, times })
@@ -247,7 +258,8 @@ impl S3Gen {
         let span = self.encode(requests, open)?;
         times.encoder += began.elapsed();
         let began = Instant::now();
-        self.solver.solve(&mut self.executor, &self.file, &self.config.cfm, &span, steps, &self.cancel)?;
+        let (executor, config) = (&mut self.executor, &self.config.cfm);
+        self.solver.solve(executor, &self.file, config, &span, steps, &self.cancel, &mut |_, _| Ok(()))?;
         let ratio = self.config.flow.ratio;
         let read = |(i, request): (usize, &Request<'_>)| {
             let length = span.lengths[i];
@@ -260,13 +272,13 @@ impl S3Gen {
     }
 
     /// Steps of the flow.
-    fn check_steps(&self, steps: Option<usize>) -> Result<usize, S3GenError> {
+    pub(super) fn check_steps(&self, steps: Option<usize>) -> Result<usize, S3GenError> {
         let steps = steps.unwrap_or(self.config.cfm.steps);
         let limit = MAX_STEPS;
         if (1..=limit).contains(&steps) { Ok(steps) } else { Err(S3GenError::Steps { steps, limit }) }
     }
 
-    fn check(&self, request: &Request<'_>) -> Result<(), S3GenError> {
+    pub(super) fn check(&self, request: &Request<'_>) -> Result<(), S3GenError> {
         let (voice, config) = (request.voice, &self.config);
         if request.tokens.is_empty() {
             return Err(S3GenError::NoTokens);
@@ -287,7 +299,7 @@ impl S3Gen {
     }
 
     /// Runs the encoder, which leaves noise and conditions in the solver's states.
-    fn encode(&mut self, requests: &[Request<'_>], open: bool) -> Result<Span, S3GenError> {
+    pub(super) fn encode(&mut self, requests: &[Request<'_>], open: bool) -> Result<Span, S3GenError> {
         let inputs = EncoderInputs::new(&self.config, requests, open)?;
         self.prepare(&inputs)?;
         let dims = FlowDims { batch: requests.len(), tokens: inputs.tokens_each, stages: false };
@@ -450,7 +462,7 @@ impl S3Gen {
     /// A spectrogram without whole frames, or what running the graph reports.
     pub fn pitch(&mut self, mel: &[f32]) -> Result<Vec<f32>, S3GenError> {
         self.check_mel(mel)?;
-        self.hift.pitch(&mut self.executor, mel)
+        self.hift.pitch(&mut self.plain, mel)
     }
 
     /// The source of fundamental frequencies, and its spectrum `[windows, 2·bins]`.

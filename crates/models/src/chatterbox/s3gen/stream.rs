@@ -173,7 +173,7 @@ impl S3Stream {
         let mel = [self.mel.as_slice(), fresh].concat();
 
         let began = Instant::now();
-        let f0 = model.hift.pitch(&mut model.executor, &mel)?;
+        let f0 = model.hift.pitch(&mut model.plain, &mel)?;
         speech.times.pitch = began.elapsed();
         let began = Instant::now();
         let mut state = self.source_state;

@@ -10,7 +10,7 @@ use super::sequence::Sequence;
 use std::ops::ControlFlow;
 
 /// Tokens of silence that Turbo's speech ends with.
-const TRAILING: usize = 3;
+pub(super) const TRAILING: usize = 3;
 /// What the analyser moves logits to; as in Python, where it had to fit into 16 bits.
 const FAR: f32 = 32768.0;
 
@@ -250,9 +250,7 @@ impl Job<'_, '_> {
 
     fn draw(&mut self, config: &T3Config) -> Result<i32, T3Error> {
         let sampling = self.request.options.sampling;
-        let mut logits = self.logits.clone();
-        let without = logits.split_off(config.speech_vocabulary.min(logits.len()));
-        sampling.guide(&mut logits, &without);
+        let mut logits = guided(config, &sampling, &self.logits);
         if let Some(alignment) = &mut self.alignment {
             let last = self.drawn.last().copied().unwrap_or(config.start_speech);
             let stop = usize::try_from(config.stop_speech).unwrap_or(usize::MAX);
@@ -265,12 +263,7 @@ impl Job<'_, '_> {
                 }
             }
         }
-        let mut before = Vec::with_capacity(self.drawn.len() + 1);
-        // The Llama's loop counts start of speech among its tokens, Turbo only before the first of them.
-        if self.order == Order::Llama || self.drawn.is_empty() {
-            before.push(config.start_speech);
-        }
-        before.extend_from_slice(&self.drawn);
+        let before = before(config, self.order, &self.drawn);
         sampling.token(self.order, &mut logits, &before, &mut *self.request.draws)
     }
 
@@ -331,8 +324,23 @@ impl Job<'_, '_> {
     }
 }
 
+/// Of a sequence's logits `[rows, V]` what the sampler gets, `[V]`.
+pub(super) fn guided(config: &T3Config, sampling: &Sampling, logits: &[f32]) -> Vec<f32> {
+    let mut with = logits.to_vec();
+    let without = with.split_off(config.speech_vocabulary.min(with.len()));
+    sampling.guide(&mut with, &without);
+    with
+}
+
+/// The tokens that the penalty knows of when `drawn` have been drawn.
+pub(super) fn before(config: &T3Config, order: Order, drawn: &[i32]) -> Vec<i32> {
+    // The Llama's loop counts start of speech among its tokens, Turbo only before the first of them.
+    let start = (order == Order::Llama || drawn.is_empty()).then_some(config.start_speech);
+    start.into_iter().chain(drawn.iter().copied()).collect()
+}
+
 /// What of the drawn tokens is audio: `drop_invalid_tokens` for the Llama, what is below start of speech for both.
-fn audio(config: &T3Config, drawn: &[i32]) -> Vec<i32> {
+pub(super) fn audio(config: &T3Config, drawn: &[i32]) -> Vec<i32> {
     let mut drawn = drawn;
     if config.llama().is_some() {
         // Python has no answer where start of speech comes twice; here the first one counts.

@@ -13,6 +13,21 @@ pub const PROMPT_RATE: u32 = 24_000;
 /// Upper end of all bands in Hz.
 const HIGH: f64 = 8000.0;
 
+/// The log-mel spectrogram that S3Gen goes on from and makes more of (`s3gen.utils.mel` of resemble-ai/chatterbox): 50 frames a second.
+pub fn prompt_bands() -> BandConfig {
+    BandConfig {
+        sample_rate: PROMPT_RATE,
+        n_fft: 1920,
+        hop_length: 480,
+        n_mels: PROMPT_MELS,
+        high_hz: HIGH,
+        pad: 720,
+        magnitude: Magnitude::Amplitude { guard: 1e-9 },
+        compression: Compression::Ln { floor: 1e-5 },
+        drop_last: false,
+    }
+}
+
 /// The four front ends.
 #[derive(Clone, Debug)]
 pub(super) struct FrontEnds {
@@ -44,17 +59,6 @@ impl FrontEnds {
             compression,
             drop_last,
         };
-        let prompt = BandConfig {
-            sample_rate: PROMPT_RATE,
-            n_fft: 1920,
-            hop_length: 480,
-            n_mels: PROMPT_MELS,
-            high_hz: HIGH,
-            pad: 720,
-            magnitude: Magnitude::Amplitude { guard: 1e-9 },
-            compression: Compression::Ln { floor: 1e-5 },
-            drop_last: false,
-        };
         let bank = |file: &GgufFile, name: &str, config: &BandConfig| {
             table(file, name, [config.n_mels, config.n_fft / 2 + 1])
         };
@@ -77,7 +81,7 @@ impl FrontEnds {
                 centred(s3.n_fft, s3.hop, s3.n_mels, Compression::Whisper, true),
             )?,
             campplus: KaldiFbank::new(fbank, kaldi.as_deref())?,
-            prompt: band(s3gen, "s3gen/mel_fb/24k_80", prompt)?,
+            prompt: band(s3gen, "s3gen/mel_fb/24k_80", prompt_bands())?,
         })
     }
 

@@ -32,7 +32,7 @@ pub use config::{CampplusConfig, ENCODER_RATE, PromptConfig, S3TokenizerConfig, 
 pub use encoder::{WindowDims, voice_encoder_graph};
 pub use error::VoiceError;
 pub use file::ARCHITECTURE as VOICE_ARCHITECTURE;
-pub use frontend::PROMPT_RATE;
+pub use frontend::{PROMPT_RATE, prompt_bands};
 pub use maker::{Made, MakeOptions, MakeTimes, VoiceMaker};
 pub use npy::{Npy, NpyData};
 pub use profile::{FRAMES_PER_TOKEN, PROMPT_MELS, SPEECH_TOKENS, Voice, VoiceParts, VoiceSource};

@@ -29,6 +29,30 @@ fn samples_agree_with_the_reference() {
 }
 
 #[test]
+fn a_trace_is_what_is_spoken() {
+    for case in CASES {
+        for policy in [Policy::exact(), Policy::default()] {
+            let mut model = model_on(file(case), cpu(2), policy);
+            let voice = voice(&model);
+            let (tokens, noise) = (tokens(13, 5), Philox::new(5));
+            let request = Request { voice: &voice, tokens: &tokens, noise: &noise };
+            let trace = model.trace(&request, Some(3)).unwrap();
+            let speech = model.synthesize(&voice, &tokens, &noise, Some(3)).unwrap();
+            assert_eq!(trace.samples, speech.samples, "{case}");
+            assert_eq!(trace.mel, model.mel(&request, Some(3), false).unwrap());
+            assert_eq!((trace.steps.len(), &trace.steps[2]), (3, &trace.mel));
+            assert_ne!(trace.steps[1], trace.mel);
+            assert_eq!(trace.f0, model.pitch(&trace.mel).unwrap());
+            assert_eq!(trace.source, model.source(&trace.f0, &noise).unwrap().0);
+            // The means are those of the graph that gives them away, less its rows of padding.
+            let means = model.encoder_stages(&request, &["mu"]).unwrap();
+            assert_eq!(trace.mu.len(), (voice.prompt_tokens().len() + tokens.len()) * 2 * 80);
+            assert!(cosine(&trace.mu, &means[0][..trace.mu.len()]) > 0.99999, "{case}");
+        }
+    }
+}
+
+#[test]
 fn fast_routes_stay_near() {
     for case in CASES {
         let reference = reference(case);

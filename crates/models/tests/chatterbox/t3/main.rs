@@ -7,6 +7,7 @@ mod files;
 mod fixtures;
 mod logits;
 mod loops;
+mod paths;
 mod samplers;
 mod tokens;
 mod types;

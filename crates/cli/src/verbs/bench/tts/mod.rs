@@ -94,9 +94,11 @@ impl Tts {
         };
         debug.begin(speaker.t3().executor());
         debug.begin(speaker.s3gen().executor());
+        debug.begin(speaker.s3gen().pitch_executor());
         let measured = measure(&mut speaker, &load, self.reps.into())?;
         debug.end(speaker.t3().executor());
         debug.end(speaker.s3gen().executor());
+        debug.end(speaker.s3gen().pitch_executor());
         let costs = self.costs(&mut speaker, &load)?;
         let report = report::Report { load, loaded, runs: measured, costs, ceilings };
         if self.json {
