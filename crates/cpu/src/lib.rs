@@ -27,7 +27,7 @@ mod state;
 mod transducer;
 mod weights;
 
-use mynah_device::{Policy, Route};
+use mynah_device::{F16_CACHE, Policy, Route};
 
 /// Products of integer levels with `x` quantised to bytes, a scale to every 128 terms.
 const INT8_DOT: Route = Route {
@@ -46,7 +46,7 @@ const ONLINE_SOFTMAX: Route = Route {
     about: "attention over blocks of keys with a running maximum instead of whole rows of scores",
 };
 /// The fast routes of this device.
-const ROUTES: &[Route] = &[INT8_DOT, BF16_DOT, ONLINE_SOFTMAX];
+const ROUTES: &[Route] = &[INT8_DOT, BF16_DOT, ONLINE_SOFTMAX, F16_CACHE];
 
 /// The proof that products may use pairs of bfloat16 under a policy on a level.
 fn bf16_dot(policy: &Policy, level: SimdLevel) -> Option<simd::Bf16> {
