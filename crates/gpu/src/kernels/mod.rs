@@ -18,11 +18,11 @@ mod state;
 mod transducer;
 
 use crate::program::{Bind, Compiled};
-use mynah_device::{DeviceError, Route};
+use mynah_device::{DeviceError, F16_CACHE, Route};
 use mynah_graph::{Heads, Op};
 
 /// The fast routes of the device.
-pub const ROUTES: &[Route] = &[matmul::F16_MATRIX];
+pub const ROUTES: &[Route] = &[matmul::F16_MATRIX, F16_CACHE];
 
 /// Whether a node is a product that reads its first operand as halves, and so would rather find it so.
 pub(crate) fn takes_halves(bind: &Bind<'_>) -> bool {
