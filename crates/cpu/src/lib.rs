@@ -27,7 +27,7 @@ mod state;
 mod transducer;
 mod weights;
 
-use mynah_device::{Policy, Route};
+use mynah_device::{F16_CACHE, Policy, Route};
 
 /// Products of integer levels with `x` quantised to bytes, a scale to every 128 terms.
 const INT8_DOT: Route = Route {
@@ -51,7 +51,7 @@ const DELTA_CHUNKS: Route = Route {
     about: "prompts go through gated delta nets in chunks of tokens, as products, which bf16-dot rounds, not token by token",
 };
 /// The fast routes of this device.
-const ROUTES: &[Route] = &[INT8_DOT, BF16_DOT, ONLINE_SOFTMAX, DELTA_CHUNKS];
+const ROUTES: &[Route] = &[INT8_DOT, BF16_DOT, ONLINE_SOFTMAX, DELTA_CHUNKS, F16_CACHE];
 
 /// The proof that products may use pairs of bfloat16 under a policy on a level.
 fn bf16_dot(policy: &Policy, level: SimdLevel) -> Option<simd::Bf16> {

@@ -1,8 +1,8 @@
 //! One model on the CPU: its weights, programs and states.
 
 use crate::device::Shared;
-use crate::memory::{Buffer, Output};
-use crate::program::{Program, RunMemory, StateView, compile};
+use crate::program::{Program, RunMemory, compile};
+use crate::state::StateTensor;
 use crate::weights::Store;
 use mynah_device::{
     DeviceError, Plan, Policy, ProgramId, RunArgs, Session, StateHandle, StepTime, WeightBytes, WeightUse,
@@ -19,17 +19,11 @@ pub(crate) struct CpuSession {
     store: Arc<Store>,
     memory: RunMemory,
     programs: HashMap<u32, Program>,
-    states: HashMap<u32, State>,
+    states: HashMap<u32, StateTensor>,
     next_id: u32,
     /// The program whose outputs the arena holds.
     last: Option<u32>,
     profiling: bool,
-}
-
-struct State {
-    data: Buffer,
-    rows: usize,
-    row: usize,
 }
 
 impl CpuSession {
@@ -67,7 +61,7 @@ impl CpuSession {
         Ok(self.memory.output(port))
     }
 
-    fn state(&mut self, handle: StateHandle) -> Result<&mut State, DeviceError> {
+    fn state(&mut self, handle: StateHandle) -> Result<&mut StateTensor, DeviceError> {
         self.states.get_mut(&handle.0).ok_or_else(|| DeviceError::Arguments {
             graph: "state".to_owned(),
             reason: format!("there is no state tensor {}", handle.0),
@@ -121,15 +115,14 @@ impl Session for CpuSession {
             return Err(wrong(format!("{wanted} state tensors are wanted, {given} were given")));
         }
         let mut views = Vec::with_capacity(args.states.len());
-        for (&handle, (name, row)) in args.states.iter().zip(&found.states) {
-            let state = self.states.get_mut(&handle.0);
-            let state = state.filter(|s| s.row == *row).ok_or_else(|| {
-                wrong(format!("state tensor {} is not one of '{name}', rows of {row} elements", handle.0))
+        for (&handle, decl) in args.states.iter().zip(&found.states) {
+            let (name, row, elem) = (&decl.name, decl.row.numel(), decl.elem);
+            let state = self.states.get_mut(&handle.0).filter(|s| s.is_of(row, elem)).ok_or_else(|| {
+                wrong(format!("state tensor {} is not one of '{name}', rows of {row} {elem:?}", handle.0))
             })?;
-            let len = state.rows * state.row;
-            // SAFETY: the session is borrowed for the run and the buffer holds this many floats.
-            let data = unsafe { Output::new(state.data.ptr_mut().cast(), len) };
-            views.push(StateView { data, rows: state.rows, row: state.row });
+            // SAFETY: the session is borrowed for the run, and states are only told apart by their handles: a run that is given one
+            // twice sees it twice, as it would through one view.
+            views.push(unsafe { state.unbound() });
         }
         self.last = None;
         let (timed, checked) = (self.profiling, self.device.checksums);
@@ -147,24 +140,14 @@ impl Session for CpuSession {
     }
 
     fn create_state(&mut self, decl: &StateDecl, rows: usize) -> Result<StateHandle, DeviceError> {
-        let row = decl.row.numel();
-        let what = format!("state '{}'", decl.name);
-        let data = Buffer::zeroed_f32(rows.saturating_mul(row), &what)?;
+        let tensor = StateTensor::zeroed(decl, rows)?;
         let id = self.new_id();
-        self.states.insert(id, State { data, rows, row });
+        self.states.insert(id, tensor);
         Ok(StateHandle(id))
     }
 
     fn grow_state(&mut self, state: StateHandle, rows: usize) -> Result<(), DeviceError> {
-        let state = self.state(state)?;
-        if rows <= state.rows {
-            return Ok(());
-        }
-        let mut data = Buffer::zeroed_f32(rows.saturating_mul(state.row), "a state that grows")?;
-        let kept = state.rows * state.row;
-        data.as_f32_mut()[..kept].copy_from_slice(&state.data.as_f32()[..kept]);
-        (state.data, state.rows) = (data, rows);
-        Ok(())
+        self.state(state)?.grow(rows)
     }
 
     fn drop_state(&mut self, state: StateHandle) {
@@ -172,19 +155,11 @@ impl Session for CpuSession {
     }
 
     fn snapshot(&mut self, state: StateHandle) -> Result<Vec<f32>, DeviceError> {
-        let state = self.state(state)?;
-        Ok(state.data.as_f32()[..state.rows * state.row].to_vec())
+        Ok(self.state(state)?.contents())
     }
 
     fn restore(&mut self, state: StateHandle, contents: &[f32]) -> Result<(), DeviceError> {
-        let state = self.state(state)?;
-        let len = state.rows * state.row;
-        if contents.len() != len {
-            let reason = format!("a snapshot of {} elements for a state tensor of {len}", contents.len());
-            return Err(DeviceError::Arguments { graph: "state".to_owned(), reason });
-        }
-        state.data.as_f32_mut()[..len].copy_from_slice(contents);
-        Ok(())
+        self.state(state)?.restore(contents)
     }
 
     fn profile(&mut self, on: bool) {
@@ -211,7 +186,7 @@ impl Session for CpuSession {
     }
 
     fn memory(&self) -> usize {
-        let states: usize = self.states.values().map(|s| s.data.bytes()).sum();
+        let states: usize = self.states.values().map(StateTensor::bytes).sum();
         self.store.bytes() + self.memory.bytes() + states
     }
 }

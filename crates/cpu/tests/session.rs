@@ -6,7 +6,7 @@ use mynah_cpu::{CpuDevice, CpuOptions, SimdLevel};
 use mynah_device::{
     Data, Device, DeviceError, Location, Plan, Policy, RunArgs, Session, StateHandle, WeightBytes, WeightUse,
 };
-use mynah_graph::{Activation, ElemType, Graph, GraphBuilder, StateDecl, WeightSpec};
+use mynah_graph::{Activation, ElemType, Graph, GraphBuilder, Op, StateDecl, StateElem, WeightSpec};
 use mynah_lab::naive_plan;
 use mynah_tensor::{DType, HostTensor, Rng, Shape};
 
@@ -210,7 +210,7 @@ fn weights_that_do_not_fit_their_shape_are_refused() {
 fn states_are_copied_counted_and_dropped() {
     let mut session = device(1).open(&Policy::exact()).unwrap();
     let before = session.memory();
-    let decl = StateDecl { name: "cache".into(), row: Shape::from([2, 3]) };
+    let decl = StateDecl::new("cache", Shape::from([2, 3]));
     let state = session.create_state(&decl, 4).unwrap();
     assert!(session.memory() >= before + 4 * 4 * 6);
     assert_eq!(session.snapshot(state).unwrap(), [0.0; 24]);
@@ -230,6 +230,42 @@ fn states_are_copied_counted_and_dropped() {
     assert_eq!(session.memory(), before);
     let error = session.create_state(&decl, usize::MAX / 8).unwrap_err();
     assert!(matches!(error, DeviceError::OutOfMemory { .. }), "{error}");
+}
+
+#[test]
+fn states_of_halves_take_half_the_memory_and_round() {
+    let mut session = device(1).open(&Policy::exact()).unwrap();
+    let rows = 1 << 14;
+    let decl = StateDecl::new("cache", [2, 4]);
+    let floats = session.create_state(&decl, rows).unwrap();
+    let with_floats = session.memory();
+    let halves = session.create_state(&decl.stored_as(StateElem::F16), rows).unwrap();
+    let taken = session.memory() - with_floats;
+    assert_eq!(taken, 2 * 8 * rows);
+    let mut contents = vec![0.0; 8 * rows];
+    contents[..3].copy_from_slice(&[1.0 + 2f32.powi(-12), 1e6, -0.25]);
+    session.restore(floats, &contents).unwrap();
+    session.restore(halves, &contents).unwrap();
+    let kept = session.snapshot(halves).unwrap();
+    assert_eq!(kept[..4], [1.0, 65504.0, -0.25, 0.0]);
+    // What came from halves goes back unchanged.
+    session.restore(halves, &kept).unwrap();
+    session.grow_state(halves, rows + 1).unwrap();
+    let grown = session.snapshot(halves).unwrap();
+    assert_eq!((&grown[..8 * rows], &grown[8 * rows..]), (&kept[..], &[0.0; 8][..]));
+    assert_eq!(session.snapshot(floats).unwrap(), contents);
+
+    let mut b = GraphBuilder::new("sums");
+    let state = b.state("cache", [2, 4]);
+    let row = b.input("row", ElemType::I32, [1]);
+    let y = b.op(Op::StateGather(state), &[row]);
+    b.output("y", y);
+    let program = session.compile(&naive_plan(&b.finish().unwrap())).unwrap();
+    let inputs = [Data::I32(&[0])];
+    let mut run = |states| session.run(program, &RunArgs { inputs: &inputs, states, ..RunArgs::default() });
+    assert!(run(&[floats]).is_ok());
+    let error = run(&[halves]).unwrap_err();
+    assert!(matches!(error, DeviceError::Arguments { .. }), "{error}");
 }
 
 #[test]

@@ -12,6 +12,6 @@ mod weights;
 
 pub use error::{DeviceError, Unsupported};
 pub use plan::{Location, Plan};
-pub use policy::{Policy, Precision, Route};
+pub use policy::{F16_CACHE, Policy, Precision, Route};
 pub use session::{Data, Device, DeviceReport, ProgramId, RunArgs, Session, StateHandle, StepTime};
 pub use weights::{WeightBytes, WeightSource, WeightUse, weight_use};

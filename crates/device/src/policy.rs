@@ -3,6 +3,7 @@
 //! `exact` computes with float activations and the plain formulas: the reference drift is measured against. `fast`
 //! may take the device's fast routes. Every route has a name and a switch, so that drift can be bisected.
 
+use mynah_graph::StateElem;
 use std::collections::BTreeMap;
 
 /// Which family of formulas is used.
@@ -24,6 +25,13 @@ pub struct Route {
     pub about: &'static str,
 }
 
+/// Caches of keys and values in halves. Models ask for it when they declare their states, so a device that lists it must take such
+/// states in every op that may name one.
+pub const F16_CACHE: Route = Route {
+    name: "f16-cache",
+    about: "keys and values of causal attention kept as 16-bit floats: half the memory, and half of it read for each token",
+};
+
 /// The precision and the switches thrown by hand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
@@ -42,6 +50,11 @@ impl Policy {
     /// Whether a route may be taken.
     pub fn allows(&self, route: &Route) -> bool {
         self.switches.get(route.name).copied().unwrap_or(self.precision == Precision::Fast)
+    }
+
+    /// How caches of keys and values are stored on a device that has these routes.
+    pub fn cache_elem(&self, routes: &[Route]) -> StateElem {
+        if routes.contains(&F16_CACHE) && self.allows(&F16_CACHE) { StateElem::F16 } else { StateElem::F32 }
     }
 
     /// Reads switches such as `int8-dot=off,bf16-dot=on` into the policy.
@@ -77,6 +90,17 @@ mod tests {
         assert!(!policy.allows(&INT8));
         policy.switch("int8-dot=on", &[INT8]).unwrap();
         assert!(policy.allows(&INT8));
+    }
+
+    #[test]
+    fn caches_are_halves_where_route_and_device_allow_it() {
+        let fast = Policy::default();
+        assert_eq!(fast.cache_elem(&[INT8, F16_CACHE]), StateElem::F16);
+        assert_eq!(fast.cache_elem(&[INT8]), StateElem::F32);
+        assert_eq!(Policy::exact().cache_elem(&[F16_CACHE]), StateElem::F32);
+        let mut off = Policy::default();
+        off.switch("f16-cache=off", &[F16_CACHE]).unwrap();
+        assert_eq!(off.cache_elem(&[F16_CACHE]), StateElem::F32);
     }
 
     #[test]

@@ -165,7 +165,7 @@ pub trait Session: Send {
     /// As [`Session::output_f32`].
     fn output_i32(&mut self, program: ProgramId, index: usize) -> Result<&[i32], DeviceError>;
 
-    /// A state tensor of `rows` zero rows.
+    /// A state tensor of `rows` zero rows, stored as its declaration says.
     ///
     /// # Errors
     /// [`DeviceError::OutOfMemory`].
@@ -180,13 +180,13 @@ pub trait Session: Send {
     /// Gives a state tensor's memory back.
     fn drop_state(&mut self, state: StateHandle);
 
-    /// Copies a state tensor out, `[rows, row shape]`.
+    /// Copies a state tensor out, `[rows, row shape]`, as floats however it is stored.
     ///
     /// # Errors
     /// [`DeviceError::Arguments`] for an unknown handle.
     fn snapshot(&mut self, state: StateHandle) -> Result<Vec<f32>, DeviceError>;
 
-    /// Copies a snapshot back.
+    /// Copies a snapshot back, rounded to what the tensor is stored as: nothing changes where it came from one stored alike.
     ///
     /// # Errors
     /// [`DeviceError::Arguments`] for an unknown handle or another size.

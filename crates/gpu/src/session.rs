@@ -118,10 +118,12 @@ impl<B: Backend> Session for GpuSession<B> {
             return Err(wrong(format!("{wanted} state tensors are wanted, {given} were given")));
         }
         let mut states = Vec::with_capacity(args.states.len());
-        for (&handle, (name, row)) in args.states.iter().zip(&found.states) {
-            let state = self.states.get(handle).filter(|s| s.row == *row).ok_or_else(|| {
-                wrong(format!("state tensor {} is not one of '{name}', rows of {row} elements", handle.0))
-            })?;
+        for (&handle, decl) in args.states.iter().zip(&found.states) {
+            let (name, row, elem) = (&decl.name, decl.row.numel(), decl.elem);
+            let state =
+                self.states.get(handle).filter(|s| (s.row, s.elem) == (row, elem)).ok_or_else(|| {
+                    wrong(format!("state tensor {} is not one of '{name}', rows of {row} {elem:?}", handle.0))
+                })?;
             states.push((handle.0, state));
         }
         self.last = None;
@@ -141,7 +143,7 @@ impl<B: Backend> Session for GpuSession<B> {
 
     fn create_state(&mut self, decl: &StateDecl, rows: usize) -> Result<StateHandle, DeviceError> {
         let id = self.new_id();
-        self.states.create(self.backend.as_ref(), id, rows, decl.row.numel(), &decl.name)?;
+        self.states.create(self.backend.as_ref(), id, rows, decl)?;
         Ok(StateHandle(id))
     }
 

@@ -2,6 +2,7 @@
 
 use crate::backend::{Backend, Command, Usage};
 use mynah_device::{DeviceError, StateHandle};
+use mynah_graph::{StateDecl, StateElem};
 use std::collections::HashMap;
 
 /// One tensor.
@@ -10,11 +11,13 @@ pub(crate) struct State<B: Backend> {
     pub(crate) rows: usize,
     /// Elements of a row.
     pub(crate) row: usize,
+    /// How they are stored.
+    pub(crate) elem: StateElem,
 }
 
 impl<B: Backend> State<B> {
     pub(crate) fn bytes(&self) -> u64 {
-        4 * (self.rows * self.row) as u64
+        (self.elem.bytes() * self.rows * self.row) as u64
     }
 }
 
@@ -36,11 +39,10 @@ impl<B: Backend> States<B> {
         backend: &B,
         id: u32,
         rows: usize,
-        row: usize,
-        name: &str,
+        decl: &StateDecl,
     ) -> Result<(), DeviceError> {
-        let buffer = zeros(backend, rows, row, &format!("state '{name}'"))?;
-        self.all.insert(id, State { buffer, rows, row });
+        let buffer = zeros(backend, rows, decl.row_bytes(), &format!("state '{}'", decl.name))?;
+        self.all.insert(id, State { buffer, rows, row: decl.row.numel(), elem: decl.elem });
         Ok(())
     }
 
@@ -52,17 +54,17 @@ impl<B: Backend> States<B> {
         rows: usize,
     ) -> Result<bool, DeviceError> {
         let state = self.known(handle)?;
-        let (row, bytes) = (state.row, state.bytes());
+        let (row, elem, bytes) = (state.row, state.elem, state.bytes());
         if rows <= state.rows {
             return Ok(false);
         }
-        let buffer = zeros(backend, rows, row, "a state that grows")?;
+        let buffer = zeros(backend, rows, elem.bytes() * row, "a state that grows")?;
         if bytes > 0 {
             let copy =
                 Command::Copy { from: &state.buffer, from_offset: 0, to: &buffer, to_offset: 0, bytes };
             backend.submit(&[copy])?;
         }
-        self.all.insert(handle.0, State { buffer, rows, row });
+        self.all.insert(handle.0, State { buffer, rows, row, elem });
         Ok(true)
     }
 
@@ -91,7 +93,7 @@ impl<B: Backend> States<B> {
             backend.submit(&[copy])?;
         }
         let mut contents = Vec::new();
-        backend.read(&read, bytes, &mut |bytes| contents = bytemuck::pod_collect_to_vec(bytes))?;
+        backend.read(&read, bytes, &mut |bytes| contents = state.elem.decode(bytes))?;
         Ok(contents)
     }
 
@@ -108,7 +110,7 @@ impl<B: Backend> States<B> {
             let reason = format!("a snapshot of {} elements for a state tensor of {len}", contents.len());
             return Err(DeviceError::Arguments { graph: "state".to_owned(), reason });
         }
-        backend.write(&state.buffer, 0, bytemuck::cast_slice(contents))
+        backend.write(&state.buffer, 0, &state.elem.encode(contents))
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -116,9 +118,9 @@ impl<B: Backend> States<B> {
     }
 }
 
-/// A buffer of so many rows of zeros.
+/// A buffer of so many rows of zeros, each of `row` bytes.
 fn zeros<B: Backend>(backend: &B, rows: usize, row: usize, what: &str) -> Result<B::Buffer, DeviceError> {
-    let bytes = rows.checked_mul(row).and_then(|n| n.checked_mul(4)).filter(|&n| n as u64 <= u64::MAX / 2);
+    let bytes = rows.checked_mul(row).filter(|&n| n as u64 <= u64::MAX / 2);
     let bytes = bytes.ok_or_else(|| DeviceError::OutOfMemory {
         device: backend.name().to_owned(),
         what: what.to_owned(),

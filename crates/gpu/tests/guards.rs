@@ -80,7 +80,7 @@ impl Marked {
             ids.insert(id, b.input(&value.name, value.elem, value.shape));
         }
         for decl in graph.states() {
-            b.state(&decl.name, decl.row);
+            b.declare(decl);
         }
         for slot in graph.slots() {
             b.slot(slot);

@@ -31,7 +31,7 @@ fn model(name: &str, device: Arc<dyn Device>, policy: Policy) -> Qwen35 {
     let file = Arc::new(GgufFile::open(root.join(name).join("model.gguf")).unwrap());
     let options = LoadOptions {
         executor: Options { policy, strict: true, ..Options::default() },
-        layout: StateLayout { page: PAGE, snapshots: SNAPSHOTS },
+        layout: StateLayout { page: PAGE, snapshots: SNAPSHOTS, ..StateLayout::default() },
         sequences: ROWS,
         pages: ROWS * PAGES,
     };

@@ -45,7 +45,7 @@ fn run(device: Arc<dyn Device>, x: f32, repeats: usize) -> Result<(Vec<f32>, i32
     let options = Options { policy: Policy::exact(), strict: true, ..Options::default() };
     let mut executor = Executor::new(device, None, Arc::new(MemoryWeights::default()), options)?;
     let plan = executor.plan(PlanKey { graph: "sums", dims: [0; 4] }, || Ok::<_, PlanError>(sums()))?;
-    let state = executor.create_state(&StateDecl { name: "sum".into(), row: [WIDTH].into() }, 2)?;
+    let state = executor.create_state(&StateDecl::new("sum", [WIDTH]), 2)?;
     let inputs = [Data::F32(&[x, 2.0 * x, 1.0]), Data::I32(&[1])];
     executor.run_repeatedly(plan, &inputs, &[], &[state], repeats)?;
     let sum = executor.output(plan, "sum")?.to_vec();
@@ -84,7 +84,7 @@ fn runs_like_the_ones_before_see_their_own_inputs_and_states() {
             let key = PlanKey { graph: "sums", dims: [n, 0, 0, 0] };
             executor.plan(key, || Ok::<_, PlanError>(sums())).unwrap()
         });
-        let decl = StateDecl { name: "sum".into(), row: [WIDTH].into() };
+        let decl = StateDecl::new("sum", [WIDTH]);
         let states = [0, 1].map(|_| executor.create_state(&decl, 2).unwrap());
         let mut sums = [0.0; 2];
         // The first state often enough to be expected, then the other, another number of times, and the first again.

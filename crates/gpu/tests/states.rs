@@ -36,7 +36,7 @@ fn states_that_grow_keep_what_they_hold() {
         let mut executor = Executor::new(device, None, Arc::new(MemoryWeights::default()), options).unwrap();
         let plan =
             executor.plan(PlanKey { graph: "sums", dims: [0; 4] }, || Ok::<_, PlanError>(sums())).unwrap();
-        let state = executor.create_state(&StateDecl { name: "sum".into(), row: [3].into() }, 0).unwrap();
+        let state = executor.create_state(&StateDecl::new("sum", [3]), 0).unwrap();
         let add = |executor: &mut Executor, row: i32, x: [f32; 3]| {
             executor.run(plan, &[Data::F32(&x), Data::I32(&[row])], &[], &[state])
         };

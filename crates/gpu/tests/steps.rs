@@ -133,7 +133,7 @@ fn file(routed: bool) -> GgufFile {
 /// Steps of `batch` sequences with so many new tokens each after `past` others.
 fn count(name: &str, model_name: &str, caps: &Capabilities, file: &Arc<GgufFile>) -> String {
     let device = Arc::new(GpuDevice::new(Counting::new(caps.clone())));
-    let layout = StateLayout { page: 64, snapshots: 1 };
+    let layout = StateLayout { page: 64, snapshots: 1, ..StateLayout::default() };
     let executor = Options { strict: true, policy: Policy::default(), ..Options::default() };
     let options = LoadOptions { executor, layout, sequences: 32, pages: 32 * 4 + 130 };
     let shared = Arc::clone(&device) as Arc<dyn Device>;

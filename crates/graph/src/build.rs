@@ -5,9 +5,10 @@
 
 use crate::decoder::Rope;
 use crate::error::GraphError;
-use crate::ir::{ElemType, Graph, Node, SlotId, StateDecl, StateId, Value, ValueId, ValueSource, WeightSpec};
+use crate::ir::{ElemType, Graph, Node, SlotId, StateId, Value, ValueId, ValueSource, WeightSpec};
 use crate::op::{Activation, BinaryOp, Conv2d, Epilogue, Op, RelPosAttention, Start};
 use crate::shape;
+use crate::state::StateDecl;
 use crate::vocoder::{Attention, Conv1d, ConvTranspose1d, InverseStft};
 use mynah_tensor::Shape;
 use std::collections::HashMap;
@@ -76,16 +77,20 @@ impl GraphBuilder {
         id
     }
 
-    /// Declares a state tensor; the same name gives the same state.
+    /// Declares a state tensor of 32-bit floats; the same name gives the same state.
     pub fn state(&mut self, name: &str, row: impl Into<Shape>) -> StateId {
-        let decl = StateDecl { name: name.to_owned(), row: row.into() };
-        if let Some(i) = self.graph.states.iter().position(|s| s.name == name) {
-            if self.graph.states[i] != decl {
-                self.fail(GraphError::Redeclared { kind: "state", name: name.to_owned() });
+        self.declare(&StateDecl::new(name, row))
+    }
+
+    /// Declares a state tensor; the same name gives the same state.
+    pub fn declare(&mut self, decl: &StateDecl) -> StateId {
+        if let Some(i) = self.graph.states.iter().position(|s| s.name == decl.name) {
+            if self.graph.states[i] != *decl {
+                self.fail(GraphError::Redeclared { kind: "state", name: decl.name.clone() });
             }
             return StateId(i as u32);
         }
-        self.graph.states.push(decl);
+        self.graph.states.push(decl.clone());
         StateId(self.graph.states.len() as u32 - 1)
     }
 

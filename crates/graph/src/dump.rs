@@ -4,6 +4,7 @@ use crate::heads::Heads;
 use crate::ir::{Graph, Node, ValueId, ValueSource};
 use crate::op::{Activation, Epilogue, Op, Start};
 use crate::prologue::Prologue;
+use crate::state::StateElem;
 use std::fmt;
 
 impl fmt::Display for Graph {
@@ -14,7 +15,8 @@ impl fmt::Display for Graph {
             writeln!(f, "  input  {} {:?} {:?}", v.name, v.elem, v.shape)?;
         }
         for s in &self.states {
-            writeln!(f, "  state  {} rows of {:?}", s.name, s.row)?;
+            let elem = if s.elem == StateElem::F16 { " F16" } else { "" };
+            writeln!(f, "  state  {} rows of {:?}{elem}", s.name, s.row)?;
         }
         for s in &self.slots {
             writeln!(f, "  slot   {s}")?;

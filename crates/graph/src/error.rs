@@ -1,6 +1,7 @@
 //! What can be wrong with a graph.
 
 use crate::ir::ElemType;
+use crate::state::StateElem;
 use mynah_tensor::Shape;
 
 /// A graph that breaks a rule of the IR.
@@ -35,6 +36,16 @@ pub enum GraphError {
         operand: usize,
         /// What the op reads there.
         wanted: ElemType,
+    },
+    /// A state tensor's elements are stored as the op can't take them.
+    #[error("{op}: state '{state}' is stored as {found:?}")]
+    StateElement {
+        /// The op.
+        op: &'static str,
+        /// The state.
+        state: String,
+        /// How its elements are stored.
+        found: StateElem,
     },
     /// A value, state or slot the graph doesn't have.
     #[error("{op}: there is no {kind} {id}")]

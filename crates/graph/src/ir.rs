@@ -6,6 +6,7 @@
 use crate::error::GraphError;
 use crate::op::Op;
 use crate::shape;
+use crate::state::StateDecl;
 use mynah_tensor::{DType, Shape};
 
 /// A value of a graph.
@@ -42,16 +43,6 @@ pub struct WeightSpec {
     pub shape: Shape,
     /// The type of the stored bytes.
     pub dtype: DType,
-}
-
-/// A tensor that outlives a run: a cache or a recurrent state, `[rows, row shape]` with the row count chosen when
-/// the sequence is made.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct StateDecl {
-    /// The name under which graphs of one model share it.
-    pub name: String,
-    /// Shape of one row.
-    pub row: Shape,
 }
 
 /// Where a value comes from.

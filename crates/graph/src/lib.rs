@@ -16,6 +16,7 @@ mod ir;
 mod op;
 mod prologue;
 pub mod shape;
+mod state;
 pub mod transducer;
 mod vocoder;
 
@@ -24,10 +25,9 @@ pub use decoder::{CausalAttention, CausalConv1d, Rope, RopeScaling};
 pub use error::GraphError;
 pub use experts::{ExpertChoice, ExpertGateUp, ExpertWeights, RouterScore};
 pub use heads::{AttentionHeads, DeltaHeads, Heads};
-pub use ir::{
-    ElemType, Graph, Node, NodeId, SlotId, StateDecl, StateId, Value, ValueId, ValueSource, WeightSpec,
-};
+pub use ir::{ElemType, Graph, Node, NodeId, SlotId, StateId, Value, ValueId, ValueSource, WeightSpec};
 pub use op::{Activation, BinaryOp, Conv2d, Epilogue, GatedDeltaNet, Op, RelPosAttention, Start};
 pub use prologue::Prologue;
+pub use state::{StateDecl, StateElem, round_to_halves};
 pub use transducer::{TransducerAdvance, TransducerJoin};
 pub use vocoder::{Attention, Conv1d, ConvTranspose1d, InverseStft};

@@ -13,6 +13,7 @@ use crate::heads::Heads;
 use crate::ir::{ElemType, Graph, StateId, ValueId};
 use crate::op::{Conv2d, Epilogue, GatedDeltaNet, Op, RelPosAttention, Start};
 use crate::prologue::Prologue;
+use crate::state::{HALVES_TOGETHER, StateDecl, StateElem};
 use crate::transducer::{LIMIT, TransducerAdvance, TransducerJoin};
 use mynah_tensor::Shape;
 
@@ -46,19 +47,35 @@ pub fn infer(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Result<(Shape, ElemT
     };
     let shapes: Vec<Shape> = operands.iter().map(|v| v.shape).collect();
     let rule = Rule { op: op.name(), shapes: &shapes };
-    let state_row = |s: StateId| {
+    let declared = |s: StateId| {
         let missing = GraphError::Unknown { op: op.name(), kind: "state", id: s.0 };
-        graph.states().get(s.0 as usize).map(|decl| decl.row).ok_or(missing)
+        let decl = graph.states().get(s.0 as usize).ok_or(missing)?;
+        let whole = decl.elem == StateElem::F32 || decl.row.last().is_multiple_of(HALVES_TOGETHER);
+        rule.need(whole, || format!("rows of halves must be whole vectors of {HALVES_TOGETHER}"))?;
+        Ok::<&StateDecl, GraphError>(decl)
+    };
+    let mistyped = |decl: &StateDecl| {
+        let (op, state) = (op.name(), decl.name.clone());
+        GraphError::StateElement { op, state, found: decl.elem }
+    };
+    let state_row = |s: StateId| match declared(s)? {
+        decl if decl.elem == StateElem::F32 => Ok(decl.row),
+        decl => Err(mistyped(decl)),
+    };
+    let copied_row = |s: StateId| declared(s).map(|decl| decl.row);
+    let cached_rows = |[keys, values]: [StateId; 2]| {
+        let (keys, values) = (declared(keys)?, declared(values)?);
+        if keys.elem == values.elem { Ok([keys.row, values.row]) } else { Err(mistyped(values)) }
     };
     let shape = match op {
-        Op::StateGather(s) => rule.state_rows(state_row(*s)?)?,
+        Op::StateGather(s) => rule.state_rows(copied_row(*s)?)?,
         Op::StateScatter(s) => {
-            let rows = rule.state_rows(state_row(*s)?)?;
+            let rows = rule.state_rows(copied_row(*s)?)?;
             rule.need(rows == shapes[1], || format!("value must be {rows:?}"))?;
             rows
         }
         Op::StateAppend { state, .. } => {
-            let row = state_row(*state)?;
+            let row = copied_row(*state)?;
             let fits = shapes[0].dims().get(1..) == Some(row.dims());
             rule.need(fits, || format!("the value must be rows of {row:?}"))?;
             shapes[0]
@@ -67,7 +84,7 @@ pub fn infer(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Result<(Shape, ElemT
         Op::CausalConv1d(c) => rule.causal_conv1d(c, state_row(c.state)?)?,
         Op::CausalAttention(a) => {
             rule.two_states(a.keys, a.values)?;
-            rule.causal_attention([state_row(a.keys)?, state_row(a.values)?])?
+            rule.causal_attention(cached_rows([a.keys, a.values])?)?
         }
         Op::Heads(Heads::Delta(h)) => {
             if let Some(conv) = &h.conv {
@@ -79,7 +96,7 @@ pub fn infer(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Result<(Shape, ElemT
         Op::Heads(Heads::Attention(h)) => {
             let a = h.attention;
             rule.two_states(a.keys, a.values)?;
-            rule.attention_heads(h, [state_row(a.keys)?, state_row(a.values)?])?
+            rule.attention_heads(h, cached_rows([a.keys, a.values])?)?
         }
         Op::StateNumbers { state, column } => rule.state_numbers(state_row(*state)?, *column)?,
         Op::LstmStep { hidden, cell } => {

@@ -43,6 +43,10 @@ impl Bounds {
     /// its error, 2⁻⁹ of what its terms amount to, into the exponent.
     pub const ATTENTION: Self = Self { exact: 1e-11, fast: 1e-4 };
 
+    /// As [`Bounds::ATTENTION`] over a cache of halves where keys are computed before they are rounded: one that is next to the middle
+    /// of two halves, by less than the error of its f32, may become the other, 2⁻¹¹ of it away.
+    pub const ATTENTION_HALVES: Self = Self { exact: 1e-7, fast: 1e-4 };
+
     /// A recurrence over some hundred tokens, each a sum and an update: errors of one token are carried on to the next, though
     /// the decay lets them fade.
     pub const RECURRENCE: Self = Self { exact: 1e-10, fast: 1e-8 };

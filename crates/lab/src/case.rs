@@ -5,7 +5,9 @@ use crate::elements::{Arguments, Elements, Values};
 use crate::error::LabError;
 use mynah_device::WeightSource;
 use mynah_graph::interp::{Env, Tensor64, run};
-use mynah_graph::{ElemType, Graph, GraphBuilder, GraphError, Op, SlotId, StateId, ValueId, WeightSpec};
+use mynah_graph::{
+    ElemType, Graph, GraphBuilder, GraphError, Op, SlotId, StateDecl, StateElem, StateId, ValueId, WeightSpec,
+};
 use mynah_plan::MemoryWeights;
 use mynah_tensor::{DType, HostTensor, Rng, Shape, decode_row};
 use std::collections::HashMap;
@@ -79,7 +81,7 @@ pub(crate) fn rebuild(b: &mut GraphBuilder, graph: &Graph, inputs: &[Shape]) {
         ids.insert(id, b.input(&value.name, value.elem, *shape));
     }
     for decl in graph.states() {
-        b.state(&decl.name, decl.row);
+        b.declare(decl);
     }
     for slot in graph.slots() {
         b.slot(slot);
@@ -260,6 +262,20 @@ impl CaseBuilder {
         let data = Fill::Normal(1.0).draw(&mut self.rng, Shape::from([rows, row.numel()]));
         self.arguments.states.push(data);
         self.graph.state(name, row)
+    }
+
+    /// A state tensor stored so; what it holds at first is what it can hold.
+    pub(crate) fn stored_state(
+        &mut self,
+        name: &str,
+        rows: usize,
+        row: &[usize],
+        elem: StateElem,
+    ) -> StateId {
+        let row = self.shape(row);
+        let data = Fill::Normal(1.0).draw(&mut self.rng, Shape::from([rows, row.numel()]));
+        self.arguments.states.push(elem.decode(&elem.encode(&data)));
+        self.graph.declare(&StateDecl::new(name, row).stored_as(elem))
     }
 
     /// A state tensor that holds these rows.

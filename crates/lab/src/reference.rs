@@ -9,7 +9,7 @@ use mynah_device::{
     StateHandle, StepTime, Unsupported, WeightBytes, WeightUse,
 };
 use mynah_graph::interp::{Tensor64, eval_node};
-use mynah_graph::{ElemType, Graph, GraphError, Node, Op, StateDecl, ValueId, ValueSource};
+use mynah_graph::{ElemType, Graph, GraphError, Node, Op, StateDecl, StateElem, ValueId, ValueSource};
 use mynah_tensor::{DType, HostTensor, Shape, decode_row, encode_row};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -58,6 +58,7 @@ impl Device for ReferenceDevice {
             weights: HashMap::new(),
             programs: Vec::new(),
             states: Vec::new(),
+            stored: Vec::new(),
             profile: None,
         }))
     }
@@ -77,6 +78,8 @@ struct ReferenceSession {
     weights: HashMap<String, Tensor64>,
     programs: Vec<Option<Program>>,
     states: Vec<Option<Tensor64>>,
+    /// How each is stored.
+    stored: Vec<StateElem>,
     profile: Option<HashMap<String, StepTime>>,
 }
 
@@ -87,6 +90,7 @@ impl Session for ReferenceSession {
             weights: self.weights.clone(),
             programs: Vec::new(),
             states: Vec::new(),
+            stored: Vec::new(),
             profile: None,
         }))
     }
@@ -154,6 +158,7 @@ impl Session for ReferenceSession {
         let mut tensor = Tensor64 { shape, data: Vec::new() };
         lengthen(&mut tensor, shape, &decl.name)?;
         self.states.push(Some(tensor));
+        self.stored.push(decl.elem);
         Ok(StateHandle(self.states.len() as u32 - 1))
     }
 
@@ -178,12 +183,13 @@ impl Session for ReferenceSession {
     }
 
     fn restore(&mut self, state: StateHandle, contents: &[f32]) -> Result<(), DeviceError> {
+        let elem = self.stored.get(state.0 as usize).copied().unwrap_or_default();
         let state = self.state(state)?;
         if state.data.len() != contents.len() {
             let reason = format!("{} elements for a state of {:?}", contents.len(), state.shape);
             return Err(arguments("restore", reason));
         }
-        state.data.iter_mut().zip(contents).for_each(|(s, &c)| *s = f64::from(c));
+        state.data.iter_mut().zip(contents).for_each(|(s, &c)| *s = elem.stored(f64::from(c)));
         Ok(())
     }
 

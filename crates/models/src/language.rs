@@ -5,7 +5,7 @@
 
 use crate::error::ModelError;
 use crate::qwen35;
-use mynah_device::Device;
+use mynah_device::{Device, Policy};
 use mynah_gguf::GgufFile;
 use mynah_plan::{Executor, Options};
 use std::sync::Arc;
@@ -68,10 +68,12 @@ pub struct WithHidden {
 pub struct StateBytes {
     /// A row: all recurrent states of one sequence, whatever its length, in as many snapshots as are kept. A checkpoint costs the same.
     pub row: usize,
-    /// What [`LanguageModel::read_row`] gives of a row: one snapshot.
-    pub saved: usize,
+    /// What [`LanguageModel::read_row`] gives of a row: one snapshot, as f32.
+    pub saved_row: usize,
     /// A page: keys and values of [`LanguageModel::page`] tokens.
     pub page: usize,
+    /// What [`LanguageModel::read_page`] gives of a page, as f32 however keys and values are stored.
+    pub saved_page: usize,
 }
 
 /// A language model on a device, with the states of its sequences.
@@ -124,7 +126,7 @@ pub trait LanguageModel: Send {
     /// A page that isn't there, or what running the graph reports.
     fn copy_page(&mut self, from: u32, to: u32) -> Result<(), ModelError>;
 
-    /// The states of a row as they were `snapshot` tokens before its last, `saved` bytes of [`StateBytes`] as f32, in a layout that
+    /// The states of a row as they were `snapshot` tokens before its last, `saved_row` bytes of [`StateBytes`], in a layout that
     /// doesn't depend on how many snapshots are kept.
     ///
     /// # Errors
@@ -137,13 +139,13 @@ pub trait LanguageModel: Send {
     /// A row that isn't there, another number of elements, or what running the graph reports.
     fn write_row(&mut self, row: usize, contents: &[f32]) -> Result<(), ModelError>;
 
-    /// The keys and values of a page, `page` bytes of [`StateBytes`] as f32.
+    /// The keys and values of a page, `saved_page` bytes of [`StateBytes`].
     ///
     /// # Errors
     /// As [`LanguageModel::copy_page`].
     fn read_page(&mut self, page: u32) -> Result<Vec<f32>, ModelError>;
 
-    /// Puts keys and values back that [`LanguageModel::read_page`] gave.
+    /// Puts keys and values back that [`LanguageModel::read_page`] gave, rounded to what they are stored as here.
     ///
     /// # Errors
     /// A page that isn't there, another number of elements, or what running the graph reports.
@@ -271,16 +273,17 @@ fn layout(drafts: usize) -> Result<qwen35::StateLayout, ModelError> {
     Ok(qwen35::StateLayout { snapshots: 1 + drafts, ..qwen35::StateLayout::default() })
 }
 
-/// The memory a file's model will need on a device.
+/// The memory a file's model will need on a device under a policy.
 ///
 /// # Errors
 /// [`ModelError::Family`] for a file of no known family; a tensor that is missing or has the wrong shape.
 pub fn estimate(
     file: &GgufFile,
     device: &dyn Device,
+    policy: &Policy,
     workload: &Workload,
 ) -> Result<MemoryEstimate, ModelError> {
-    qwen35::Qwen35::estimate(file, device, layout(workload.drafts)?, workload)
+    qwen35::Qwen35::estimate(file, device, policy, layout(workload.drafts)?, workload)
 }
 
 /// A number that tells a file's model, laid out by these `sizes`, from others: of its architecture and every tensor's name, shape, type

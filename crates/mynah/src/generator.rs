@@ -16,7 +16,7 @@ pub use options::GenerateOptions;
 use crate::device::{Devices, open_devices};
 use crate::error::Error;
 use crate::transcriber::Options;
-use mynah_device::Device;
+use mynah_device::{Device, Policy};
 use mynah_gguf::GgufFile;
 use mynah_models::language::{self, MemoryEstimate, Workload};
 use mynah_runtime::{Engine, EngineOptions, Request};
@@ -62,7 +62,7 @@ impl Generator {
         let Devices { device, fallback } = devices;
         let executor = mynah_plan::Options { max_plans: PLANS, ..options.executor(device.as_ref())? };
         // A file of another kind is better refused for that than for its tokenizer.
-        let estimate = Self::estimate(&file, device.as_ref(), &engine)?;
+        let estimate = Self::estimate(&file, device.as_ref(), &executor.policy, &engine)?;
         let tokenizer = Tokenizer::from_metadata(file.metadata())?;
         let template = ChatTemplate::from_metadata(file.metadata(), &tokenizer);
         let (needed, available) = (estimate.total(1, 1), device.report().memory);
@@ -73,19 +73,20 @@ impl Generator {
         Ok(Self { engine: Engine::new(model, engine)?, tokenizer, template })
     }
 
-    /// The memory that a file's model will need on a device, before it is loaded.
+    /// The memory that a file's model will need on a device under a policy, before it is loaded.
     ///
     /// # Errors
     /// What is wrong with the file.
     pub fn estimate(
         file: &GgufFile,
         device: &dyn Device,
+        policy: &Policy,
         engine: &EngineOptions,
     ) -> Result<MemoryEstimate, Error> {
         let context = engine.context.unwrap_or(engine.chunk).max(engine.chunk);
         let EngineOptions { sequences, chunk, drafts, .. } = *engine;
         let workload = Workload { sequences, chunk, context, drafts };
-        Ok(language::estimate(file, device, &workload)?)
+        Ok(language::estimate(file, device, policy, &workload)?)
     }
 
     /// What the file calls the model.

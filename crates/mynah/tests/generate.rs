@@ -289,7 +289,8 @@ impl Device for Small {
 fn memory_is_asked_for_before_it_is_needed() {
     let devices = open_devices(DeviceChoice::Cpu, Some(1)).unwrap();
     let engine = EngineOptions::default();
-    let estimate = Generator::estimate(&file(None), devices.device.as_ref(), &engine).unwrap();
+    let estimate =
+        Generator::estimate(&file(None), devices.device.as_ref(), &Policy::default(), &engine).unwrap();
     assert!(estimate.weights > 1_000_000 && estimate.activations > 0);
     assert!(estimate.total(8, 4096) > estimate.total(1, 1));
     let small = Devices { device: Arc::new(Small(devices.device)), fallback: None };

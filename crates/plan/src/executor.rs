@@ -21,7 +21,7 @@ use mynah_device::{
     Data, Device, DeviceError, Plan, Policy, RunArgs, Session, StateHandle, StepTime, WeightBytes,
     WeightSource, weight_use,
 };
-use mynah_graph::Graph;
+use mynah_graph::{Graph, StateElem};
 use state::States;
 use std::sync::Arc;
 use values::Values;
@@ -109,6 +109,14 @@ impl Executor {
     /// The device chosen for this executor.
     pub fn device(&self) -> &dyn Device {
         self.device.as_ref()
+    }
+
+    /// How caches of keys and values are to be stored: as the policy has it, where all devices know how.
+    pub fn cache_elem(&self) -> StateElem {
+        let devices = std::iter::once(&self.device).chain(&self.fallback);
+        let all_halves =
+            devices.into_iter().all(|d| self.options.policy.cache_elem(d.routes()) == StateElem::F16);
+        if all_halves { StateElem::F16 } else { StateElem::F32 }
     }
 
     /// The plan for a key; `build` is called only when there is none.

@@ -24,7 +24,7 @@ pub(crate) struct Segment {
 pub(crate) fn extract(whole: &Graph, range: Range<usize>) -> Result<Segment, PlanError> {
     let mut builder = GraphBuilder::new(format!("{}[{}..{}]", whole.name, range.start, range.end));
     for state in whole.states() {
-        builder.state(&state.name, state.row);
+        builder.declare(state);
     }
     for slot in whole.slots() {
         builder.slot(slot);

@@ -321,7 +321,7 @@ fn slots_and_states_change_between_replays_of_one_plan() {
     let weights = Weights::default();
     let mut executor = executor(Arena::default(), None, &weights, Options::default());
     let plan = executor.plan(KEY, || Ok::<_, PlanError>(delay_line())).unwrap();
-    let line = executor.create_state(&StateDecl { name: "line".into(), row: [2].into() }, 3).unwrap();
+    let line = executor.create_state(&StateDecl::new("line", [2]), 3).unwrap();
     let mut step = |x: [f32; 2], at: i64, row: i32| {
         executor
             .run(plan, &[Data::F32(&x), Data::I32(&[row])], &[at], &[line])
@@ -370,7 +370,7 @@ fn a_fork_shares_weights_but_not_states() {
     let plan = second.plan(KEY, || Ok::<_, PlanError>(graph)).unwrap();
     second.run(plan, &[Data::F32(&input())], &[], &[]).unwrap();
     assert_close(second.output(plan, "y").unwrap(), &wanted);
-    let decl = StateDecl { name: "line".into(), row: [2].into() };
+    let decl = StateDecl::new("line", [2]);
     let state = second.create_state(&decl, 1).unwrap();
     assert!(first.snapshot(state).is_err());
 }
@@ -472,7 +472,7 @@ fn a_repeated_run_is_as_many_runs() {
         let device = Arena { missing, ..Arena::default() };
         let mut executor = executor(device, Some(Arena::default()), &weights, Options::default());
         let plan = executor.plan(KEY, || Ok::<_, PlanError>(graph)).unwrap();
-        let state = executor.create_state(&StateDecl { name: "sum".into(), row: [4].into() }, 2).unwrap();
+        let state = executor.create_state(&StateDecl::new("sum", [4]), 2).unwrap();
         for _ in 0..runs {
             executor.run_repeatedly(plan, &[Data::F32(&x), Data::I32(&[1])], &[], &[state], repeats).unwrap();
         }
@@ -495,7 +495,7 @@ fn only_a_repeatable_graph_repeats_and_keeps_its_inputs() {
         let device = Arena { missing, ..Arena::default() };
         let mut executor = executor(device, Some(Arena::default()), &weights, Options::default());
         let plan = executor.plan(KEY, || Ok::<_, PlanError>(graph.clone())).unwrap();
-        let state = executor.create_state(&StateDecl { name: "sum".into(), row: [4].into() }, 2).unwrap();
+        let state = executor.create_state(&StateDecl::new("sum", [4]), 2).unwrap();
         let inputs = [Data::F32(&[0.0; 4]), Data::I32(&[0])];
         let error = executor.run_repeatedly(plan, &inputs, &[], &[state], 1).unwrap_err().to_string();
         assert!(error.contains("not repeatable"), "{error}");

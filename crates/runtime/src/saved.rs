@@ -61,8 +61,8 @@ impl SavedSequence {
             return wrong(format!("{tokens} tokens with a prompt of {prompt} and {past} in the states"));
         }
         let sizes = model.state_bytes();
-        let row = if states.past > 0 { sizes.saved / 4 } else { 0 };
-        let pages = states.past.div_ceil(model.page().max(1)).saturating_mul(sizes.page / 4);
+        let row = if states.past > 0 { sizes.saved_row / 4 } else { 0 };
+        let pages = states.past.div_ceil(model.page().max(1)).saturating_mul(sizes.saved_page / 4);
         if states.row.len() != row || states.pages.len() != pages {
             let found = [states.row.len(), states.pages.len()];
             return wrong(format!("it has states of {found:?} elements, {:?} are wanted", [row, pages]));

@@ -101,7 +101,7 @@ pub(crate) fn compile(
         outputs: graph.outputs().iter().map(output).collect::<Result<_, String>>().map_err(wrong)?,
         slots: graph.slots().len(),
         repeatable: graph.is_repeatable(),
-        states: graph.states().iter().map(|s| (s.name.clone(), s.row.numel())).collect(),
+        states: graph.states().to_vec(),
         arena_bytes: plan.arena_bytes,
         scratch,
     })

@@ -4,6 +4,8 @@ use super::{Operand, Target};
 use crate::memory::{Input, Output, Scratch};
 use crate::pool::{Panicked, Pool};
 use crate::program::bind::Place;
+use half::f16;
+use mynah_graph::StateElem;
 
 /// Why a step failed; the session adds the node's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +46,12 @@ impl Fault {
 /// A state tensor during a run.
 #[derive(Clone, Copy)]
 pub(crate) struct StateView<'a> {
-    /// All rows.
+    /// All rows of one that stores floats, else nothing. Ops that take no other find them here: the shape rules see to that.
     pub(crate) data: Output<'a, f32>,
+    /// All rows of one that stores halves, else nothing.
+    pub(crate) halves: Output<'a, f16>,
+    /// Which of the two it is.
+    pub(crate) elem: StateElem,
     /// Number of rows.
     pub(crate) rows: usize,
     /// Elements of a row.

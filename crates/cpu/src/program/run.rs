@@ -5,7 +5,7 @@ use crate::memory::{Buffer, Input, Output, Scratch, ScratchNeed};
 use crate::pool::Pool;
 use crate::weights::Elements;
 use mynah_device::{Data, DeviceError, RunArgs};
-use mynah_graph::ElemType;
+use mynah_graph::{ElemType, StateDecl};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -51,8 +51,7 @@ pub(crate) struct Program {
     pub(crate) outputs: Vec<Port>,
     pub(crate) slots: usize,
     pub(crate) repeatable: bool,
-    /// Name and row length of each state tensor.
-    pub(crate) states: Vec<(String, usize)>,
+    pub(crate) states: Vec<StateDecl>,
     pub(crate) arena_bytes: usize,
     pub(crate) scratch: ScratchNeed,
 }

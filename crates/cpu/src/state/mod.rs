@@ -1,8 +1,10 @@
 //! Reads and writes of state tensors, which outlive a run.
 
 mod numbers;
+mod tensor;
 
 pub(crate) use numbers::compile as compile_numbers;
+pub(crate) use tensor::StateTensor;
 
 use crate::program::{Bind, Fault, Kernel, Launch, Operand, Target};
 use mynah_device::DeviceError;
@@ -61,10 +63,7 @@ impl Kernel for State {
                 for (i, &from) in launch.read_i32(rows).iter().enumerate() {
                     let from = Fault::check("state row", i64::from(from), state.rows)?;
                     // SAFETY: as above.
-                    unsafe {
-                        let stored = state.data.slice(from * row..(from + 1) * row);
-                        out.slice(i * row..(i + 1) * row).copy_from_slice(stored);
-                    }
+                    unsafe { state.read(from * row, out.slice(i * row..(i + 1) * row)) };
                 }
             }
             Access::Scatter { rows, value } => {
@@ -80,10 +79,7 @@ impl Kernel for State {
                 for (i, &to) in rows.iter().enumerate() {
                     let to = to as usize;
                     // SAFETY: as above.
-                    unsafe {
-                        let new = value.slice(i * row..(i + 1) * row);
-                        state.data.slice(to * row..(to + 1) * row).copy_from_slice(new);
-                    }
+                    unsafe { state.write(to * row, value.slice(i * row..(i + 1) * row)) };
                 }
                 self.pass_on(launch);
             }
@@ -93,10 +89,7 @@ impl Kernel for State {
                 let limit = (state.rows + 1).saturating_sub(rows);
                 let first = Fault::check("state row", launch.slot(*slot), limit)?;
                 // SAFETY: as above.
-                unsafe {
-                    let to = state.data.slice(first * row..(first + rows) * row);
-                    to.copy_from_slice(value.slice(0..rows * row));
-                }
+                unsafe { state.write(first * row, value.slice(0..rows * row)) };
                 self.pass_on(launch);
             }
         }

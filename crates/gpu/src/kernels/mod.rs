@@ -20,11 +20,11 @@ mod testing;
 mod transducer;
 
 use crate::program::{Bind, Compiled};
-use mynah_device::{DeviceError, Route};
+use mynah_device::{DeviceError, F16_CACHE, Route};
 use mynah_graph::{Heads, Op};
 
 /// The fast routes of the device.
-pub const ROUTES: &[Route] = &[matmul::F16_MATRIX, attention::F16_ATTENTION];
+pub const ROUTES: &[Route] = &[matmul::F16_MATRIX, attention::F16_ATTENTION, F16_CACHE];
 
 /// Whether a node reads this operand as halves, for matrix units, and so would rather find it so.
 pub(crate) fn takes_halves(bind: &Bind<'_>, operand: usize) -> bool {

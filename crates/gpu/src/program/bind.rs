@@ -5,7 +5,7 @@ use crate::caps::Capabilities;
 use crate::check::{Check, Limit, Numbers};
 use crate::weights::{self, Layout};
 use mynah_device::{DeviceError, Location, Plan, Policy, Unsupported, weight_use};
-use mynah_graph::{Epilogue, Graph, Node, Op, ValueId};
+use mynah_graph::{Epilogue, Graph, Node, Op, StateElem, ValueId};
 use mynah_tensor::{LevelFormat, Shape};
 use std::collections::HashSet;
 
@@ -107,6 +107,11 @@ impl<'a> Bind<'a> {
     /// Elements of a row of a state tensor.
     pub(crate) fn state_row(&self, state: u32) -> usize {
         self.graph.states().get(state as usize).map_or(0, |decl| decl.row.numel())
+    }
+
+    /// How a state tensor is stored.
+    pub(crate) fn state_elem(&self, state: u32) -> StateElem {
+        self.graph.states().get(state as usize).map_or(StateElem::F32, |decl| decl.elem)
     }
 
     /// The output's memory.

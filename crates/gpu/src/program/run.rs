@@ -9,7 +9,7 @@ use crate::pages::PageCheck;
 use crate::state::State;
 use crate::weights::Store;
 use mynah_device::{Data, DeviceError, Location, Plan, Policy, RunArgs, weight_use};
-use mynah_graph::{ElemType, ValueId};
+use mynah_graph::{ElemType, StateDecl, ValueId};
 use std::time::Duration;
 
 /// A value that the caller gives or takes.
@@ -90,7 +90,7 @@ pub(crate) struct Program<B: Backend> {
     pub(crate) slots: usize,
     pub(crate) repeatable: bool,
     /// Name and row length of each state tensor.
-    pub(crate) states: Vec<(String, usize)>,
+    pub(crate) states: Vec<StateDecl>,
     pub(crate) arena_bytes: u64,
     pub(crate) scratch_bytes: u64,
     launches: Vec<Launch<B>>,
@@ -188,7 +188,7 @@ impl<B: Backend> Program<B> {
             outputs: graph.outputs().iter().map(|(name, v)| port(name, *v)).collect(),
             slots: graph.slots().len(),
             repeatable: graph.is_repeatable(),
-            states: graph.states().iter().map(|s| (s.name.clone(), s.row.numel())).collect(),
+            states: graph.states().to_vec(),
             arena_bytes: (plan.arena_bytes as u64).next_multiple_of(Plan::ALIGN as u64),
             scratch_bytes: scratch,
             steps,

@@ -1,8 +1,9 @@
 //! Causal attention over a paged cache, a query at a time.
 
-use super::{Tensor64, index, norm::softmax_row, product::dot};
+use super::{Tensor64, index, norm::softmax_row, product::dot, state::write};
 use crate::decoder::CausalAttention;
 use crate::error::GraphError;
+use crate::state::StateElem;
 
 /// Where a sequence's tokens are.
 struct Sequence {
@@ -16,7 +17,7 @@ pub(super) fn causal_attention(
     node: &str,
     a: &CausalAttention,
     operands: &[&Tensor64],
-    [keys, values]: [&mut Tensor64; 2],
+    ([keys, values], elem): ([&mut Tensor64; 2], StateElem),
 ) -> Result<Vec<f64>, GraphError> {
     let &[q, k, v, sequences, pages] = operands else { return Ok(Vec::new()) };
     let &[_, time, heads, width] = q.shape.dims() else { return Ok(Vec::new()) };
@@ -32,8 +33,8 @@ pub(super) fn causal_attention(
             for head in 0..key_heads {
                 let new = ((b * time + t) * key_heads + head) * width;
                 let to = place(s, s.past + t, head);
-                keys.data[to.clone()].copy_from_slice(&k.data[new..new + width]);
-                values.data[to].copy_from_slice(&v.data[new..new + width]);
+                write(elem, &mut keys.data[to.clone()], &k.data[new..new + width]);
+                write(elem, &mut values.data[to], &v.data[new..new + width]);
             }
         }
     }

@@ -6,6 +6,7 @@
 use super::{Tensor64, apply};
 use crate::error::GraphError;
 use crate::ir::{ElemType, Graph, SlotId, StateId, ValueSource, WeightSpec};
+use crate::state::StateElem;
 
 /// Everything a run reads and writes.
 pub struct Env<'a> {
@@ -15,7 +16,8 @@ pub struct Env<'a> {
     pub weights: &'a dyn Fn(&WeightSpec) -> Option<Tensor64>,
     /// In the order of [`Graph::slots`].
     pub slots: Vec<i64>,
-    /// `[rows, row shape]` in the order of [`Graph::states`]; ops write them in place.
+    /// `[rows, row shape]` in the order of [`Graph::states`]; ops write them in place, rounded to what
+    /// the state is stored as.
     pub states: Vec<Tensor64>,
 }
 
@@ -59,6 +61,26 @@ impl Memory<'_> {
 }
 
 impl Memory<'_> {
+    /// A state tensor and how it is stored.
+    pub(super) fn stored(
+        &mut self,
+        graph: &Graph,
+        state: StateId,
+    ) -> Result<(&mut Tensor64, StateElem), GraphError> {
+        let elem = graph.states().get(state.0 as usize).map_or(StateElem::F32, |decl| decl.elem);
+        Ok((self.state(graph, state)?, elem))
+    }
+
+    /// Keys and values, which are stored alike, as the shape rules see to.
+    pub(super) fn cache(
+        &mut self,
+        graph: &Graph,
+        states: [StateId; 2],
+    ) -> Result<([&mut Tensor64; 2], StateElem), GraphError> {
+        let elem = self.stored(graph, states[0])?.1;
+        Ok((self.two_states(graph, states)?, elem))
+    }
+
     /// Two state tensors that differ, as the shape rules see to.
     pub(super) fn two_states(
         &mut self,

@@ -5,6 +5,7 @@ use super::{Tensor64, causal_attention, causal_conv, delta, elementwise, norm, r
 use crate::error::GraphError;
 use crate::heads::{AttentionHeads, DeltaHeads};
 use crate::ir::Graph;
+use crate::state::StateElem;
 use mynah_tensor::Shape;
 
 /// Columns of each row, under another shape.
@@ -50,7 +51,7 @@ pub(super) fn attention_heads(
     node: &str,
     h: &AttentionHeads,
     operands: &[&Tensor64],
-    states: [&mut Tensor64; 2],
+    states: ([&mut Tensor64; 2], StateElem),
 ) -> Result<Vec<f64>, GraphError> {
     let &[both, k, v, q_gain, k_gain, positions, sequences, pages] = operands else { return Ok(Vec::new()) };
     let &[batch, time, heads, width] = both.shape.dims() else { return Ok(Vec::new()) };

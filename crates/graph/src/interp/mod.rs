@@ -145,7 +145,7 @@ fn apply(
         Op::Rope(r) => rope::rope(name, r, x, operands[1])?,
         Op::CausalConv1d(c) => causal_conv::causal_conv1d(name, c, operands, memory.state(graph, c.state)?)?,
         Op::CausalAttention(a) => {
-            let states = memory.two_states(graph, [a.keys, a.values])?;
+            let states = memory.cache(graph, [a.keys, a.values])?;
             causal_attention::causal_attention(name, a, operands, states)?
         }
         Op::ExpertChoice(c) => experts::choice(c, operands),
@@ -154,7 +154,7 @@ fn apply(
         Op::ExpertDown => experts::down(name, operands)?,
         Op::Heads(Heads::Delta(h)) => heads::delta_heads(name, h, operands, graph, memory)?,
         Op::Heads(Heads::Attention(h)) => {
-            let states = memory.two_states(graph, [h.attention.keys, h.attention.values])?;
+            let states = memory.cache(graph, [h.attention.keys, h.attention.values])?;
             heads::attention_heads(name, h, operands, states)?
         }
         Op::Reshape(_) => x.data.clone(),
@@ -168,10 +168,10 @@ fn apply(
         }
         Op::Concat { axis } => layout::concat(*axis, operands),
         Op::StateGather(s) => state::gather(name, memory.state(graph, *s)?, x)?,
-        Op::StateScatter(s) => state::scatter(name, memory.state(graph, *s)?, x, operands[1])?,
+        Op::StateScatter(s) => state::scatter(name, memory.stored(graph, *s)?, x, operands[1])?,
         Op::StateAppend { state, at } => {
             let first = memory.slot(graph, *at)?;
-            state::append(name, memory.state(graph, *state)?, first, x)?
+            state::append(name, memory.stored(graph, *state)?, first, x)?
         }
         Op::StateNumbers { state, column } => state::numbers(name, memory.state(graph, *state)?, x, *column)?,
         Op::LstmStep { hidden, cell } => {

@@ -4,6 +4,7 @@
 
 use super::{Tensor64, index};
 use crate::error::GraphError;
+use crate::state::StateElem;
 use crate::transducer::LIMIT;
 
 pub(super) fn gather(node: &str, state: &Tensor64, rows: &Tensor64) -> Result<Vec<f64>, GraphError> {
@@ -18,13 +19,13 @@ pub(super) fn gather(node: &str, state: &Tensor64, rows: &Tensor64) -> Result<Ve
 
 pub(super) fn scatter(
     node: &str,
-    state: &mut Tensor64,
+    (state, elem): (&mut Tensor64, StateElem),
     rows: &Tensor64,
     value: &Tensor64,
 ) -> Result<Vec<f64>, GraphError> {
     let width = state.entry_len();
     for (i, row) in distinct(node, state, rows)?.into_iter().enumerate() {
-        state.data[row * width..(row + 1) * width].copy_from_slice(&value.data[i * width..(i + 1) * width]);
+        write(elem, &mut state.data[row * width..(row + 1) * width], &value.data[i * width..(i + 1) * width]);
     }
     Ok(value.data.clone())
 }
@@ -59,7 +60,7 @@ pub(super) fn numbers(
 
 pub(super) fn append(
     node: &str,
-    state: &mut Tensor64,
+    (state, elem): (&mut Tensor64, StateElem),
     first: i64,
     value: &Tensor64,
 ) -> Result<Vec<f64>, GraphError> {
@@ -68,8 +69,13 @@ pub(super) fn append(
     // One past the last row that `new` rows can begin at; 0 when they don't fit anywhere.
     let limit = (count + 1).saturating_sub(new);
     let first = index(node, "row", first as f64, limit)?;
-    state.data[first * width..(first + new) * width].copy_from_slice(&value.data);
+    write(elem, &mut state.data[first * width..(first + new) * width], &value.data);
     Ok(value.data.clone())
+}
+
+/// Writes elements as a state stores them.
+pub(super) fn write(elem: StateElem, to: &mut [f64], from: &[f64]) {
+    to.iter_mut().zip(from).for_each(|(to, &x)| *to = elem.stored(x));
 }
 
 pub(super) fn row_count(state: &Tensor64) -> usize {

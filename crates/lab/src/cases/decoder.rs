@@ -5,7 +5,7 @@ use super::{Cases, by};
 use crate::bounds::Bounds;
 use crate::case::{CaseBuilder, Fill, OpCase};
 use crate::error::LabError;
-use mynah_graph::{Activation, CausalAttention, CausalConv1d, Op, Rope, RopeScaling};
+use mynah_graph::{Activation, CausalAttention, CausalConv1d, Op, Rope, RopeScaling, StateElem};
 use mynah_tensor::DType;
 
 pub(super) fn gated(f: Activation, tag: &str, dims: &[usize], fill: Fill) -> Result<OpCase, LabError> {
@@ -97,6 +97,11 @@ impl Causal {
     }
 
     pub(super) fn case(&self, tag: &str) -> Result<OpCase, LabError> {
+        self.stored(tag, StateElem::F32)
+    }
+
+    /// With a cache that is stored so.
+    pub(super) fn stored(&self, tag: &str, elem: StateElem) -> Result<OpCase, LabError> {
         let Self { heads, key_heads, width, time, places, listed, ref sequences, sharpness } = *self;
         let batch = sequences.len();
         let lens: Vec<String> = sequences.iter().map(|[past, new]| format!("{past}+{new}")).collect();
@@ -107,7 +112,8 @@ impl Causal {
         let mut b = CaseBuilder::new("causal_attention", &detail);
         // A row that is nobody's, and pages in the order opposite to their numbers.
         let rows = batch * listed + 1;
-        let [keys, values] = ["keys", "values"].map(|name| b.state(name, rows, &[key_heads, places, width]));
+        let [keys, values] =
+            ["keys", "values"].map(|name| b.stored_state(name, rows, &[key_heads, places, width], elem));
         let mut pages = Vec::new();
         for (i, [past, new]) in sequences.iter().enumerate() {
             let used = if *new > 0 { (*past + *new) as usize } else { 0 }.div_ceil(places);
@@ -129,6 +135,7 @@ impl Causal {
 /// What the models do, and what is odd.
 pub(super) fn cases() -> Cases {
     use Activation::{GeluTanh, Relu, Sigmoid, Silu};
+    use StateElem::F16;
     let normal = Fill::Normal(2.0);
     let mut all = vec![
         gated(Silu, "qwen3.5-0.8b-ff", &[1, 3, 3584], normal)?,
@@ -185,6 +192,14 @@ pub(super) fn cases() -> Cases {
         Causal::one([24, 4], 256, 64, [130, 2]).case("qwen3.5-27b")?,
         Causal::one([16, 16], 64, 16, [0, 33]).case("own-keys")?,
         batch.case("batch")?,
+        batch.stored("halves-batch", F16)?,
+        Causal::one([8, 2], 256, 64, [200, 1]).stored("halves-qwen3.5", F16)?,
+        Causal::one([8, 2], 256, 64, [700, 1]).stored("halves-deep", F16)?,
+        Causal::one([16, 16], 64, 64, [300, 1]).stored("halves-chatterbox", F16)?,
+        Causal::one([4, 2], 64, 64, [1100, 3]).stored("halves-parts", F16)?,
+        Causal::one([16, 16], 64, 16, [0, 33]).stored("halves-prompt", F16)?,
+        Causal::one([8, 2], 64, 64, [600, 11]).stored("halves-deep-piece", F16)?,
+        Causal::one([3, 1], 12, 5, [11, 6]).stored("halves-odd", F16)?,
         // Long enough for keys to be shared out among workgroups: single tokens, pieces, sequences that end in different parts.
         Causal::one([8, 2], 256, 64, [700, 1]).case("qwen3.5-0.8b-deep")?,
         Causal::one([8, 2], 64, 64, [600, 11]).case("deep-piece")?,

@@ -5,7 +5,7 @@ use crate::bounds::Bounds;
 use crate::case::{CaseBuilder, Fill, OpCase};
 use crate::error::LabError;
 use mynah_graph::{
-    Activation, BinaryOp, CausalAttention, CausalConv1d, GatedDeltaNet, Op, Rope, Start, ValueId,
+    Activation, BinaryOp, CausalAttention, CausalConv1d, GatedDeltaNet, Op, Rope, Start, StateElem, ValueId,
 };
 use mynah_tensor::DType;
 
@@ -65,6 +65,18 @@ fn attention(
     [time, places]: [usize; 2],
     sequences: &[[i32; 2]],
 ) -> Result<OpCase, LabError> {
+    let sizes = [heads, key_heads, width, turned];
+    stored_attention(tag, StateElem::F32, sizes, [time, places], sequences)
+}
+
+/// The same over a cache that is stored so.
+fn stored_attention(
+    tag: &str,
+    elem: StateElem,
+    [heads, key_heads, width, turned]: [usize; 4],
+    [time, places]: [usize; 2],
+    sequences: &[[i32; 2]],
+) -> Result<OpCase, LabError> {
     let batch = sequences.len();
     let most = sequences.iter().map(|s| (s[0] + s[1]) as usize).max().unwrap_or(0);
     let listed = most.div_ceil(places);
@@ -73,7 +85,7 @@ fn attention(
     );
     let mut b = CaseBuilder::new("composite", &name);
     let row = [key_heads, places, width];
-    let [keys, values] = ["keys", "values"].map(|name| b.state(name, batch * listed, &row));
+    let [keys, values] = ["keys", "values"].map(|name| b.stored_state(name, batch * listed, &row, elem));
     let both = b.input("both", &[batch, time, heads, 2 * width], Fill::Normal(1.0));
     let [k, v] = ["k", "v"].map(|name| b.input(name, &[batch, time, key_heads, width], Fill::Normal(1.0)));
     let [q_gain, k_gain] =
@@ -95,11 +107,13 @@ fn attention(
     let op = Op::CausalAttention(CausalAttention { keys, values, scale });
     let y = b.op(op, &[q, k, v, sequences, pages]);
     let y = b.op(Op::Gated(Activation::Sigmoid), &[y, gate]);
-    b.finish(&[y], Bounds::ATTENTION)
+    let bounds = if elem == StateElem::F16 { Bounds::ATTENTION_HALVES } else { Bounds::ATTENTION };
+    b.finish(&[y], bounds)
 }
 
 /// Single tokens and a few, of one sequence and of several; what kernels for few tokens leave to others.
 pub(super) fn cases() -> Cases {
+    use StateElem::F16;
     Ok(vec![
         delta("qwen3.5-0.8b", [16, 16, 128, 4], 1, 1, &[[0, 1, 0]])?,
         delta("qwen3.5-4b", [32, 16, 128, 4], 1, 1, &[[1, 1, 0], [0, 1, 0]])?,
@@ -118,5 +132,9 @@ pub(super) fn cases() -> Cases {
         attention("wide-group", [16, 1, 24, 16], [1, 5], &[[7, 1]])?,
         attention("odd", [3, 1, 18, 6], [2, 4], &[[9, 2]])?,
         attention("many-tokens", [4, 2, 32, 8], [21, 16], &[[30, 21], [3, 5]])?,
+        stored_attention("halves", F16, [8, 2, 256, 64], [1, 64], &[[100, 1]])?,
+        stored_attention("halves-deep", F16, [8, 2, 256, 64], [1, 64], &[[700, 1]])?,
+        stored_attention("halves-few", F16, [4, 2, 64, 64], [4, 16], &[[500, 4], [63, 3], [250, 4], [0, 2]])?,
+        stored_attention("halves-many", F16, [4, 2, 32, 8], [21, 16], &[[30, 21], [3, 5]])?,
     ])
 }

@@ -14,7 +14,7 @@ use mynah_graph::{ElemType, Graph, GraphBuilder, Op, StateDecl, TransducerAdvanc
 pub(crate) fn predictor_states(t: &TransducerConfig) -> Vec<StateDecl> {
     let kinds = ["hidden", "cell"];
     let names = (0..t.layers).flat_map(|l| kinds.map(|k| format!("predictor.{k}.{l}")));
-    names.map(|name| StateDecl { name, row: [t.hidden].into() }).collect()
+    names.map(|name| StateDecl::new(name, [t.hidden])).collect()
 }
 
 /// `tokens [B]`, `rows [B]` (the clips' state rows) → `predicted [B, joint]`; advances the LSTM states of those rows.
@@ -32,7 +32,7 @@ pub fn predictor_graph(
     let h = t.hidden;
     let tokens = g.input("tokens", ElemType::I32, [batch]);
     let rows = g.input("rows", ElemType::I32, [batch]);
-    let states: Vec<_> = predictor_states(t).iter().map(|s| g.state(&s.name, s.row)).collect();
+    let states: Vec<_> = predictor_states(t).iter().map(|s| g.declare(s)).collect();
     let embed = params.weight(&mut g, "decoder.prediction.embed.weight", [config.vocabulary + 1, h])?;
     let mut x = g.gather(embed, tokens);
     for layer in 0..t.layers {
@@ -105,9 +105,8 @@ pub struct RoundDims {
 /// The state tensors of [`transducer_graph`] in its order: those of the prediction network, a row per clip; the projected frames
 /// of all clips; the cursors with their logs, a row per clip.
 pub(crate) fn transducer_states(t: &TransducerConfig, entries: usize) -> Vec<StateDecl> {
-    let frames = StateDecl { name: "transducer.frames".into(), row: [t.joint].into() };
-    let cursors =
-        StateDecl { name: "transducer.cursors".into(), row: [TransducerAdvance::row(entries)].into() };
+    let frames = StateDecl::new("transducer.frames", [t.joint]);
+    let cursors = StateDecl::new("transducer.cursors", [TransducerAdvance::row(entries)]);
     predictor_states(t).into_iter().chain([frames, cursors]).collect()
 }
 
@@ -127,7 +126,7 @@ pub fn transducer_graph(
     g.repeatable();
     let h = t.hidden;
     let rows = g.input("rows", ElemType::I32, [dims.clips]);
-    let states: Vec<_> = transducer_states(t, dims.entries).iter().map(|s| g.state(&s.name, s.row)).collect();
+    let states: Vec<_> = transducer_states(t, dims.entries).iter().map(|s| g.declare(s)).collect();
     let (frames, cursors) = (states[2 * t.layers], states[2 * t.layers + 1]);
     let number = |column| Op::StateNumbers { state: cursors, column };
     let tokens = g.op(number(cursor::TOKEN), &[rows]);

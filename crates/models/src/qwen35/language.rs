@@ -8,22 +8,24 @@ use super::states::{
 use super::step::{StepDims, step_graph};
 use crate::error::ModelError;
 use crate::language::{LanguageModel, MemoryEstimate, StateBytes, Workload, no_drafts};
-use mynah_device::{Data, Device};
+use mynah_device::{Data, Device, Policy};
 use mynah_gguf::{GgufFile, TensorInfo};
 use mynah_graph::{Graph, StateDecl};
 use mynah_plan::{Executor, PlanId, PlanKey, StateId, plan_memory};
 
 impl Qwen35 {
-    /// The memory a file's model will need on a device.
+    /// The memory a file's model will need on a device under a policy, which says how keys and values are stored.
     ///
     /// # Errors
     /// What is wrong with the file, by key or tensor.
     pub fn estimate(
         file: &GgufFile,
         device: &dyn Device,
+        policy: &Policy,
         layout: StateLayout,
         workload: &Workload,
     ) -> Result<MemoryEstimate, ModelError> {
+        let layout = StateLayout { cache: policy.cache_elem(device.routes()), ..layout };
         let config = Qwen35Config::read(file)?;
         if workload.drafts > 0 && !config.drafts {
             return Err(no_drafts());
@@ -42,7 +44,7 @@ impl Qwen35 {
             let both = config.tied && t.name == "token_embd.weight";
             t.nbytes as u64 * (1 + u64::from(both))
         };
-        let of = |kind| (4 * elements(&config, layout, kind)) as u64;
+        let of = |kind| bytes(&config, layout, kind) as u64;
         Ok(MemoryEstimate {
             weights: file.tensors().iter().map(&held).sum(),
             sequence: of(StateKind::Sequence),
@@ -120,11 +122,12 @@ impl LanguageModel for Qwen35 {
     }
 
     fn state_bytes(&self) -> StateBytes {
-        let of = |layout, kind| elements(&self.config, layout, kind).saturating_mul(4);
+        let saved = |layout, kind| elements(&self.config, layout, kind).saturating_mul(4);
         StateBytes {
-            row: of(self.layout, StateKind::Sequence),
-            saved: of(self.one(), StateKind::Sequence),
-            page: of(self.layout, StateKind::Page),
+            row: bytes(&self.config, self.layout, StateKind::Sequence),
+            saved_row: saved(self.one(), StateKind::Sequence),
+            page: bytes(&self.config, self.layout, StateKind::Page),
+            saved_page: saved(self.layout, StateKind::Page),
         }
     }
 
@@ -224,6 +227,11 @@ fn check(contents: &[f32], wanted: usize) -> Result<(), ModelError> {
 /// The states of one kind, in the graphs' order.
 fn decls(config: &Qwen35Config, layout: StateLayout, wanted: StateKind) -> impl Iterator<Item = StateDecl> {
     state_decls(config, layout).into_iter().filter(move |(_, kind)| *kind == wanted).map(|(decl, _)| decl)
+}
+
+/// Bytes of a row of every state of one kind on the device.
+fn bytes(config: &Qwen35Config, layout: StateLayout, kind: StateKind) -> usize {
+    decls(config, layout, kind).fold(0, |sum, decl| sum.saturating_add(decl.row_bytes()))
 }
 
 /// Elements of a row of every state of one kind.

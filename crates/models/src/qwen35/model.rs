@@ -56,16 +56,17 @@ impl Qwen35 {
         let config = Qwen35Config::read(&file)?;
         let weights = Arc::new(GgufWeights::new(Arc::clone(&file)));
         let mut executor = Executor::new(device, fallback, weights, options.executor)?;
+        let layout = StateLayout { cache: executor.cache_elem(), ..options.layout };
         let mut states = Vec::new();
-        for (decl, kind) in state_decls(&config, options.layout) {
+        for (decl, kind) in state_decls(&config, layout) {
             let rows = match kind {
                 StateKind::Sequence => options.sequences,
                 StateKind::Page => options.pages,
             };
             states.push((executor.create_state(&decl, rows)?, kind));
         }
-        let identity = fingerprint(&file, &[options.layout.page]);
-        Ok(Self { file, config, layout: options.layout, executor, states, identity })
+        let identity = fingerprint(&file, &[layout.page]);
+        Ok(Self { file, config, layout, executor, states, identity })
     }
 
     /// The model's dimensions.

@@ -2,7 +2,7 @@
 
 use super::config::{Mixer, Qwen35Config};
 use crate::error::ModelError;
-use mynah_graph::{ElemType, Graph, GraphBuilder, Op, StateDecl, StateId};
+use mynah_graph::{ElemType, Graph, GraphBuilder, Op, StateDecl, StateElem, StateId};
 use mynah_tensor::Shape;
 
 /// How states are laid out; all graphs of one model must use the same.
@@ -12,11 +12,14 @@ pub struct StateLayout {
     pub page: usize,
     /// States of a delta net that are kept: the one after the last token, and those of so many tokens less one before it.
     pub snapshots: usize,
+    /// How keys and values are stored. A model that is loaded has it as [`Executor::cache_elem`](mynah_plan::Executor::cache_elem) says,
+    /// whatever is asked for.
+    pub cache: StateElem,
 }
 
 impl Default for StateLayout {
     fn default() -> Self {
-        Self { page: 64, snapshots: 1 }
+        Self { page: 64, snapshots: 1, cache: StateElem::F32 }
     }
 }
 
@@ -41,14 +44,14 @@ pub fn state_decls(config: &Qwen35Config, layout: StateLayout) -> Vec<(StateDecl
                 let conv = [d.taps - 2 + layout.snapshots, d.conv_channels()];
                 let delta = [layout.snapshots * d.heads, d.width, d.width];
                 [
-                    (StateDecl { name: name("conv"), row: conv.into() }, StateKind::Sequence),
-                    (StateDecl { name: name("delta"), row: delta.into() }, StateKind::Sequence),
+                    (StateDecl::new(name("conv"), conv), StateKind::Sequence),
+                    (StateDecl::new(name("delta"), delta), StateKind::Sequence),
                 ]
             }
             Mixer::Attention => {
                 let page = [a.key_heads, layout.page, a.width];
                 ["keys", "values"]
-                    .map(|part| (StateDecl { name: name(part), row: page.into() }, StateKind::Page))
+                    .map(|part| (StateDecl::cache(name(part), page, layout.cache), StateKind::Page))
             }
         }
     };
@@ -104,8 +107,7 @@ fn parts(config: &Qwen35Config, layout: StateLayout) -> (usize, usize) {
 
 /// Declares all states in a graph, two for each layer, the one that drafts among them.
 pub(super) fn declare(g: &mut GraphBuilder, config: &Qwen35Config, layout: StateLayout) -> Vec<[StateId; 2]> {
-    let ids: Vec<StateId> =
-        state_decls(config, layout).iter().map(|(decl, _)| g.state(&decl.name, decl.row)).collect();
+    let ids: Vec<StateId> = state_decls(config, layout).iter().map(|(decl, _)| g.declare(decl)).collect();
     ids.as_chunks::<2>().0.to_vec()
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn model_of(file: Arc<GgufFile>, policy: Policy, threads: usize, snap
     let device = CpuDevice::new(CpuOptions { threads: Some(threads), simd: None }).unwrap();
     let options = LoadOptions {
         executor: Options { policy, ..Options::default() },
-        layout: StateLayout { page: PAGE, snapshots },
+        layout: StateLayout { page: PAGE, snapshots, ..StateLayout::default() },
         sequences: 3,
         pages: 3 * PAGES,
     };

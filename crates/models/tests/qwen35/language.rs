@@ -14,7 +14,7 @@ use std::sync::Arc;
 fn empty(file: GgufFile, page: usize) -> Qwen35 {
     let device = CpuDevice::new(CpuOptions { threads: Some(1), simd: None }).unwrap();
     let executor = Options { policy: Policy::exact(), ..Options::default() };
-    let layout = StateLayout { page, snapshots: 1 };
+    let layout = StateLayout { page, snapshots: 1, ..StateLayout::default() };
     let options = LoadOptions { executor, layout, sequences: 0, pages: 0 };
     Qwen35::load(Arc::new(file), Arc::new(device), None, options).unwrap()
 }
@@ -131,7 +131,8 @@ fn what_a_model_needs_is_known_before() {
         let (tokens, _) = reference(case);
         let file = Arc::new(file(case));
         let of = |chunk, context, sequences| {
-            estimate(&file, &device, &Workload { sequences, chunk, context, drafts: 0 }).unwrap()
+            estimate(&file, &device, &Policy::exact(), &Workload { sequences, chunk, context, drafts: 0 })
+                .unwrap()
         };
         let estimated = of(64, 128, 2);
         let options = Options { policy: Policy::exact(), ..Options::default() };
@@ -165,7 +166,10 @@ fn files_of_no_known_family_are_refused() {
     let file = GgufFile::open(root).unwrap();
     let device = || CpuDevice::new(CpuOptions { threads: Some(1), simd: None }).unwrap();
     let workload = Workload { sequences: 1, chunk: 64, context: 128, drafts: 0 };
-    assert!(matches!(estimate(&file, &device(), &workload), Err(ModelError::Family { .. })));
+    assert!(matches!(
+        estimate(&file, &device(), &Policy::exact(), &workload),
+        Err(ModelError::Family { .. })
+    ));
     let opened = open(Arc::new(file), Arc::new(device()), None, Options::default(), 0);
     assert!(matches!(opened.err(), Some(ModelError::Family { .. })));
     // A model that was opened with room of its own can be asked for less.
@@ -176,7 +180,7 @@ fn files_of_no_known_family_are_refused() {
 fn states_that_drafts_are_taken_back_from_are_read_as_any_others() {
     const DRAFTS: usize = 3;
     let (tokens, _) = reference("drafting");
-    let layout = |snapshots| StateLayout { page: PAGE, snapshots };
+    let layout = |snapshots| StateLayout { page: PAGE, snapshots, ..StateLayout::default() };
     let of = |snapshots| {
         let device = CpuDevice::new(CpuOptions { threads: Some(1), simd: None }).unwrap();
         let executor = Options { policy: Policy::exact(), ..Options::default() };
@@ -221,7 +225,7 @@ fn drafts_that_can_not_be_are_refused_before_anything_is_loaded() {
         ("drafting", usize::MAX, "16 are the most"),
     ] {
         let file = Arc::new(file(case));
-        let error = estimate(&file, &device(), &workload(drafts)).unwrap_err();
+        let error = estimate(&file, &device(), &Policy::exact(), &workload(drafts)).unwrap_err();
         assert!(error.to_string().contains(refused), "{error}");
         let opened = open(file, Arc::new(device()), None, Options::default(), drafts);
         assert!(matches!(opened.err(), Some(ModelError::Unsupported { .. })));
@@ -229,7 +233,8 @@ fn drafts_that_can_not_be_are_refused_before_anything_is_loaded() {
     let file = Arc::new(file("drafting"));
     let model = open(Arc::clone(&file), Arc::new(device()), None, Options::default(), MAX_DRAFTS).unwrap();
     assert_eq!(model.drafts(), MAX_DRAFTS);
-    let [none, most] = [0, MAX_DRAFTS].map(|n| estimate(&file, &device(), &workload(n)).unwrap());
+    let [none, most] =
+        [0, MAX_DRAFTS].map(|n| estimate(&file, &device(), &Policy::exact(), &workload(n)).unwrap());
     assert_eq!(most.sequence, model.state_bytes().row as u64);
     assert!(most.sequence > 10 * none.sequence && most.token == none.token);
 }

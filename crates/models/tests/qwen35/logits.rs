@@ -1,7 +1,7 @@
 //! Logits of every position, however the prompt is cut.
 
 use crate::fixtures::{CASES, TOKENS, model, model_with, nmse, reference, run};
-use mynah_device::Policy;
+use mynah_device::{F16_CACHE, Policy};
 
 /// The ways a prompt is cut.
 fn cuts() -> [Vec<usize>; 4] {
@@ -67,6 +67,23 @@ fn thread_counts_change_no_byte() {
             };
             let alone = of(1);
             assert!(of(2) == alone && of(3) == alone, "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_cache_of_halves_stays_nearer() {
+    let mut policy = Policy::exact();
+    policy.switch("f16-cache=on", &[F16_CACHE]).unwrap();
+    for case in CASES {
+        let (tokens, wanted) = reference(case);
+        let mut model = model_with(case, policy.clone(), 2, 1);
+        let floats = run(&mut model_with(case, Policy::exact(), 2, 1), 0, &tokens, &[TOKENS]).unwrap();
+        let whole = run(&mut model, 0, &tokens, &[TOKENS]).unwrap();
+        let error = nmse(&whole, &wanted);
+        assert!(error <= 1e-5 && whole != floats, "{case}: {error:e}");
+        for cut in cuts() {
+            assert!(run(&mut model, 0, &tokens, &cut).unwrap() == whole, "{case}, {cut:?}");
         }
     }
 }

@@ -173,7 +173,7 @@ fn graphs_have_the_states_that_are_said() {
     for case in CASES {
         let file = crate::fixtures::file(case);
         let model = model(case);
-        let layout = StateLayout { page: 8, snapshots: 2 };
+        let layout = StateLayout { page: 8, snapshots: 2, ..StateLayout::default() };
         let dims = StepDims { batch: 2, tokens: 3, pages: 4, wanted: 1 };
         let graph = step_graph(&file, model.config(), layout, &dims).unwrap();
         let said: Vec<_> = state_decls(model.config(), layout).into_iter().map(|(decl, _)| decl).collect();

@@ -150,7 +150,7 @@ fn put_back(
     let mut holding = Holding { past: states.past, ..Holding::new(row, drafts) };
     let mut put = || {
         model.write_row(row as usize, &states.row)?;
-        for contents in states.pages.chunks((model.state_bytes().page / 4).max(1)) {
+        for contents in states.pages.chunks((model.state_bytes().saved_page / 4).max(1)) {
             let Ok(page) = memory.take_page(model, None) else { return Ok(Err(Full)) };
             holding.pages.push(page);
             model.write_page(page, contents)?;

@@ -63,7 +63,7 @@ pub(crate) fn load(file: GgufFile, policy: Policy) -> Box<dyn LanguageModel> {
 pub(crate) fn load_drafting(file: GgufFile, policy: Policy, drafts: usize) -> Box<dyn LanguageModel> {
     let device = CpuDevice::new(CpuOptions { threads: Some(2), simd: None }).unwrap();
     let executor = Options { policy, ..Options::default() };
-    let layout = StateLayout { page: PAGE, snapshots: 1 + drafts };
+    let layout = StateLayout { page: PAGE, snapshots: 1 + drafts, ..StateLayout::default() };
     let options = LoadOptions { executor, layout, sequences: 0, pages: 0 };
     Box::new(Qwen35::load(Arc::new(file), Arc::new(device), None, options).unwrap())
 }

@@ -88,7 +88,12 @@ impl LanguageModel for Ledger {
     }
 
     fn state_bytes(&self) -> StateBytes {
-        StateBytes { row: 4 * CONTEXT * (1 + self.drafts), saved: 4 * CONTEXT, page: 12 * PAGE }
+        StateBytes {
+            row: 4 * CONTEXT * (1 + self.drafts),
+            saved_row: 4 * CONTEXT,
+            page: 12 * PAGE,
+            saved_page: 12 * PAGE,
+        }
     }
 
     fn identity(&self) -> u64 {

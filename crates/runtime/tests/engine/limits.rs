@@ -183,7 +183,7 @@ fn memory_grows_with_need_and_its_end_is_no_abort() {
 #[test]
 fn memory_is_known_before_anything_is_loaded() {
     let device = CpuDevice::new(CpuOptions { threads: Some(1), simd: None }).unwrap();
-    let of = |workload| estimate(&file("dense"), &device, &workload).unwrap();
+    let of = |workload| estimate(&file("dense"), &device, &Policy::default(), &workload).unwrap();
     let one = of(Workload { sequences: 1, chunk: 32, context: 128, drafts: 0 });
     let file = file("dense");
     assert_eq!(one.weights, file.tensors().iter().map(|t| t.nbytes as u64).sum::<u64>());

@@ -1,7 +1,7 @@
 //! What `mynah inspect` says of a language model.
 
 use crate::units;
-use mynah::Device;
+use mynah::{Device, Policy};
 use mynah_gguf::GgufFile;
 use mynah_models::ModelError;
 use mynah_models::language::{MemoryEstimate, Workload, estimate};
@@ -31,7 +31,7 @@ impl Language {
         let contexts = CONTEXTS.into_iter().filter(|&c| c <= config.context.max(CONTEXTS[0]));
         let memory = contexts.map(|c| c.min(config.context)).map(|context| {
             let workload = Workload { sequences: 1, chunk: CHUNK, context, drafts: 0 };
-            Ok((context, estimate(file, device, &workload)?))
+            Ok((context, estimate(file, device, &Policy::default(), &workload)?))
         });
         Ok(Self { memory: memory.collect::<Result<_, ModelError>>()?, config })
     }

@@ -1,7 +1,7 @@
 //! What `mynah inspect` says of the files of a speaking model: T3's, S3Gen's, and voices that were saved.
 
 use crate::units;
-use mynah::{Device, Voice, VoiceParts};
+use mynah::{Device, Policy, Voice, VoiceParts};
 use mynah_gguf::GgufFile;
 use mynah_models::ModelError;
 use mynah_models::chatterbox::s3gen::{self, S3GenConfig, S3GenError, SAMPLE_RATE, TOKEN_RATE, Variant};
@@ -74,7 +74,7 @@ impl Speech {
         let memory = SECONDS.map(|seconds| {
             let speech = seconds * TOKEN_RATE as usize;
             let lengths = Lengths { requests: 1, guided, text: TEXT, speech };
-            let need = T3::estimate(file, device, &lengths)?;
+            let need = T3::estimate(file, device, &Policy::default(), &lengths)?;
             let total = need.total(lengths.batch(&config), lengths.rows(&config));
             let kept = total - need.weights - need.activations;
             Ok(Need { seconds, weights: need.weights, kept, activations: need.activations })

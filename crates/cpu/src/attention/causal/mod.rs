@@ -5,6 +5,7 @@
 //! maximum (`rows`); without it all keys are one block, whose scores are finished before the first weight is taken. Blocks begin at
 //! fixed tokens of the sequence and a row's sums don't know the other rows, so a row has the same bits however a prompt is cut.
 
+mod element;
 mod pages;
 mod rows;
 
@@ -12,10 +13,12 @@ use crate::ONLINE_SOFTMAX;
 use crate::memory::ScratchNeed;
 use crate::program::{Bind, Fault, Kernel, Launch, Operand, Target};
 use crate::simd::Isa;
+use element::Element;
 use mynah_device::DeviceError;
-use mynah_graph::CausalAttention;
+use mynah_graph::{CausalAttention, StateElem};
 use pages::{Cache, Sequence};
 use rows::Rows;
+use std::ops::Range;
 
 /// Keys of a block on the online route: 64 KiB of keys and as many of values at a width of 256, which the second-level cache keeps
 /// for all rows of a task.
@@ -35,6 +38,8 @@ struct Causal {
     out: Target,
     sizes: Sizes,
     online: bool,
+    /// How the cache is stored.
+    elem: StateElem,
     isa: Isa,
 }
 
@@ -55,11 +60,12 @@ struct Sizes {
 /// Compiles the attention.
 pub(crate) fn compile(bind: &Bind<'_>, op: CausalAttention) -> Result<Box<dyn Kernel>, DeviceError> {
     let (q, k, pages) = (bind.shape(0), bind.shape(1), bind.shape(4));
-    let page = bind.graph().states().get(op.keys.0 as usize).map(|decl| decl.row);
-    let (&[batch, time, heads, width], Some(page)) = (q.dims(), page) else {
+    let (&[batch, time, heads, width], Some(cache)) =
+        (q.dims(), bind.graph().states().get(op.keys.0 as usize))
+    else {
         return Err(bind.misplaced("q has no four dimensions, or there is no cache"));
     };
-    let (key_heads, places) = (k.dims()[2], page.dims()[1]);
+    let (key_heads, places) = (k.dims()[2], cache.row.dims()[1]);
     let sizes = Sizes { batch, time, heads, key_heads, width, listed: pages.last(), places };
     let online = bind.policy().allows(&ONLINE_SOFTMAX);
     let operand = |i: usize| bind.operand(i);
@@ -73,6 +79,7 @@ pub(crate) fn compile(bind: &Bind<'_>, op: CausalAttention) -> Result<Box<dyn Ke
         out: bind.target()?,
         sizes,
         online,
+        elem: cache.elem,
         isa: bind.isa(),
     };
     let capacity = sizes.listed.checked_mul(places);
@@ -91,7 +98,9 @@ impl Causal {
 
 impl Kernel for Causal {
     fn name(&self) -> String {
-        format!("causal_attention/{}/{}", self.isa.name(), if self.online { "online" } else { "plain" })
+        let route = if self.online { "online" } else { "plain" };
+        let stored = if self.elem == StateElem::F16 { "/f16" } else { "" };
+        format!("causal_attention/{}/{route}{stored}", self.isa.name())
     }
 
     fn scratch(&self) -> ScratchNeed {
@@ -101,25 +110,60 @@ impl Kernel for Causal {
     }
 
     fn run(&self, launch: &Launch<'_>) -> Result<(), Fault> {
-        let s = self.sizes;
         let (keys, values) = (launch.state(self.op.keys.0), launch.state(self.op.values.0));
         let numbers = launch.read_i32(&self.sequences);
         let limit = keys.rows.min(values.rows);
-        let sequences = pages::read(numbers, launch.read_i32(&self.pages), &s, limit)?;
-        let cache = Cache { sizes: s, keys: keys.data, values: values.data };
+        let sequences = pages::read(numbers, launch.read_i32(&self.pages), &self.sizes, limit)?;
+        match keys.elem {
+            StateElem::F32 => {
+                let cache = Cache { sizes: self.sizes, keys: keys.data, values: values.data };
+                self.attend(launch, &cache, &sequences, &|isa, rows, range, scratch| {
+                    // SAFETY: passed on to the caller.
+                    unsafe { rows::attend_floats(isa, rows, range, scratch) }
+                })
+            }
+            StateElem::F16 => {
+                let cache = Cache { sizes: self.sizes, keys: keys.halves, values: values.halves };
+                self.attend(launch, &cache, &sequences, &|isa, rows, range, scratch| {
+                    // SAFETY: passed on to the caller.
+                    unsafe { rows::attend_halves(isa, rows, range, scratch) }
+                })
+            }
+        }
+    }
+}
+
+/// Some rows against their keys: what [`rows`] has for an element, called with the machine's instruction set and the thread's memory.
+type Attend<'f, E> = &'f (dyn Fn(Isa, &Rows<'_, E>, Range<usize>, &mut [f32]) + Sync);
+
+impl Causal {
+    fn attend<E: Element>(
+        &self,
+        launch: &Launch<'_>,
+        cache: &Cache<'_, E>,
+        sequences: &[Sequence<'_>],
+        attend: Attend<'_, E>,
+    ) -> Result<(), Fault> {
+        let s = self.sizes;
         let (q, k, v) = (launch.read(&self.q), launch.read(&self.k), launch.read(&self.v));
         let out = launch.output(&self.out);
         let [tile, block] = self.tile();
         let group = s.heads / s.key_heads;
         let tiles = (s.time * group).div_ceil(tile);
-        launch.pool().run(s.batch * s.key_heads, &|task| {
-            let (b, head) = (task.index / s.key_heads, task.index % s.key_heads);
-            // SAFETY: tasks have heads of their own, of pages that are in use once.
-            unsafe { cache.append(&sequences[b], b, head, k, v) };
-        })?;
+        // SAFETY: tasks have heads of their own, of pages that are in use once.
+        let append = |b: usize, head: usize| unsafe { cache.append(&sequences[b], b, head, k, v) };
+        // With one task to a head of keys that task writes them itself: one wait for all threads less.
+        if tiles > 1 {
+            launch.pool().run(s.batch * s.key_heads, &|task| {
+                append(task.index / s.key_heads, task.index % s.key_heads);
+            })?;
+        }
         launch.pool().run(s.batch * s.key_heads * tiles, &|task| {
             let (line, first) = (task.index / tiles, task.index % tiles * tile);
             let (b, key_head) = (line / s.key_heads, line % s.key_heads);
+            if tiles == 1 {
+                append(b, key_head);
+            }
             let sequence: &Sequence<'_> = &sequences[b];
             let end = (first + tile).min(s.time * group);
             let own = (sequence.length * group).clamp(first, end);
@@ -129,10 +173,9 @@ impl Kernel for Causal {
                 unsafe { out.slice(at..at + s.width) }.fill(0.0);
             }
             let private = launch.scratch().private(task.thread);
-            let rows =
-                Rows { cache: &cache, sequence, batch: b, key_head, block, scale: self.op.scale, q, out };
-            // SAFETY: the private part belongs to this thread, as do the rows to this task; nothing writes the cache now.
-            unsafe { rows::attend(self.isa, &rows, first..own, private.slice(0..tile * (s.width + block))) };
+            let rows = Rows { cache, sequence, batch: b, key_head, block, scale: self.op.scale, q, out };
+            // SAFETY: the private part belongs to this thread, as do the rows to this task; nothing writes the keys it reads now.
+            attend(self.isa, &rows, first..own, unsafe { private.slice(0..tile * (s.width + block)) });
         })?;
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Which pages hold a sequence's tokens, checked, and how new tokens get there.
 
 use super::Sizes;
+use super::element::Element;
 use crate::memory::Output;
 use crate::program::Fault;
 
@@ -15,10 +16,10 @@ pub(super) struct Sequence<'a> {
 }
 
 /// The two state tensors.
-pub(super) struct Cache<'a> {
+pub(super) struct Cache<'a, E> {
     pub(super) sizes: Sizes,
-    pub(super) keys: Output<'a, f32>,
-    pub(super) values: Output<'a, f32>,
+    pub(super) keys: Output<'a, E>,
+    pub(super) values: Output<'a, E>,
 }
 
 /// The sequences of a step. Everything is checked before anything is written.
@@ -50,7 +51,7 @@ pub(super) fn read<'a>(
     Ok(sequences)
 }
 
-impl Cache<'_> {
+impl<E: Element> Cache<'_, E> {
     /// Where a token's key, and likewise its value, begins.
     #[inline(always)]
     pub(super) fn place(&self, sequence: &Sequence<'_>, token: usize, key_head: usize) -> usize {
@@ -77,8 +78,8 @@ impl Cache<'_> {
             let to = self.place(sequence, sequence.past + t, key_head);
             // SAFETY: passed on to the caller.
             unsafe {
-                self.keys.slice(to..to + width).copy_from_slice(&k[from..from + width]);
-                self.values.slice(to..to + width).copy_from_slice(&v[from..from + width]);
+                E::store(&k[from..from + width], self.keys.slice(to..to + width));
+                E::store(&v[from..from + width], self.values.slice(to..to + width));
             }
         }
     }

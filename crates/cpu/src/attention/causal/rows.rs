@@ -1,18 +1,20 @@
 //! Some rows of queries against all keys they see, a block of keys at a time.
 
 use super::super::exponentials::exponentials;
+use super::element::{Element, prefetch};
 use super::pages::{Cache, Sequence};
 use crate::memory::Output;
 use crate::simd::math::exp;
 use crate::simd::{Simd, dispatch};
+use half::f16;
 use std::ops::Range;
 
 /// Rows that share what is in registers.
 const TOGETHER: usize = 4;
 
 /// What the rows of a head of keys read and write.
-pub(super) struct Rows<'a> {
-    pub(super) cache: &'a Cache<'a>,
+pub(super) struct Rows<'a, E> {
+    pub(super) cache: &'a Cache<'a, E>,
     pub(super) sequence: &'a Sequence<'a>,
     pub(super) batch: usize,
     pub(super) key_head: usize,
@@ -23,12 +25,20 @@ pub(super) struct Rows<'a> {
     pub(super) out: Output<'a, f32>,
 }
 
-impl Rows<'_> {
+impl<E: Element> Rows<'_, E> {
     /// How many keys a row sees.
     #[inline(always)]
     fn seen(&self, row: usize) -> usize {
         let group = self.cache.sizes.heads / self.cache.sizes.key_heads;
         self.sequence.past + row / group + 1
+    }
+
+    /// Whether rows from `first` on are those that ask for the values of a block while they score its keys, and for the next keys while
+    /// they sum its values: a processor by itself begins anew with every run of keys or values, which are short. A block that is the
+    /// whole sequence would push its own beginning out of the cache.
+    #[inline(always)]
+    fn fetches_ahead(&self, first: usize) -> bool {
+        first.is_multiple_of(super::ROWS) && self.block <= super::BLOCK
     }
 
     #[inline(always)]
@@ -38,7 +48,7 @@ impl Rows<'_> {
     }
 
     #[inline(always)]
-    fn key(&self, token: usize) -> *const f32 {
+    fn key(&self, token: usize) -> *const E {
         let at = self.cache.place(self.sequence, token, self.key_head);
         // The end is checked as well: a kernel reads the whole width.
         self.cache.keys.at(at + self.cache.sizes.width);
@@ -46,7 +56,7 @@ impl Rows<'_> {
     }
 
     #[inline(always)]
-    fn value(&self, token: usize) -> *const f32 {
+    fn value(&self, token: usize) -> *const E {
         let at = self.cache.place(self.sequence, token, self.key_head);
         self.cache.values.at(at + self.cache.sizes.width);
         self.cache.values.at(at)
@@ -61,12 +71,14 @@ struct Softmax {
 }
 
 dispatch! {
-    /// Computes these rows. `scratch` holds a width and a block for each.
-    pub(super) fn attend(rows: &Rows<'_>, range: Range<usize>, scratch: &mut [f32]) = attend_body;
+    /// Computes these rows over floats. `scratch` holds a width and a block for each.
+    pub(super) fn attend_floats(rows: &Rows<'_, f32>, range: Range<usize>, scratch: &mut [f32]) = attend_body;
+    /// The same over halves.
+    pub(super) fn attend_halves(rows: &Rows<'_, f16>, range: Range<usize>, scratch: &mut [f32]) = attend_body;
 }
 
 #[inline(always)]
-unsafe fn attend_body<S: Simd>(s: S, r: &Rows<'_>, range: Range<usize>, scratch: &mut [f32]) {
+unsafe fn attend_body<S: Simd, E: Element>(s: S, r: &Rows<'_, E>, range: Range<usize>, scratch: &mut [f32]) {
     let (width, count) = (r.cache.sizes.width, range.len());
     if count == 0 {
         return;
@@ -87,8 +99,8 @@ unsafe fn attend_body<S: Simd>(s: S, r: &Rows<'_>, range: Range<usize>, scratch:
                 // SAFETY: the caller made sure of the extents; nothing writes the cache.
                 unsafe {
                     match together {
-                        TOGETHER => score::<S, TOGETHER>(s, r, range.start + at, from..to, scores),
-                        _ => score::<S, 1>(s, r, range.start + at, from..to, scores),
+                        TOGETHER => score::<S, E, TOGETHER>(s, r, range.start + at, from..to, scores),
+                        _ => score::<S, E, 1>(s, r, range.start + at, from..to, scores),
                     }
                 }
             }
@@ -113,7 +125,7 @@ unsafe fn attend_body<S: Simd>(s: S, r: &Rows<'_>, range: Range<usize>, scratch:
                     TOGETHER => mix_four(s, r, range.start + at, from, scores, totals),
                     _ => {
                         let to = r.seen(range.start + at).min(from + r.block);
-                        mix::<S, 1>(s, r, from..to.max(from), from, scores, totals);
+                        mix::<S, E, 1>(s, r, range.start + at, from..to.max(from), from, scores, totals);
                     }
                 }
             }
@@ -137,14 +149,15 @@ unsafe fn attend_body<S: Simd>(s: S, r: &Rows<'_>, range: Range<usize>, scratch:
 /// Scores of `R` rows from `first` on with some keys, each row's in a block of its own.
 #[allow(clippy::needless_range_loop, reason = "a row is an offset into the scores as well")]
 #[inline(always)]
-unsafe fn score<S: Simd, const R: usize>(
+unsafe fn score<S: Simd, E: Element, const R: usize>(
     s: S,
-    r: &Rows<'_>,
+    r: &Rows<'_, E>,
     first: usize,
     keys: Range<usize>,
     scores: &mut [f32],
 ) {
     let width = r.cache.sizes.width;
+    let ahead = r.fetches_ahead(first);
     let whole = width - width % S::LANES;
     let mut queries = [r.query(first); R];
     for i in 1..R {
@@ -154,12 +167,16 @@ unsafe fn score<S: Simd, const R: usize>(
     while token < keys.end {
         // A pair of keys; the odd one at the end is its own neighbour.
         let (left, right) = (r.key(token), r.key((token + 1).min(keys.end - 1)));
+        if ahead {
+            prefetch(r.value(token), width);
+            prefetch(r.value((token + 1).min(keys.end - 1)), width);
+        }
         let mut sums = [[s.zero(); 2]; R];
         let mut i = 0;
         // SAFETY: queries and keys are `width` long.
         unsafe {
             while i < whole {
-                let (a, b) = (s.load(left.add(i)), s.load(right.add(i)));
+                let (a, b) = (E::load(s, left.add(i)), E::load(s, right.add(i)));
                 for row in 0..R {
                     let q = s.load(queries[row].add(i));
                     sums[row][0] = s.fma(q, a, sums[row][0]);
@@ -169,7 +186,7 @@ unsafe fn score<S: Simd, const R: usize>(
             }
             let n = width - whole;
             if n > 0 {
-                let (a, b) = (s.load_some(left.add(i), n), s.load_some(right.add(i), n));
+                let (a, b) = (E::load_some(s, left.add(i), n), E::load_some(s, right.add(i), n));
                 for row in 0..R {
                     let q = s.load_some(queries[row].add(i), n);
                     sums[row][0] = s.fma(q, a, sums[row][0]);
@@ -221,9 +238,9 @@ fn weigh<S: Simd>(s: S, scores: &mut [f32], softmax: &mut Softmax, totals: &mut 
 /// Adds the values of a block to four rows: those that all see together, then what each sees alone. Weights of zero for the rest
 /// would do the same, but for values that are no numbers.
 #[inline(always)]
-unsafe fn mix_four<S: Simd>(
+unsafe fn mix_four<S: Simd, E: Element>(
     s: S,
-    r: &Rows<'_>,
+    r: &Rows<'_, E>,
     first: usize,
     from: usize,
     scores: &[f32],
@@ -233,22 +250,24 @@ unsafe fn mix_four<S: Simd>(
     let common = r.seen(first).min(from + r.block).max(from);
     // SAFETY: passed on to the caller.
     unsafe {
-        mix::<S, TOGETHER>(s, r, from..common, from, scores, totals);
+        mix::<S, E, TOGETHER>(s, r, first, from..common, from, scores, totals);
         let mut row = 1;
         while row < TOGETHER {
             let to = r.seen(first + row).min(from + r.block).max(common);
-            mix::<S, 1>(s, r, common..to, from, &scores[row * r.block..], &mut totals[row * width..]);
+            let (scores, totals) = (&scores[row * r.block..], &mut totals[row * width..]);
+            mix::<S, E, 1>(s, r, first + row, common..to, from, scores, totals);
             row += 1;
         }
     }
 }
 
-/// `totals += weights · values` for `R` rows; the weights begin at token `from`.
+/// `totals += weights · values` for `R` rows from `first` on; the weights begin at token `from`.
 #[allow(clippy::needless_range_loop, reason = "a row is an offset into weights and totals as well")]
 #[inline(always)]
-unsafe fn mix<S: Simd, const R: usize>(
+unsafe fn mix<S: Simd, E: Element, const R: usize>(
     s: S,
-    r: &Rows<'_>,
+    r: &Rows<'_, E>,
+    first: usize,
     tokens: Range<usize>,
     from: usize,
     weights: &[f32],
@@ -260,6 +279,7 @@ unsafe fn mix<S: Simd, const R: usize>(
     }
     assert!(weights.len() >= (R - 1) * r.block + tokens.end - from && totals.len() >= R * width);
     let (weights, totals) = (weights.as_ptr(), totals.as_mut_ptr());
+    let known = if r.fetches_ahead(first) { r.sequence.past + r.sequence.length } else { 0 };
     let mut i = 0;
     // SAFETY: values are `width` long, as are the rows of the totals; the weights reach as far as was just checked.
     unsafe {
@@ -271,8 +291,11 @@ unsafe fn mix<S: Simd, const R: usize>(
             }
             let mut token = tokens.start;
             while token < tokens.end {
+                if i == 0 && token + r.block < known {
+                    prefetch(r.key(token + r.block), width);
+                }
                 let value = r.value(token).add(i);
-                let (a, b) = (s.load(value), s.load(value.add(S::LANES)));
+                let (a, b) = (E::load(s, value), E::load(s, value.add(S::LANES)));
                 for row in 0..R {
                     let weight = s.splat(*weights.add(row * r.block + token - from));
                     sums[row][0] = s.fma(weight, a, sums[row][0]);
@@ -311,7 +334,7 @@ unsafe fn mix<S: Simd, const R: usize>(
 
 /// Reads `n ≤ LANES` elements.
 #[inline(always)]
-unsafe fn some<S: Simd>(s: S, p: *const f32, n: usize) -> S::F {
+unsafe fn some<S: Simd, E: Element>(s: S, p: *const E, n: usize) -> S::F {
     // SAFETY: passed on to the caller.
-    unsafe { if n == S::LANES { s.load(p) } else { s.load_some(p, n) } }
+    unsafe { if n == S::LANES { E::load(s, p) } else { E::load_some(s, p, n) } }
 }

@@ -7,12 +7,12 @@
 
 use super::{few, tiled};
 use crate::kernels::attention::unroll::{Symbol, unroll};
-use crate::kernels::common::{GRID, function, include_activations};
+use crate::kernels::common::{CACHED_HALF, GRID, function, include_activations};
 use crate::kernels::elementwise::each;
 use crate::pages::PageCheck;
 use crate::program::{Bind, Compiled, Dispatch, Kernel, Operand, Place};
 use mynah_device::{DeviceError, Plan};
-use mynah_graph::{AttentionHeads, CausalAttention};
+use mynah_graph::{AttentionHeads, CausalAttention, StateElem};
 
 /// Parts are whole numbers of so many keys.
 const STEP: usize = 64;
@@ -106,6 +106,16 @@ impl Causal<'_, '_> {
         self.width
     }
 
+    /// Whether the cache stores halves; its rows are whole vectors then.
+    pub(super) fn halves(&self) -> bool {
+        self.bind.state_elem(self.op.keys.0) == StateElem::F16
+    }
+
+    /// Bytes of a token's key and value for a head.
+    pub(super) fn token_bytes(&self) -> usize {
+        2 * self.width * if self.halves() { 2 } else { 4 }
+    }
+
     /// Vectors of a head's row, the last perhaps not whole.
     pub(super) fn row(&self) -> usize {
         self.width.div_ceil(4)
@@ -147,8 +157,10 @@ impl Causal<'_, '_> {
         }
         k.bind("sequences", "i32", &self.bind.operand(self.sequences)?);
         k.bind("pages", "i32", &self.bind.operand(self.sequences + 1)?);
+        let halves = self.halves();
+        let stored = if halves { "vec2<u32>" } else { element };
         for (name, state) in [("keys", self.op.keys), ("values", self.op.values)] {
-            k.bind(name, element, &Operand { place: Place::State(state.0), bytes: 0 });
+            k.bind(name, stored, &Operand { place: Place::State(state.0), bytes: 0 });
         }
         if parts.count > 1 {
             k.bind("parts", "vec4<f32>", &self.scratch(parts.count));
@@ -172,17 +184,24 @@ impl Causal<'_, '_> {
         constants.into_iter().for_each(|(name, value)| source.constant(name, value as u32));
         source.flag("VECTORS", vectors);
         source.flag("PARTS", parts.count > 1);
+        source.flag("HALVES", halves);
+        if halves {
+            source.include(CACHED_HALF);
+        }
         Ok(())
     }
 
-    /// A kernel's text after the functions that read and write the cache.
-    pub(super) fn code(text: &str, parts: Parts, symbols: &[Symbol<'_>]) -> String {
-        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        let written = if parts.count > 1 { &["keys", "values"][..] } else { &["keys", "values", "y"] };
-        let mut all = vec![("W", names(written))];
-        if !symbols.iter().any(|(name, _)| *name == "X") {
-            all.push(("X", names(&["q", "k", "v", "keys", "values"])));
-        }
+    /// A kernel's text after the functions that read operands, those in `read` too, and write to the cache and what they compute.
+    pub(super) fn code(&self, text: &str, parts: Parts, read: &[&str], symbols: &[Symbol<'_>]) -> String {
+        let names = |parts: &[&[&str]]| parts.concat().into_iter().map(str::to_owned).collect();
+        let cache = ["keys", "values"];
+        let floats = if self.halves() { &[][..] } else { &cache };
+        let result = if parts.count > 1 { &[][..] } else { &["y"] };
+        let mut all = vec![
+            ("C", names(&[&cache])),
+            ("W", names(&[floats, result])),
+            ("X", names(&[&["q", "k", "v"], floats, read])),
+        ];
         all.extend_from_slice(symbols);
         unroll(&format!("{}{text}", include_str!("paged.wgsl")), &all)
     }

@@ -13,18 +13,26 @@ use mynah_graph::AttentionHeads;
 const THREADS: usize = 256;
 /// Lanes of a key's scores; the smallest subgroup has as many.
 const LANES: usize = 4;
-/// Keys of a workgroup at a time.
+/// Keys that have lanes of their own.
 const KEYS: usize = THREADS / LANES;
+/// Keys of the same lanes at most.
+const MOST_EACH: usize = 4;
 /// Rows of queries of a workgroup: tokens and heads that share keys.
 const ROWS: usize = 8;
 /// Rows from which tiles are better.
 const FEW: usize = 16;
-/// Keys that one workgroup goes through by itself: a second dispatch to put parts together takes longer.
+/// Keys that one workgroup goes through by itself, however long they are: a second dispatch to put parts together takes longer.
 const ALONE: usize = 256;
+/// Bytes of keys and values up to which it goes through more of them.
+const ALONE_BYTES: usize = 256 << 10;
 /// Workgroups up to which rows are spread.
 const SPREAD: usize = 64;
 /// Values that a thread fetches together.
 const TOGETHER: usize = 8;
+/// Vectors of keys that a thread fetches together.
+const FETCHES: usize = 16;
+/// Workgroup memory that every adapter has.
+const MEMORY: usize = 16 << 10;
 /// Vectors of queries in workgroup memory.
 const STAGED: usize = 512;
 
@@ -45,14 +53,38 @@ fn tiles(rows: usize, row: usize, others: usize) -> [usize; 2] {
     [tiles, rows.div_ceil(tiles)]
 }
 
+/// Keys of the same lanes, a power of two, for parts of so many keys: what workgroup memory holds beside the rows' queries. `pairs` are
+/// those whose directions are kept there, where heads are brought along.
+fn each_lane(keys: usize, rows: usize, row: usize, pairs: Option<usize>) -> usize {
+    let heads = pairs.map_or(0, |pairs| 8 * pairs + 4 * (THREADS + ROWS));
+    let fixed = 16 * rows * row + 4 * THREADS + 4 * rows + 16 + heads;
+    let fits = |each: usize| KEYS * each < 2 * keys && fixed + 4 * (rows + 1) * KEYS * each <= MEMORY;
+    let mut each = MOST_EACH;
+    while each > 1 && !fits(each) {
+        each /= 2;
+    }
+    each
+}
+
+/// Vectors of a key that a lane fetches together, so that they come out even.
+fn fetches(row: usize, each: usize) -> usize {
+    let mut fetches = FETCHES / each;
+    while fetches > 1 && !row.is_multiple_of(LANES * fetches) {
+        fetches /= 2;
+    }
+    fetches
+}
+
 pub(super) fn compile(causal: &Causal<'_, '_>) -> Result<Compiled, DeviceError> {
-    let row = causal.row();
-    let parts = match causal.capacity() {
-        capacity @ ..=ALONE => Parts { keys: capacity.max(1), count: 1 },
-        _ => causal.parts(KEYS),
-    };
+    let (row, capacity) = (causal.row(), causal.capacity());
+    let alone = (ALONE_BYTES / causal.token_bytes()).max(ALONE);
+    let parts =
+        if capacity <= alone { Parts { keys: capacity.max(1), count: 1 } } else { causal.parts(KEYS) };
     let others = parts.count * causal.key_heads * causal.batch;
     let [tiles, rows] = tiles(causal.time * causal.group(), row, others);
+    let pairs = causal.heads_op.as_ref().map(|op| causal.time * op.rope.dims / 2);
+    let each = each_lane(parts.keys, rows, row, pairs);
+    let fetches = fetches(row, each);
     let columns = row.next_power_of_two();
     let subgroups = causal.bind.caps().subgroup.is_some();
     let mut k = causal.bind.kernel();
@@ -60,7 +92,8 @@ pub(super) fn compile(causal: &Causal<'_, '_>) -> Result<Compiled, DeviceError> 
     let source = k.source();
     for (name, value) in [
         ("ROWS", rows),
-        ("KEYS", KEYS),
+        ("KEYS", KEYS * each),
+        ("FETCHES", fetches),
         ("TILES", tiles),
         ("TOGETHER", TOGETHER),
         ("COLUMNS", columns),
@@ -71,13 +104,13 @@ pub(super) fn compile(causal: &Causal<'_, '_>) -> Result<Compiled, DeviceError> 
     }
     source.flag("SUBGROUPS", subgroups);
     source.flag("HEADS_AT_ONCE", causal.heads_op.is_some());
-    let mut symbols = vec![count("R", rows), count("U", TOGETHER)];
+    let mut read = &[][..];
     if let Some(op) = &causal.heads_op {
         declare_heads(causal, op, &mut k)?;
-        let all = ["q", "k", "v", "keys", "values", "q_gain", "k_gain"];
-        symbols.push(("X", all.map(str::to_owned).to_vec()));
+        read = &["q_gain", "k_gain"];
     }
-    let code = Causal::code(include_str!("few.wgsl"), parts, &symbols);
+    let symbols = [count("R", rows), count("U", TOGETHER), count("M", each), count("F", fetches)];
+    let code = causal.code(include_str!("few.wgsl"), parts, read, &symbols);
     let name = match (&causal.heads_op, subgroups) {
         (Some(_), _) => "attention_heads",
         (None, true) => "causal_attention/few",
@@ -121,7 +154,18 @@ fn declare_heads(
 
 #[cfg(test)]
 mod tests {
-    use super::{STAGED, tiles};
+    use super::{ROWS, STAGED, each_lane, fetches, tiles};
+
+    #[test]
+    fn lanes_have_several_keys_where_there_are_as_many() {
+        assert_eq!([64, 65, 128, 129, 1024].map(|keys| each_lane(keys, 1, 16, None)), [1, 2, 2, 4, 4]);
+        assert_eq!(each_lane(256, ROWS, 64, Some(512)), 1, "there is no memory for more");
+        assert_eq!(each_lane(256, 1, 64, Some(32)), 4);
+        assert_eq!(
+            [(16, 4), (64, 1), (64, 2), (9, 1), (20, 1)].map(|(row, each)| fetches(row, each)),
+            [4, 16, 8, 1, 1]
+        );
+    }
 
     #[test]
     fn rows_are_shared_out_evenly_within_memory() {

@@ -1,5 +1,6 @@
 // A workgroup has some rows of queries that look at the same keys, and a part of these keys. Of each KEYS it first takes the scores,
-// four lanes to a key, then the sum of values, a thread to a column and every LINES-th key.
+// four lanes to a key and every 64th key of these, then the sum of values, a thread to a column and every LINES-th key. What a thread
+// reads of the cache it asks for before it uses any of it: on its own a workgroup waits far longer than it computes.
 var<workgroup> queries: array<vec4<f32>, ROWS * ROW>;
 var<workgroup> scores: array<f32, ROWS * KEYS>;
 var<workgroup> peaks: array<f32, WG_X>;
@@ -152,43 +153,60 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
 
     for (var first = begin; first < end; first += KEYS) {
         workgroupBarrier();
-        if thread < KEYS && first + thread < end {
-            cached[thread] = stored_at(batch, head, first + thread);
+        for (var n = thread; n < KEYS && first + n < end; n += WG_X) {
+            cached[n] = stored_at(batch, head, first + n);
         }
         workgroupBarrier();
-        let key = first + thread / 4u;
+//#each M
+        let key#M = first + thread / 4u + 64u * #Mu;
 //#each R
-        var s#R = 0.0;
+        var s#M_#R = 0.0;
 //#done
-        if key < min(end, past) {
-            let at = cached[thread / 4u];
-            for (var c = lane; c < ROW; c += 4u) {
-                let x = load_keys(at, c);
-//#each R
-                s#R += dot(x, queries[#Ru * ROW + c]);
+//#done
+        // Those in the cache; what a thread fetches past the last of them is the last once more, whose scores are not counted.
+        let kept = max(min(first + KEYS, min(end, past)), first) - first;
+        if kept > 0u {
+//#each M
+            let at#M = cached[min(thread / 4u + 64u * #Mu, kept - 1u)];
+//#done
+            for (var c = lane; c < ROW; c += 4u * FETCHES) {
+//#each F M
+                let x#M_#F = load_keys(at#M, c + 4u * #Fu);
+//#done
+//#each F R
+                let q#R_#F = queries[#Ru * ROW + c + 4u * #Fu];
+//#each M
+                s#M_#R += dot(x#M_#F, q#R_#F);
+//#done
 //#done
             }
-        } else if key < end {
-            let at = given_at(batch, head, key - past);
+        }
+//#each M
+        if key#M >= past && key#M < end {
+            let at = given_at(batch, head, key#M - past);
+//#each R
+            s#M_#R = 0.0;
+//#done
             for (var c = lane; c < ROW; c += 4u) {
 //#if HEADS_AT_ONCE
-                let x = new_key(at, c, key_units[key - past], key - past);
+                let x = as_stored(new_key(at, c, key_units[key#M - past], key#M - past));
 //#else
-                let x = load_k(at, c);
+                let x = as_stored(load_k(at, c));
 //#endif
 //#each R
-                s#R += dot(x, queries[#Ru * ROW + c]);
+                s#M_#R += dot(x, queries[#Ru * ROW + c]);
 //#done
                 if tile == 0u {
-                    store_keys(cached[thread / 4u], c, x);
+                    store_keys(cached[thread / 4u + 64u * #Mu], c, x);
                 }
             }
         }
 //#each R
-        s#R = sum_of_lanes(s#R, thread) * p.scale;
+        s#M_#R = sum_of_lanes(s#M_#R, thread) * p.scale;
         if lane == 0u {
-            scores[#Ru * KEYS + thread / 4u] = select(LOWEST, s#R, key < min(end, seen#R));
+            scores[#Ru * KEYS + thread / 4u + 64u * #Mu] = select(LOWEST, s#M_#R, key#M < min(end, seen#R));
         }
+//#done
 //#done
 
         workgroupBarrier();
@@ -226,7 +244,6 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
             acc#R *= shrinks[#Ru];
 //#done
             // Several values are on their way at a time, those past the last being the last once more, without weight.
-            let kept = max(min(first + KEYS, min(end, past)), first) - first;
             for (var some = line; some < kept; some += TOGETHER * LINES) {
 //#each U
                 let n#U = some + #Uu * LINES;
@@ -241,7 +258,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
             // The first of this line that is new.
             var n = line + (max(kept, line) - line + LINES - 1u) / LINES * LINES;
             for (; first + n < min(first + KEYS, end); n += LINES) {
-                let x = load_v(given_at(batch, head, first + n - past), column);
+                let x = as_stored(load_v(given_at(batch, head, first + n - past), column));
 //#each R
                 acc#R = fma(vec4(scores[#Ru * KEYS + n]), x, acc#R);
 //#done

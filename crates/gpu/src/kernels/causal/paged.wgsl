@@ -16,6 +16,27 @@ fn load_#X(at: u32, c: u32) -> vec4<f32> {
 }
 //#endif
 //#done
+//#each C
+//#if HALVES
+fn load_#C(at: u32, c: u32) -> vec4<f32> {
+    return from_halves(#C[at + c]);
+}
+
+fn store_#C(at: u32, c: u32, x: vec4<f32>) {
+    #C[at + c] = to_halves(x);
+}
+//#endif
+//#done
+// A new key or value as it will be read once it is in the cache.
+//#if HALVES
+fn as_stored(x: vec4<f32>) -> vec4<f32> {
+    return from_halves(to_halves(x));
+}
+//#else
+fn as_stored(x: vec4<f32>) -> vec4<f32> {
+    return x;
+}
+//#endif
 //#each W
 //#if VECTORS
 fn store_#W(at: u32, c: u32, x: vec4<f32>) {

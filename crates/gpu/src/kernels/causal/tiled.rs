@@ -149,7 +149,7 @@ pub(super) fn compile(causal: &Causal<'_, '_>) -> Result<Compiled, DeviceError> 
     causal.declare(&mut k, parts)?;
     tile.declare(k.source());
     k.source().constant("TILES", tiles as u32);
-    let code = Causal::code(include_str!("tiled.wgsl"), parts, &tile.counts());
+    let code = causal.code(include_str!("tiled.wgsl"), parts, &[], &tile.counts());
     let groups = [parts.count, tiles * causal.key_heads, causal.batch];
     let name = format!("causal_attention/{}x{TILE_KEYS}", tile.height());
     causal.combined(k.finish(name, &code, [(SIDE * SIDE) as u32, 1, 1], groups)?, parts)

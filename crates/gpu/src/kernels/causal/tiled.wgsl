@@ -19,14 +19,14 @@ fn total(v: vec4<f32>) -> f32 {
 
 fn key_at(source: u32, c: u32) -> vec4<f32> {
     if source >= FRESH {
-        return load_k(source - FRESH, c);
+        return as_stored(load_k(source - FRESH, c));
     }
     return load_keys(source, c);
 }
 
 fn value_at(source: u32, c: u32) -> vec4<f32> {
     if source >= FRESH {
-        return load_v(source - FRESH, c);
+        return as_stored(load_v(source - FRESH, c));
     }
     return load_values(source, c);
 }

@@ -30,6 +30,9 @@ pub(crate) const GRID: &str = include_str!("grid.wgsl");
 /// `in_range(v)`: four numbers brought into the range of f16.
 pub(crate) const HALF: &str = include_str!("half.wgsl");
 
+/// `to_halves(x)`, `from_halves(h)`: four numbers as a cache stores them, rounded alike on every device.
+pub(crate) const CACHED_HALF: &str = include_str!("cached_half.wgsl");
+
 /// Binds the result `y`, of `element` `f32` or `vec4<f32>`, and defines `$KEPT(value)`, which a kernel puts around what it stores:
 /// the value is kept as halves where its readers want no more (see [`crate::program::halves`]). Returns what `$KEPT` stands for.
 pub(crate) fn bind_result(

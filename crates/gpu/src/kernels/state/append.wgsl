@@ -8,7 +8,11 @@ fn main(
     if i < p.len {
         let v = value[i];
         // The host has checked that all rows fit.
+//#if HALVES
+        state[p.first * p.row + i] = to_halves(bitcast<vec4<f32>>(v));
+//#else
         state[p.first * p.row + i] = v;
+//#endif
 //#if COPY
         y[i] = v;
 //#endif

@@ -10,7 +10,11 @@ fn main(
         let row = u32(rows[i / p.row]);
         var v = $TYPE(0u);
         if row < p.count {
+//#if HALVES
+            v = bitcast<vec4<u32>>(from_halves(state[row * p.row + i % p.row]));
+//#else
             v = state[row * p.row + i % p.row];
+//#endif
         }
         y[i] = v;
     }

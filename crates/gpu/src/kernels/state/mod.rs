@@ -4,10 +4,11 @@
 //! kernel computed them, and a row that isn't there is neither read nor written.
 
 use crate::check::Limit;
-use crate::kernels::common::GRID;
+use crate::kernels::common::{CACHED_HALF, GRID};
 use crate::kernels::guard;
 use crate::program::{Bind, Compiled, Kernel, Operand, Place};
 use mynah_device::DeviceError;
+use mynah_graph::StateElem;
 use mynah_graph::transducer::LIMIT;
 
 /// Threads of a workgroup, each with one word or vector.
@@ -16,8 +17,9 @@ const THREADS: u32 = 256;
 /// The rows `rows[b]` of a state tensor.
 pub(super) fn compile_gather(bind: &Bind<'_>, state: u32) -> Result<Compiled, DeviceError> {
     let mut k = bind.kernel();
-    let width = Width::of(bind, bind.shape(0).numel());
-    k.bind("state", width.element, &tensor(state)).bind("rows", "i32", &bind.operand(0)?);
+    let width = Width::of(bind, state, bind.shape(0).numel());
+    width.bind(&mut k, state);
+    k.bind("rows", "i32", &bind.operand(0)?);
     k.bind("y", width.element, &bind.target()?);
     k.param("len", width.len).param("row", width.row).param_rows("count", state);
     k.source().define("TYPE", width.element);
@@ -29,8 +31,9 @@ pub(super) fn compile_gather(bind: &Bind<'_>, state: u32) -> Result<Compiled, De
 /// Writes `value` to the rows `rows[b]` of a state tensor; the output is `value`.
 pub(super) fn compile_scatter(bind: &Bind<'_>, state: u32) -> Result<Compiled, DeviceError> {
     let mut k = bind.kernel();
-    let width = Width::of(bind, bind.shape(0).numel());
-    k.bind("state", width.element, &tensor(state)).bind("rows", "i32", &bind.operand(0)?);
+    let width = Width::of(bind, state, bind.shape(0).numel());
+    width.bind(&mut k, state);
+    k.bind("rows", "i32", &bind.operand(0)?);
     k.param("len", width.len).param("row", width.row).param_rows("count", state);
     value(bind, &mut k, width.element, 1)?;
     let mut compiled = width.finish(k, "state_scatter", include_str!("scatter.wgsl"))?;
@@ -42,8 +45,8 @@ pub(super) fn compile_scatter(bind: &Bind<'_>, state: u32) -> Result<Compiled, D
 pub(super) fn compile_append(bind: &Bind<'_>, state: u32, at: u32) -> Result<Compiled, DeviceError> {
     let count = bind.shape(0).dims().first().copied().unwrap_or(0);
     let mut k = bind.kernel();
-    let width = Width::of(bind, count);
-    k.bind("state", width.element, &tensor(state));
+    let width = Width::of(bind, state, count);
+    width.bind(&mut k, state);
     k.param("len", width.len).param("row", width.row).param_slot("first", at);
     value(bind, &mut k, width.element, 0)?;
     let compiled = width.finish(k, "state_append", include_str!("append.wgsl"))?;
@@ -83,19 +86,31 @@ fn value(bind: &Bind<'_>, k: &mut Kernel<'_, '_>, element: &str, operand: usize)
     Ok(())
 }
 
-/// A thread's words: a vector where rows are whole ones.
+/// A thread's words: a vector where rows are whole ones, as those of halves are.
 struct Width {
     element: &'static str,
+    /// Whether the state stores halves.
+    halves: bool,
     /// Elements of this width, those of a row and all.
     row: usize,
     len: usize,
 }
 
 impl Width {
-    fn of(bind: &Bind<'_>, rows: usize) -> Self {
+    fn of(bind: &Bind<'_>, state: u32, rows: usize) -> Self {
         let row = bind.out_shape().numel().checked_div(rows).unwrap_or(0);
         let (element, lanes) = if row.is_multiple_of(4) { ("vec4<u32>", 4) } else { ("u32", 1) };
-        Self { element, row: row / lanes, len: rows * row / lanes }
+        let halves = bind.state_elem(state) == StateElem::F16;
+        Self { element, halves, row: row / lanes, len: rows * row / lanes }
+    }
+
+    /// Binds the state.
+    fn bind(&self, k: &mut Kernel<'_, '_>, state: u32) {
+        k.bind("state", if self.halves { "vec2<u32>" } else { self.element }, &tensor(state));
+        k.source().flag("HALVES", self.halves);
+        if self.halves {
+            k.source().include(CACHED_HALF);
+        }
     }
 
     fn finish(&self, mut k: Kernel<'_, '_>, name: &str, code: &str) -> Result<Compiled, DeviceError> {

@@ -10,7 +10,11 @@ fn main(
         // A negative number is a large one.
         let row = u32(rows[i / p.row]);
         if row < p.count {
+//#if HALVES
+            state[row * p.row + i % p.row] = to_halves(bitcast<vec4<f32>>(v));
+//#else
             state[row * p.row + i % p.row] = v;
+//#endif
         }
 //#if COPY
         y[i] = v;

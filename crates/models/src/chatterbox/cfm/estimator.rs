@@ -42,7 +42,7 @@ pub fn step_graph(file: &GgufFile, config: &CfmConfig, dims: &StepDims) -> Resul
     let lengths = g.input("lengths", ElemType::I32, [sequences]);
     let shifts = g.input("shifts", ElemType::F32, [config.resnets() * config.channels]);
     let dt = g.input("dt", ElemType::F32, [1]);
-    let states: Vec<_> = condition_states(bins).iter().map(|s| g.state(&s.name, s.row)).collect();
+    let states: Vec<_> = condition_states(bins).iter().map(|s| g.declare(s)).collect();
 
     let x = g.op(Op::StateGather(states[0]), &[seen]);
     let x = g.reshape(x, &[sequences, frames, bins]);
@@ -80,7 +80,7 @@ pub fn step_graph(file: &GgufFile, config: &CfmConfig, dims: &StepDims) -> Resul
 pub fn mel_graph(config: &CfmConfig, rows: usize) -> Result<Graph, ModelError> {
     let mut g = GraphBuilder::new("mel");
     let numbers = g.input("rows", ElemType::I32, [rows]);
-    let states: Vec<_> = condition_states(config.bins).iter().map(|s| g.state(&s.name, s.row)).collect();
+    let states: Vec<_> = condition_states(config.bins).iter().map(|s| g.declare(s)).collect();
     let mel = g.op(Op::StateGather(states[0]), &[numbers]);
     g.output("mel", mel);
     Ok(g.finish()?)

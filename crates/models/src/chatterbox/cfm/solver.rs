@@ -16,8 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The state tensors of the solver, a row per mel frame: where it stands `[bins]`, and its conditions `[3·bins]`. Row 0 belongs to
 /// no frame; its conditions are zero, which is what unguided sequences read.
 pub fn condition_states(bins: usize) -> [StateDecl; 2] {
-    [("cfm.x", bins), ("cfm.conditions", 3 * bins)]
-        .map(|(name, row)| StateDecl { name: name.into(), row: [row].into() })
+    [("cfm.x", bins), ("cfm.conditions", 3 * bins)].map(|(name, row)| StateDecl::new(name, [row]))
 }
 
 /// Rows of mel read back at a time are rounded up to this, so that few plans serve all lengths.

@@ -85,7 +85,7 @@ pub fn flow_graph(file: &GgufFile, config: &FlowConfig, dims: &FlowDims) -> Resu
     let conditions = g.op(Op::Concat { axis: 2 }, &[mu, speaker, prompt]);
     let values = [(noise, bins), (conditions, 3 * bins)];
     for (decl, (value, row)) in condition_states(bins).iter().zip(values) {
-        let state = g.state(&decl.name, decl.row);
+        let state = g.declare(decl);
         let value = g.reshape(value, &[batch * frames, row]);
         g.op(Op::StateScatter(state), &[rows, value]);
     }
@@ -162,7 +162,7 @@ impl Block<'_> {
         let k = t.linear(g, &format!("{name}/k"), x, [width, width])?;
         let v = t.linear(g, &format!("{name}/v"), x, [width, width])?;
         let decl = &position_states(self.config)[index];
-        let state = g.state(&decl.name, decl.row);
+        let state = g.declare(decl);
         let positions = g.op(Op::StateGather(state), &[self.positions]);
         let head = width / heads;
         let u = t.weight(g, &format!("{name}/pos_bias_u"), [heads, head])?;

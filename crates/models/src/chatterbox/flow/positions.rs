@@ -18,7 +18,7 @@ const TOGETHER: usize = 512;
 /// The state tensors of all blocks, those after upsampling last.
 pub fn position_states(config: &FlowConfig) -> Vec<StateDecl> {
     let name = |i: usize| format!("flow.positions.{i}");
-    let decl = |i| StateDecl { name: name(i), row: [config.width].into() };
+    let decl = |i| StateDecl::new(name(i), [config.width]);
     (0..config.blocks + config.up_blocks).map(decl).collect()
 }
 
@@ -32,7 +32,7 @@ pub fn positions_graph(file: &GgufFile, config: &FlowConfig, rows: usize) -> Res
     let sinusoids = g.input("sinusoids", ElemType::F32, [rows, config.width]);
     let numbers = g.input("rows", ElemType::I32, [rows]);
     for (i, state) in position_states(config).iter().enumerate() {
-        let state = g.state(&state.name, state.row);
+        let state = g.declare(state);
         let name = format!("{}/attn/pos", block_name(config, i));
         let projected = t.linear(&mut g, &name, sinusoids, [config.width; 2])?;
         g.op(Op::StateScatter(state), &[numbers, projected]);

@@ -3,12 +3,14 @@
 use super::config::T3Config;
 use super::layer::state_decls;
 use super::model::{PAGE, T3};
+use super::pages::CacheLayout;
 use super::perceiver::voice_graph;
 use super::step::{PrefillDims, StepDims, page_bucket, prefill_graph, step_graph, text_bucket};
 use crate::error::ModelError;
 use crate::language::MemoryEstimate;
-use mynah_device::Device;
+use mynah_device::{Device, Policy};
 use mynah_gguf::GgufFile;
+use mynah_graph::StateDecl;
 use mynah_plan::plan_memory;
 
 /// How long texts and speech become, and how many at a time.
@@ -42,7 +44,7 @@ impl Lengths {
 }
 
 impl T3 {
-    /// The memory a file's model will need on a device: [`MemoryEstimate::total`] of [`Lengths::batch`] sequences, each of
+    /// The memory a file's model will need on a device under a policy: [`MemoryEstimate::total`] of [`Lengths::batch`] sequences, each of
     /// [`Lengths::rows`] tokens.
     ///
     /// # Errors
@@ -50,9 +52,11 @@ impl T3 {
     pub fn estimate(
         file: &GgufFile,
         device: &dyn Device,
+        policy: &Policy,
         lengths: &Lengths,
     ) -> Result<MemoryEstimate, ModelError> {
         let config = T3Config::read(file)?;
+        let cache = CacheLayout { page: PAGE, elem: policy.cache_elem(device.routes()) };
         let pages = page_bucket(lengths.rows(&config).div_ceil(PAGE));
         let batch = lengths.batch(&config);
         let voice = match config.llama() {
@@ -69,11 +73,11 @@ impl T3 {
         let step = StepDims { batch, pages, aligned: false };
         let graphs = [
             voice_graph(file, &config, config.prompt)?,
-            prefill_graph(file, &config, PAGE, &prefill)?,
-            step_graph(file, &config, PAGE, &step)?,
+            prefill_graph(file, &config, cache, &prefill)?,
+            step_graph(file, &config, cache, &step)?,
         ];
         let activations = graphs.iter().map(|g| plan_memory(g, device).arena_bytes).max().unwrap_or(0);
-        let page: usize = state_decls(&config, PAGE).iter().map(|decl| 4 * decl.row.numel()).sum();
+        let page: usize = state_decls(&config, cache).iter().map(StateDecl::row_bytes).sum();
         // What a file brings along for others, and the head that training alone needs.
         let other = ["voice_encoder/", "chatterbox/text_head", "chatterbox/builtin/"];
         let read = |name: &str| !other.iter().any(|prefix| name.starts_with(prefix));

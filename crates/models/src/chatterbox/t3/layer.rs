@@ -1,6 +1,7 @@
 //! A layer of either backbone, over cached keys and values.
 
 use super::config::{Backbone, LlamaConfig, T3Config};
+use super::pages::CacheLayout;
 use crate::error::ModelError;
 use crate::params::Params;
 use mynah_graph::{Activation, CausalAttention, GraphBuilder, Op, StateDecl, StateId, ValueId};
@@ -26,10 +27,10 @@ pub(super) struct Passed {
 }
 
 /// The state tensors of every graph, two for each layer: pages of keys and of values, `[key heads, page, width]`.
-pub(super) fn state_decls(config: &T3Config, page: usize) -> Vec<StateDecl> {
-    let row = [config.key_heads, page, config.head_width];
+pub(super) fn state_decls(config: &T3Config, cache: CacheLayout) -> Vec<StateDecl> {
+    let row = [config.key_heads, cache.page, config.head_width];
     let of_layer =
-        |i: usize| ["keys", "values"].map(|part| StateDecl { name: format!("h{i}.{part}"), row: row.into() });
+        |i: usize| ["keys", "values"].map(|part| StateDecl::cache(format!("h{i}.{part}"), row, cache.elem));
     (0..config.layers).flat_map(of_layer).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use super::config::T3Config;
 use super::layer::state_decls;
-use super::pages::Pages;
+use super::pages::{CacheLayout, Pages};
 use super::perceiver::voice_graph;
 use super::step::{PrefillDims, StepDims, page_bucket, prefill_graph, step_graph};
 use crate::error::ModelError;
@@ -34,7 +34,7 @@ impl Default for LoadOptions {
 pub struct T3 {
     pub(super) file: Arc<GgufFile>,
     pub(super) config: T3Config,
-    pub(super) page: usize,
+    pub(super) cache: CacheLayout,
     pub(super) executor: Executor,
     /// Keys and values of each layer, in the graphs' order.
     pub(super) states: Vec<StateId>,
@@ -53,22 +53,22 @@ impl T3 {
         options: LoadOptions,
     ) -> Result<Self, ModelError> {
         let config = T3Config::read(&file)?;
-        let page = options.page.max(1);
-        check(&file, &config, page)?;
         let weights = Arc::new(GgufWeights::new(Arc::clone(&file)));
         let executor = Executor::new(device, fallback, weights, options.executor)?;
-        Self::with(file, config, page, executor)
+        let cache = CacheLayout { page: options.page.max(1), elem: executor.cache_elem() };
+        check(&file, &config, cache)?;
+        Self::with(file, config, cache, executor)
     }
 
     fn with(
         file: Arc<GgufFile>,
         config: T3Config,
-        page: usize,
+        cache: CacheLayout,
         mut executor: Executor,
     ) -> Result<Self, ModelError> {
         let create = |decl| executor.create_state(decl, 0);
-        let states = state_decls(&config, page).iter().map(create).collect::<Result<_, _>>()?;
-        Ok(Self { file, config, page, executor, states, pages: Pages::default() })
+        let states = state_decls(&config, cache).iter().map(create).collect::<Result<_, _>>()?;
+        Ok(Self { file, config, cache, executor, states, pages: Pages::default() })
     }
 
     /// Another one on the same prepared weights, with plans and a cache of its own: one for each concurrent user.
@@ -76,7 +76,7 @@ impl T3 {
     /// # Errors
     /// When the device can't give it.
     pub fn fork(&self) -> Result<Self, ModelError> {
-        Self::with(Arc::clone(&self.file), self.config.clone(), self.page, self.executor.fork()?)
+        Self::with(Arc::clone(&self.file), self.config.clone(), self.cache, self.executor.fork()?)
     }
 
     /// The model's dimensions.
@@ -101,11 +101,11 @@ impl T3 {
 }
 
 /// Builds each graph once, which holds every tensor that is read against the configuration.
-fn check(file: &GgufFile, config: &T3Config, page: usize) -> Result<(), ModelError> {
+fn check(file: &GgufFile, config: &T3Config, cache: CacheLayout) -> Result<(), ModelError> {
     voice_graph(file, config, 1)?;
     let pages = page_bucket(1);
     let prefill = PrefillDims { batch: 1, voice: 1, text: 1, pages, aligned: false };
-    prefill_graph(file, config, page, &prefill)?;
-    step_graph(file, config, page, &StepDims { batch: 1, pages, aligned: false })?;
+    prefill_graph(file, config, cache, &prefill)?;
+    step_graph(file, config, cache, &StepDims { batch: 1, pages, aligned: false })?;
     Ok(())
 }

@@ -1,4 +1,15 @@
-//! Which pages of keys and values are free.
+//! How keys and values are laid out in pages, and which of these are free.
+
+use mynah_graph::StateElem;
+
+/// How keys and values are laid out; all graphs of one model must use the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CacheLayout {
+    /// Tokens of a page.
+    pub(super) page: usize,
+    /// How elements are stored.
+    pub(super) elem: StateElem,
+}
 
 /// Pages of a model; they grow with what sequences need, and are given back when these end.
 #[derive(Debug, Default)]

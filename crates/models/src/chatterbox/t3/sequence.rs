@@ -159,7 +159,7 @@ impl T3 {
 
     /// Pages for one row more of a sequence.
     fn reserve(&mut self, sequence: &mut Sequence) -> Result<(), T3Error> {
-        let each = (sequence.len() + 1).div_ceil(self.page);
+        let each = (sequence.len() + 1).div_ceil(self.cache.page);
         let missing: usize = sequence.pages.iter().map(|pages| each.saturating_sub(pages.len())).sum();
         if let Some(count) = self.pages.short_of(missing) {
             for &state in &self.states {
@@ -182,7 +182,7 @@ impl T3 {
         text: &Text,
         sequence: &mut Sequence,
     ) -> Result<Vec<f32>, T3Error> {
-        let (file, config, page) = (&self.file, &self.config, self.page);
+        let (file, config, cache) = (&self.file, &self.config, self.cache);
         let room = text_bucket(text.ids.len());
         let dims = PrefillDims {
             batch: sequence.rows(),
@@ -193,7 +193,7 @@ impl T3 {
         };
         let graph = if dims.aligned { "prefill.aligned" } else { "prefill" };
         let key = PlanKey { graph, dims: [dims.batch, dims.voice, dims.text, dims.pages] };
-        let plan = self.executor.plan(key, || prefill_graph(file, config, page, &dims))?;
+        let plan = self.executor.plan(key, || prefill_graph(file, config, cache, &dims))?;
 
         let (time, length) = (dims.time(config), text.ids.len());
         let mut ids = text.ids.clone();
@@ -274,10 +274,10 @@ impl T3 {
         inputs.pages = page_list(&sequences, pages);
         let aligned_too = sequences.iter().any(|sequence| sequence.aligned.is_some());
         let dims = StepDims { batch: inputs.tokens.len(), pages, aligned: aligned_too };
-        let (file, config, page) = (&self.file, &self.config, self.page);
+        let (file, config, cache) = (&self.file, &self.config, self.cache);
         let graph = if aligned_too { "step.aligned" } else { "step" };
         let key = PlanKey { graph, dims: [dims.batch, dims.pages, 0, 0] };
-        let plan = self.executor.plan(key, || step_graph(file, config, page, &dims))?;
+        let plan = self.executor.plan(key, || step_graph(file, config, cache, &dims))?;
         let mut data = vec![Data::I32(&inputs.tokens)];
         if config.llama().is_some() {
             data.push(Data::I32(&inputs.speech_positions));

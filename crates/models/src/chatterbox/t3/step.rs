@@ -5,6 +5,7 @@
 use super::align::ALIGNED_HEADS;
 use super::config::{Backbone, T3Config};
 use super::layer::{Layer, layer_norm, rms_norm, state_decls};
+use super::pages::CacheLayout;
 use crate::error::ModelError;
 use crate::params::Params;
 use mynah_gguf::GgufFile;
@@ -57,7 +58,7 @@ pub(super) struct StepDims {
 pub(super) fn prefill_graph(
     file: &GgufFile,
     config: &T3Config,
-    page: usize,
+    cache: CacheLayout,
     dims: &PrefillDims,
 ) -> Result<Graph, ModelError> {
     let params = Params::new(file);
@@ -98,7 +99,7 @@ pub(super) fn prefill_graph(
         let positions = g.gather(wpe, places.positions);
         x = g.add(x, positions);
     }
-    let x = backbone(&mut g, params, config, page, &places, dims.aligned, x)?;
+    let x = backbone(&mut g, params, config, cache, &places, dims.aligned, x)?;
     let x = g.reshape(x, &[dims.batch * time, hidden]);
     let x = g.gather(x, last);
     let logits = head(&mut g, &params, config, x)?;
@@ -114,7 +115,7 @@ pub(super) fn prefill_graph(
 pub(super) fn step_graph(
     file: &GgufFile,
     config: &T3Config,
-    page: usize,
+    cache: CacheLayout,
     dims: &StepDims,
 ) -> Result<Graph, ModelError> {
     let params = Params::new(file);
@@ -125,7 +126,7 @@ pub(super) fn step_graph(
     let places = Places::declare(&mut g, [dims.batch, 1, dims.pages]);
     // GPT-2 counts every row of the sequence, the Llama speech alone.
     let x = speech(&mut g, &params, config, tokens, Some(speech_positions.unwrap_or(places.positions)))?;
-    let x = backbone(&mut g, params, config, page, &places, dims.aligned, x)?;
+    let x = backbone(&mut g, params, config, cache, &places, dims.aligned, x)?;
     let x = g.reshape(x, &[dims.batch, config.hidden]);
     let logits = head(&mut g, &params, config, x)?;
     g.output("logits", logits);
@@ -175,13 +176,12 @@ fn backbone(
     g: &mut GraphBuilder,
     params: Params<'_>,
     config: &T3Config,
-    page: usize,
+    cache: CacheLayout,
     places: &Places,
     aligned: bool,
     mut x: ValueId,
 ) -> Result<ValueId, ModelError> {
-    let states: Vec<StateId> =
-        state_decls(config, page).iter().map(|decl| g.state(&decl.name, decl.row)).collect();
+    let states: Vec<StateId> = state_decls(config, cache).iter().map(|decl| g.declare(decl)).collect();
     let mut looked_at = [None; ALIGNED_HEADS.len()];
     for (i, &states) in states.as_chunks::<2>().0.iter().enumerate() {
         let layer = Layer {

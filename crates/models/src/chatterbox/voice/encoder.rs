@@ -34,7 +34,7 @@ fn stretch(window: usize) -> usize {
 /// Hidden and cell state of each layer, a row per window.
 fn states(config: &VoiceEncoderConfig) -> Vec<StateDecl> {
     let names = (0..config.layers).flat_map(|l| ["hidden", "cell"].map(|k| format!("voice_encoder.{k}.{l}")));
-    names.map(|name| StateDecl { name, row: [config.hidden].into() }).collect()
+    names.map(|name| StateDecl::new(name, [config.hidden])).collect()
 }
 
 /// `frames [windows, frames, mels]`, `rows [windows]` (of the states), `active [windows]` (all 1) → `raw [windows, embedding]`, what
@@ -54,7 +54,7 @@ pub fn voice_encoder_graph(
     let mut x = g.input("frames", ElemType::F32, [windows, frames, config.n_mels]);
     let rows = g.input("rows", ElemType::I32, [windows]);
     let active = g.input("active", ElemType::I32, [windows]);
-    let states: Vec<_> = states(config).iter().map(|s| g.state(&s.name, s.row)).collect();
+    let states: Vec<_> = states(config).iter().map(|s| g.declare(s)).collect();
     let mut last = x;
     for (layer, pair) in states.chunks_exact(2).enumerate() {
         let (hidden, cell) = (pair[0], pair[1]);

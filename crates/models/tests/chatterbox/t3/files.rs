@@ -177,8 +177,10 @@ fn memory_is_known_before_anything_is_loaded() {
     for (case, batch, each) in [("mtl", 4, 2 * 3 * 64), ("english", 4, 2 * 2 * 24), ("turbo", 2, 2 * 3 * 64)]
     {
         let (file, config) = (file(case), T3Config::read(&file(case)).unwrap());
-        let found = T3::estimate(&file, &device, &lengths).unwrap();
+        let of = |policy| T3::estimate(&file, &device, &policy, &lengths).unwrap();
+        let found = of(Policy::exact());
         assert_eq!((lengths.batch(&config), found.token, found.sequence), (batch, 4 * each, 0), "{case}");
+        assert_eq!(of(Policy::default()).token, 2 * each, "a cache of halves");
         let bytes = |name: &str| file.tensor(name).map_or(0, |t| t.nbytes as u64);
         let all: u64 = file.tensors().iter().map(|t| t.nbytes as u64).sum();
         let rest = [

@@ -123,7 +123,7 @@ impl Model {
     pub(super) fn state_bytes(&self) -> (f64, f64) {
         let (bytes, page) = (self.engine.model().state_bytes(), self.engine.model().page());
         // Of the snapshots one is read.
-        (bytes.saved as f64, bytes.page as f64 / page.max(1) as f64)
+        (bytes.saved_row as f64, bytes.page as f64 / page.max(1) as f64)
     }
 
     /// Bytes on the device, and the most that the process has had.
