@@ -4,7 +4,6 @@
 use super::{LANES, STEP, sequences};
 use crate::kernels::attention::unroll::{count, unroll};
 use crate::kernels::common::{function, include_activations};
-use crate::kernels::elementwise::each;
 use crate::program::{Bind, Compiled, Operand, Place};
 use mynah_device::DeviceError;
 use mynah_graph::DeltaHeads;
@@ -22,17 +21,15 @@ pub(in crate::kernels) fn compile(bind: &Bind<'_>, op: &DeltaHeads) -> Result<Co
     let &[batch, time, heads, size] = bind.shape(5).dims() else {
         return Err(bind.unsupported("z has no four dimensions".into()));
     };
-    let lanes = bind.caps().subgroup.map(|[min, _]| min.max(1) as usize);
-    let fits = size <= WIDEST && size.is_multiple_of(STEP) && time <= FEW;
-    let (Some(lanes), true) = (lanes, fits) else {
+    if size > WIDEST || !size.is_multiple_of(STEP) || time > FEW || bind.caps().subgroup.is_none() {
         return Err(bind.unsupported(format!(
             "{time} tokens by heads of {size}: {FEW} and {WIDEST} at most, whole vectors, subgroups"
         )));
-    };
+    }
     let checks = sequences(bind, 6, time, op.delta)?;
     let mut k = bind.kernel();
     let mut symbols = vec![count("C", size / STEP)];
-    k.bind("mixed", "vec4<f32>", &bind.operand(0)?);
+    k.bind("mixed", if op.conv.is_some() { "f32" } else { "vec4<f32>" }, &bind.operand(0)?);
     if let Some(conv) = &op.conv {
         let taps = bind.shape(7).last();
         let kept = taps - 2 + conv.snapshots;
@@ -41,11 +38,11 @@ pub(in crate::kernels) fn compile(bind: &Bind<'_>, op: &DeltaHeads) -> Result<Co
             return Err(bind.unsupported("a convolution whose channels are shared, or of many taps".into()));
         }
         k.bind("kernel", "f32", &bind.operand(7)?);
-        k.bind("inputs", "vec4<f32>", &Operand { place: Place::State(conv.state.0), bytes: 0 });
+        k.bind("inputs", "f32", &Operand { place: Place::State(conv.state.0), bytes: 0 });
         k.param_rows("input_rows", conv.state.0);
         k.source().constant("TAPS", taps as u32);
         k.source().constant("KEPT", kept as u32);
-        let v = conv.activation.map_or_else(|| "v".to_owned(), |f| each(function(k.source(), f), 4));
+        let v = conv.activation.map_or_else(|| "v".to_owned(), |f| format!("{}(v)", function(k.source(), f)));
         k.source().define("MIXED", v);
         symbols.extend([count("K", taps), count("P", taps - 1), count("S", kept)]);
         symbols.push(("LAST", vec![(taps - 1).to_string()]));
@@ -63,7 +60,6 @@ pub(in crate::kernels) fn compile(bind: &Bind<'_>, op: &DeltaHeads) -> Result<Co
     include_activations(&mut k, bind);
     let source = k.source();
     source.constant("SIZE", size as u32);
-    source.constant("SHARES", (LANES * size).div_ceil(lanes) as u32);
     source.constant("SNAPSHOTS", op.delta.snapshots as u32);
     let gate = function(source, op.gate);
     source.define("GATE", gate);
