@@ -275,7 +275,7 @@ fn list(steps: &[StepTime]) {
     }
 }
 
-/// Tokens of Qwen3.5 0.8B after a hundred others: the whole, the part before the device is asked for its results, and kernels.
+/// Tokens of Qwen3.5 0.8B after a hundred others: the whole, what the host takes to submit one without logits, and kernels.
 fn token(
     device: &Arc<dyn Device>,
     policy: &Policy,
@@ -300,7 +300,7 @@ fn token(
     }
     let [least, median] = micros(&mut times);
     println!("   token {dtype:>6}  {least:>7.1} us least, {median:.1} median: {:.0} tokens/s", 1e6 / median);
-    // Without the head's results: what is left is the same but for the last product and bringing its results back.
+    // Without logits nothing is waited for: this is the host's part, which hides behind the device's where that is slower.
     let mut times = Vec::with_capacity(TOKENS);
     for run in 0..WARM + TOKENS {
         let begin = Instant::now();
@@ -310,7 +310,7 @@ fn token(
         }
     }
     let [least, median] = micros(&mut times);
-    println!("   token {dtype:>6}  {least:>7.1} us least, {median:.1} median, without logits");
+    println!("   token {dtype:>6}  {least:>7.1} us least, {median:.1} median to submit, without logits");
     if kernels {
         model.executor().profile(true);
         for _ in 0..WARM {

@@ -90,9 +90,7 @@ impl<B: Backend> States<B> {
             let copy = Command::Copy { from: &state.buffer, from_offset: 0, to: &read, to_offset: 0, bytes };
             backend.submit(&[copy])?;
         }
-        let mut contents = Vec::new();
-        backend.read(&read, bytes, &mut |bytes| contents = bytemuck::pod_collect_to_vec(bytes))?;
-        Ok(contents)
+        Ok(bytemuck::pod_collect_to_vec::<u8, f32>(&backend.view(&read, bytes)?))
     }
 
     /// Copies a snapshot back.
