@@ -263,8 +263,9 @@ fn states_of_halves_take_half_the_memory_and_round() {
     let program = session.compile(&naive_plan(&b.finish().unwrap())).unwrap();
     let inputs = [Data::I32(&[0])];
     let mut run = |states| session.run(program, &RunArgs { inputs: &inputs, states, ..RunArgs::default() });
-    assert!(run(&[floats]).is_ok());
-    let error = run(&[halves]).unwrap_err();
+    let (whole, half) = ([floats], [halves]);
+    assert!(run(&whole).is_ok());
+    let error = run(&half).unwrap_err();
     assert!(matches!(error, DeviceError::Arguments { .. }), "{error}");
 }
 

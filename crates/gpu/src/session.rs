@@ -1,7 +1,7 @@
 //! One model on a GPU: its weights, programs and states.
 
 use crate::backend::Backend;
-use crate::program::{Memory, Program};
+use crate::program::{Memory, Program, Results};
 use crate::state::States;
 use crate::weights::Store;
 use mynah_device::{
@@ -70,7 +70,8 @@ impl<B: Backend> GpuSession<B> {
             return Err(wrong(&found.graph, reason));
         }
         let first = found.outputs[..index].iter().map(|p| p.bytes as usize / 4).sum::<usize>();
-        Ok(found.results.get(first..first + port.bytes as usize / 4).unwrap_or(&[]))
+        let words = found.results.as_ref().map_or(&[][..], Results::words);
+        Ok(words.get(first..first + port.bytes as usize / 4).unwrap_or(&[]))
     }
 }
 

@@ -92,9 +92,7 @@ impl<B: Backend> States<B> {
             let copy = Command::Copy { from: &state.buffer, from_offset: 0, to: &read, to_offset: 0, bytes };
             backend.submit(&[copy])?;
         }
-        let mut contents = Vec::new();
-        backend.read(&read, bytes, &mut |bytes| contents = state.elem.decode(bytes))?;
-        Ok(contents)
+        Ok(state.elem.decode(&backend.view(&read, bytes)?))
     }
 
     /// Copies a snapshot back.

@@ -1,5 +1,5 @@
 //! Qwen3.5 on every adapter of this machine, with nothing to fall back to, beside the CPU's plain formulas: logits of every position,
-//! however a prompt is cut, of several sequences in one step, and after tokens were taken back.
+//! however a prompt is cut, of several sequences in one step, and after tokens were taken back; and with drafts the tokens without.
 //!
 //! Without an adapter the tests say so and pass; with `MYNAH_REQUIRE_GPU=1` that is a failure.
 
@@ -13,6 +13,9 @@ use mynah_models::qwen35::{LoadOptions, Piece, Qwen35, StateLayout, Wanted};
 use mynah_plan::Options;
 use std::path::Path;
 use std::sync::Arc;
+
+#[path = "../../models/tests/qwen35/speculation.rs"]
+mod speculation;
 
 /// The tiny models: unequal and equal head counts, tied embeddings, widths that are no multiples of four, routed experts, Qwen3-Next.
 const MODELS: [&str; 5] = ["dense", "tied_odd", "equal_heads", "experts", "next"];
@@ -115,4 +118,27 @@ fn logits_are_those_of_the_cpu() {
 #[test]
 fn with_no_more_than_every_adapter_has_they_are_too() {
     beside_the_cpu(WgpuBackend::open_least);
+}
+
+#[test]
+fn drafts_change_no_token() {
+    const MADE: usize = 40;
+    let (prompt, listed) = (&tokens(0, 64)[..13], pages(0));
+    for name in ["drafting", "experts"] {
+        let cpu = Arc::new(CpuDevice::new(CpuOptions::default()).unwrap());
+        let wanted = speculation::plain(&mut model(name, cpu, Policy::exact()), &listed, prompt, MADE);
+        for info in list() {
+            let device = Arc::new(GpuDevice::new(WgpuBackend::open(info.choice).unwrap()));
+            let mut model = model(name, device, Policy::exact());
+            assert_eq!(
+                speculation::plain(&mut model, &listed, prompt, MADE),
+                wanted,
+                "{name}, {}",
+                info.choice
+            );
+            let (found, counts) = speculation::speculate(&mut model, &listed, prompt, &wanted);
+            assert_eq!(found, wanted, "{name}, {}: right drafts {counts:?}", info.choice);
+            assert!(counts.iter().all(|&n| n > 3), "{name}: {counts:?}");
+        }
+    }
 }

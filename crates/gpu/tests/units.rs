@@ -119,6 +119,7 @@ fn emulated_product(a: Rows, b: Factor, c: Sums) -> Sums {
 
 impl Backend for Emulated {
     type Buffer = <WgpuBackend as Backend>::Buffer;
+    type View = <WgpuBackend as Backend>::View;
     type Pipeline = <WgpuBackend as Backend>::Pipeline;
     type Bound = <WgpuBackend as Backend>::Bound;
     type Ahead = ();
@@ -167,13 +168,8 @@ impl Backend for Emulated {
         self.inner.submit_timed(&commands.iter().map(passed_on).collect::<Vec<_>>())
     }
 
-    fn read(
-        &self,
-        buffer: &Self::Buffer,
-        bytes: u64,
-        take: &mut dyn FnMut(&[u8]),
-    ) -> Result<(), DeviceError> {
-        self.inner.read(buffer, bytes, take)
+    fn view(&self, buffer: &Self::Buffer, bytes: u64) -> Result<Self::View, DeviceError> {
+        self.inner.view(buffer, bytes)
     }
 
     fn wait(&self) -> Result<(), DeviceError> {

@@ -162,6 +162,7 @@ fn apple() -> Capabilities {
 
 impl Backend for MslBackend {
     type Buffer = MslBuffer;
+    type View = Vec<u8>;
     type Pipeline = MslPipeline;
     type Bound = MslBound;
     type Ahead = ();
@@ -262,10 +263,9 @@ impl Backend for MslBackend {
         Ok(times)
     }
 
-    fn read(&self, buffer: &MslBuffer, bytes: u64, take: &mut dyn FnMut(&[u8])) -> Result<(), DeviceError> {
+    fn view(&self, buffer: &MslBuffer, bytes: u64) -> Result<Self::View, DeviceError> {
         let range = buffer.range(0, bytes).ok_or_else(|| self.lost("a buffer is read past its end"))?;
-        take(&bytemuck::cast_slice(&buffer.read())[range]);
-        Ok(())
+        Ok(bytemuck::cast_slice(&buffer.read())[range].to_vec())
     }
 
     fn wait(&self) -> Result<(), DeviceError> {

@@ -56,6 +56,8 @@ impl Backend for Altered {
     type Buffer = <MslBackend as Backend>::Buffer;
     type Pipeline = <MslBackend as Backend>::Pipeline;
     type Bound = <MslBackend as Backend>::Bound;
+    type View = <MslBackend as Backend>::View;
+    type Ahead = ();
 
     fn name(&self) -> &str {
         self.inner.name()
@@ -103,13 +105,8 @@ impl Backend for Altered {
         self.inner.submit_timed(&commands.iter().map(passed_on).collect::<Vec<_>>())
     }
 
-    fn read(
-        &self,
-        buffer: &Self::Buffer,
-        bytes: u64,
-        take: &mut dyn FnMut(&[u8]),
-    ) -> Result<(), DeviceError> {
-        self.inner.read(buffer, bytes, take)
+    fn view(&self, buffer: &Self::Buffer, bytes: u64) -> Result<Self::View, DeviceError> {
+        self.inner.view(buffer, bytes)
     }
 
     fn wait(&self) -> Result<(), DeviceError> {

@@ -43,9 +43,7 @@ fn run(backend: &MslBackend, body: &str) -> Result<Vec<f32>, DeviceError> {
     let dispatch =
         Command::Dispatch { pipeline: &pipeline, bound: &bound, immediates: &immediates, groups: [2, 1, 1] };
     backend.submit(&[dispatch])?;
-    let mut found = Vec::new();
-    backend.read(&y, 512, &mut |bytes| found.extend_from_slice(bytemuck::cast_slice(bytes)))?;
-    Ok(found)
+    Ok(bytemuck::pod_collect_to_vec(&backend.view(&y, 512)?))
 }
 
 fn complaint(backend: &MslBackend, body: &str) -> String {

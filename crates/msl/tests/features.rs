@@ -35,9 +35,7 @@ fn run(backend: &MslBackend, enables: &str, globals: &str, threads: u32, body: &
     let dispatch =
         Command::Dispatch { pipeline: &pipeline, bound: &bound, immediates: &[], groups: [1, 1, 1] };
     backend.submit(&[dispatch]).unwrap();
-    let mut found = Vec::new();
-    backend.read(&output, bytes, &mut |b| found.extend_from_slice(bytemuck::cast_slice(b))).unwrap();
-    found
+    bytemuck::pod_collect_to_vec(&backend.view(&output, bytes).unwrap())
 }
 
 fn floats(words: &[u32]) -> Vec<f32> {

@@ -9,6 +9,7 @@ pub use self::wgpu::WgpuBackend;
 use crate::caps::Capabilities;
 use crate::shader::Shader;
 use mynah_device::{DeviceError, DeviceReport};
+use std::ops::Deref;
 use std::time::Duration;
 
 /// How a kernel accesses a binding.
@@ -79,6 +80,9 @@ pub(crate) const IMMEDIATE_BYTES: u32 = 128;
 pub trait Backend: Send + Sync + Sized + 'static {
     /// Memory of the machine; clones share it.
     type Buffer: Clone + Send + Sync;
+    /// What a [`Usage::Readback`] buffer holds, in place where the machine can lend it. Until this is dropped no command may name the
+    /// buffer.
+    type View: Deref<Target = [u8]> + Send + Sync;
     /// A compiled kernel; clones share it.
     type Pipeline: Clone + Send + Sync;
     /// A kernel's operands.
@@ -158,12 +162,11 @@ pub trait Backend: Send + Sync + Sized + 'static {
     /// As [`Backend::submit`].
     fn submit_timed(&self, commands: &[Command<'_, Self>]) -> Result<Vec<Duration>, DeviceError>;
 
-    /// Waits for everything submitted and hands the first `bytes` bytes of a [`Usage::Readback`] buffer to `take`.
+    /// Waits for everything submitted and lends the first `bytes` bytes of a [`Usage::Readback`] buffer.
     ///
     /// # Errors
     /// When the device is lost.
-    fn read(&self, buffer: &Self::Buffer, bytes: u64, take: &mut dyn FnMut(&[u8]))
-    -> Result<(), DeviceError>;
+    fn view(&self, buffer: &Self::Buffer, bytes: u64) -> Result<Self::View, DeviceError>;
 
     /// Waits until uploads and everything submitted are done, so that staging memory goes back.
     ///

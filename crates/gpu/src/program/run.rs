@@ -1,7 +1,7 @@
 //! Compiles a plan's steps and replays them.
 
 use super::dispatch::Word;
-use super::{Bind, Compiled, Dispatch, Place, siblings};
+use super::{Bind, Compiled, Dispatch, Place, Results, siblings};
 use crate::backend::{Backend, Command, Slice, Usage};
 use crate::check::Check;
 use crate::kernels;
@@ -105,7 +105,7 @@ pub(crate) struct Program<B: Backend> {
     /// The next run, if it is as those before.
     ahead: Option<B::Ahead>,
     /// What the last run left, all outputs one after the other.
-    pub(crate) results: Vec<u32>,
+    pub(crate) results: Option<Results<B::View>>,
 }
 
 /// Choices of state tensors whose bindings are kept.
@@ -201,7 +201,7 @@ impl<B: Backend> Program<B> {
             readback: None,
             before: None,
             ahead: None,
-            results: Vec::new(),
+            results: None,
         })
     }
 
@@ -223,6 +223,8 @@ impl<B: Backend> Program<B> {
     ) -> Result<(), DeviceError> {
         let times = args.times(&self.graph, self.repeatable)?;
         let (inputs, slots) = (args.inputs, args.slots);
+        // Its memory is where this run leaves its own.
+        self.results = None;
         self.take_inputs(backend, memory, inputs)?;
         let rows: Vec<usize> = states.iter().map(|(_, s)| s.rows).collect();
         for check in &self.checks {
@@ -302,35 +304,24 @@ impl<B: Backend> Program<B> {
             }
         }
         self.before = Some((at, times, words));
-        self.results.clear();
         Ok(())
     }
 
-    /// Waits for the last run and copies what it left.
+    /// Waits for the last run and lends what it left, until the next run.
     pub(crate) fn collect(&mut self, backend: &B) -> Result<(), DeviceError> {
         let Some(readback) = &self.readback else { return Ok(()) };
         let outputs: u64 = self.outputs.iter().map(|port| port.bytes).sum();
-        // Its memory is that of the results before.
-        let mut all = std::mem::take(&mut self.results);
         let wanted = outputs + if self.guarded { FAULT_BYTES } else { 0 };
-        backend.read(readback, wanted, &mut |bytes| {
-            all.clear();
-            match bytemuck::try_cast_slice(bytes) {
-                Ok(words) => all.extend_from_slice(words),
-                Err(_) => all = bytemuck::pod_collect_to_vec(bytes),
-            }
-        })?;
-        if self.guarded {
-            let found = all.split_off((outputs / 4) as usize);
-            if let [number, value] = found.as_slice()
-                && *number > 0
-            {
-                let node = self.steps.get(*number as usize - 1).map(|s| s.node.clone()).unwrap_or_default();
-                let (what, limit) = ("index", 0);
-                return Err(DeviceError::OutOfRange { node, what, found: i64::from(*value as i32), limit });
-            }
+        let results = Results::new(backend.view(readback, wanted)?);
+        if self.guarded
+            && let Some(&[number, value]) = results.words().get((outputs / 4) as usize..)
+            && number > 0
+        {
+            let node = self.steps.get(number as usize - 1).map(|s| s.node.clone()).unwrap_or_default();
+            let (what, limit) = ("index", 0);
+            return Err(DeviceError::OutOfRange { node, what, found: i64::from(value as i32), limit });
         }
-        self.results = all;
+        self.results = Some(results);
         Ok(())
     }
 

@@ -63,6 +63,7 @@ fn inner<'a>(commands: &'a [Command<'a, Altered>]) -> Vec<Inner<'a>> {
 
 impl Backend for Altered {
     type Buffer = <WgpuBackend as Backend>::Buffer;
+    type View = <WgpuBackend as Backend>::View;
     type Pipeline = <WgpuBackend as Backend>::Pipeline;
     type Bound = <WgpuBackend as Backend>::Bound;
     type Ahead = ();
@@ -117,13 +118,8 @@ impl Backend for Altered {
         self.inner.submit_timed(&inner(commands))
     }
 
-    fn read(
-        &self,
-        buffer: &Self::Buffer,
-        bytes: u64,
-        take: &mut dyn FnMut(&[u8]),
-    ) -> Result<(), DeviceError> {
-        self.inner.read(buffer, bytes, take)
+    fn view(&self, buffer: &Self::Buffer, bytes: u64) -> Result<Self::View, DeviceError> {
+        self.inner.view(buffer, bytes)
     }
 
     fn wait(&self) -> Result<(), DeviceError> {

@@ -3,18 +3,11 @@
 use crate::fixtures::{
     PAGE, TOKENS, computed, file, model, model_of, model_with, nmse, pages, reference, run, tensors, written,
 };
+use crate::speculation::{entries, piece, plain, speculate};
 use mynah_device::Policy;
-use mynah_models::qwen35::{Continuation, Piece, Qwen35, Wanted, WithHidden};
+use mynah_models::qwen35::{Continuation, Qwen35, Wanted, WithHidden};
 
 const CASES: [&str; 2] = ["drafting", "experts"];
-
-fn piece<'a>(row: usize, pages: &'a [u32], past: usize, tokens: &'a [u32]) -> Piece<'a> {
-    Piece { row, pages, past, snapshot: 0, tokens, wanted: Wanted::All }
-}
-
-fn entries<'a>(pages: &'a [u32], past: usize, tokens: &'a [u32], hidden: &'a [f32]) -> Continuation<'a> {
-    Continuation { pages, past, tokens, hidden, wanted: Wanted::All }
-}
 
 #[test]
 fn hidden_states_are_those_of_the_reference() {
@@ -85,74 +78,14 @@ fn sequences_draft_beside_each_other() {
     assert_eq!(found.hidden.len(), 18 * width);
 }
 
-/// The first of the largest.
-fn best(logits: &[f32]) -> u32 {
-    (0..logits.len()).rev().max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap() as u32
-}
-
-/// Greedy decoding of as many tokens as `known` has, with two drafted at a time. Weights that nobody trained hardly draft right, so in
-/// each third step none, one or both of the drafts are what is known to come. Also how often none, one and both were right.
-fn speculate(model: &mut Qwen35, prompt: &[u32], known: &[u32]) -> (Vec<u32>, [usize; 3]) {
-    const DRAFTED: usize = 2;
-    let n = known.len();
-    let (listed, width, vocabulary) = (pages(0), model.config().hidden, model.config().vocabulary);
-    model.reset(0).unwrap();
-    let step = model.step_with_hidden(&[piece(0, &listed, 0, prompt)]).unwrap();
-    let mut next = best(&step.logits[(prompt.len() - 1) * vocabulary..]);
-    let (mut made, mut counts) = (vec![next], [0; 3]);
-    // Tokens in the states, entries in the layer's cache, and what the layer has not seen yet.
-    let (mut past, mut behind, mut undone) = (prompt.len(), 0, 0);
-    let mut tokens: Vec<u32> = prompt[1..].iter().copied().chain([next]).collect();
-    let mut hidden = step.hidden;
-    for round in 0.. {
-        if made.len() >= n {
-            break;
-        }
-        let mut guess = model.draft(&[entries(&listed, behind, &tokens, &hidden)]).unwrap();
-        behind += tokens.len();
-        let mut trial = vec![next];
-        for i in 0..DRAFTED {
-            let drafted = best(&guess.logits[guess.logits.len() - vocabulary..]);
-            let comes = known.get(made.len() + i).filter(|_| i < round % 3);
-            trial.push(comes.copied().unwrap_or(drafted));
-            let before = guess.hidden[guess.hidden.len() - width..].to_vec();
-            if i + 1 < DRAFTED {
-                guess = model.draft(&[entries(&listed, behind + i, &trial[i + 1..], &before)]).unwrap();
-            }
-        }
-        let step = [Piece { snapshot: undone, ..piece(0, &listed, past, &trial) }];
-        let found = model.step_with_hidden(&step).unwrap();
-        let true_ones: Vec<u32> = found.logits.chunks(vocabulary).map(best).collect();
-        let agreed = trial[1..].iter().zip(&true_ones).take_while(|(a, b)| a == b).count();
-        // One more than agreed is known: what the model itself says after them.
-        tokens = true_ones[..=agreed].to_vec();
-        hidden = found.hidden[..(agreed + 1) * width].to_vec();
-        next = true_ones[agreed];
-        made.extend_from_slice(&tokens);
-        (past, undone) = (past + agreed + 1, DRAFTED - agreed);
-        counts[agreed] += 1;
-    }
-    made.truncate(n);
-    (made, counts)
-}
-
 #[test]
 fn speculation_gives_the_tokens_of_plain_decoding() {
     const N: usize = 40;
     for case in CASES {
         let (tokens, _) = reference(case);
-        let prompt = &tokens[..13];
-        let mut plain = model(case);
-        let vocabulary = plain.config().vocabulary;
-        let logits = run(&mut plain, 0, prompt, &[13]).unwrap();
-        let mut made = vec![best(&logits[12 * vocabulary..])];
-        let listed = pages(0);
-        while made.len() < N {
-            let past = 12 + made.len();
-            let logits = plain.step(&[piece(0, &listed, past, &made[made.len() - 1..])]).unwrap();
-            made.push(best(logits));
-        }
-        let (found, counts) = speculate(&mut model_with(case, Policy::exact(), 2, 3), prompt, &made);
+        let (prompt, listed) = (&tokens[..13], pages(0));
+        let made = plain(&mut model(case), &listed, prompt, N);
+        let (found, counts) = speculate(&mut model_with(case, Policy::exact(), 2, 3), &listed, prompt, &made);
         assert_eq!(found, made, "{case}");
         assert!(counts.iter().all(|&n| n > 3), "{case}: {counts:?}");
     }

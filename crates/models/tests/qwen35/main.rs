@@ -10,4 +10,5 @@ mod llamacpp;
 mod logits;
 mod merged;
 mod sequences;
+mod speculation;
 mod traps;

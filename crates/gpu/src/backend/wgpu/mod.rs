@@ -3,6 +3,7 @@
 mod open;
 mod pipeline;
 mod submit;
+mod view;
 
 use super::{Backend, Bind, Command, Usage};
 use crate::caps::Capabilities;
@@ -61,6 +62,7 @@ impl WgpuBackend {
 
 impl Backend for WgpuBackend {
     type Buffer = wgpu::Buffer;
+    type View = view::View;
     type Pipeline = WgpuPipeline;
     type Bound = wgpu::BindGroup;
     type Ahead = submit::Recorded;
@@ -166,34 +168,8 @@ impl Backend for WgpuBackend {
         self.record_timed(commands)
     }
 
-    fn read(
-        &self,
-        buffer: &wgpu::Buffer,
-        bytes: u64,
-        take: &mut dyn FnMut(&[u8]),
-    ) -> Result<(), DeviceError> {
-        if bytes == 0 {
-            take(&[]);
-            return self.sound();
-        }
-        let outcome = Arc::new(Mutex::new(None));
-        let told = Arc::clone(&outcome);
-        buffer.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
-            *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-        });
-        self.wait()?;
-        let mapped = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let lost = |reason: String| DeviceError::Lost { device: self.name.clone(), reason };
-        match mapped {
-            Some(Ok(())) => {}
-            Some(Err(e)) => return Err(lost(e.to_string())),
-            None => return Err(lost("it did not answer".into())),
-        }
-        let view = buffer.get_mapped_range(0..bytes).map_err(|e| lost(e.to_string()))?;
-        take(&view);
-        drop(view);
-        buffer.unmap();
-        Ok(())
+    fn view(&self, buffer: &wgpu::Buffer, bytes: u64) -> Result<view::View, DeviceError> {
+        view::View::new(self, buffer, bytes)
     }
 
     fn wait(&self) -> Result<(), DeviceError> {

@@ -141,18 +141,14 @@ impl WgpuBackend {
         encoder.copy_buffer_to_buffer(&resolved, 0, &read, 0, bytes);
         self.queue.submit([encoder.finish()]);
         let period = f64::from(self.queue.get_timestamp_period());
-        let mut times = Vec::with_capacity(dispatches);
-        self.read(&read, bytes, &mut |bytes| {
-            let ticks: Vec<u64> = bytes
-                .chunks_exact(8)
-                .map(|b| b.iter().rev().fold(0, |n, &byte| n << 8 | u64::from(byte)))
-                .collect();
-            let spans = ticks.chunks_exact(2).take(dispatches);
-            times.extend(
-                spans.map(|t| Duration::from_nanos((t[1].saturating_sub(t[0]) as f64 * period) as u64)),
-            );
-        })?;
-        Ok(times)
+        let ticks: Vec<u64> = self
+            .view(&read, bytes)?
+            .chunks_exact(8)
+            .map(|b| b.iter().rev().fold(0, |n, &byte| n << 8 | u64::from(byte)))
+            .collect();
+        let spans = ticks.chunks_exact(2).take(dispatches);
+        let time = |t: &[u64]| Duration::from_nanos((t[1].saturating_sub(t[0]) as f64 * period) as u64);
+        Ok(spans.map(time).collect())
     }
 }
 

@@ -1,5 +1,8 @@
-var<workgroup> partial: array<f32, SHARES * OUTPUTS>;
+//#if !ALONE
+// Of each subgroup, or each thread: its parts of the sums, then of the squares.
+var<workgroup> partial: array<f32, SHARES * PARTIALS>;
 
+//#endif
 // Some vectors of each row, on their way.
 struct Fetched {
 //#each u PIECES
@@ -19,7 +22,11 @@ fn fetch(first: u32, c: u32) -> Fetched {
     var f: Fetched;
 //#each u PIECES
     {
-        let at = min(c + #uu * WG_X, p.vectors - 1u);
+//#if WHOLE
+        let at = c + #uu * TEAM;
+//#else
+        let at = min(c + #uu * TEAM, p.vectors - 1u);
+//#endif
 //#each r ROWS
         {
             // Rows past the last are the last once more; they are not stored.
@@ -49,43 +56,79 @@ fn main(
     @builtin(num_subgroups) subgroups: u32,
 //#endif
 ) {
+//#if TEAMS
+    // Subgroups side by side are a team, whatever threads the device makes them of.
+    let team = subgroup / TEAM_SUBGROUPS;
+    let member = subgroup % TEAM_SUBGROUPS * LANES + place;
+    let first = (linear_id(wid, groups) * (WG_X / TEAM) + team) * ROWS;
+//#else
+    let member = lane;
     let first = linear_id(wid, groups) * ROWS;
+//#endif
 //#each r ROWS
 //#each m COLUMNS
     var sum#r_#m = 0.0;
 //#end
 //#end
+//#if LATE
+//#each m COLUMNS
+    var square#m = 0.0;
+//#end
+//#endif
     // What the result is combined with is fetched beforehand: behind the sums, all would wait for it.
-    let column = first + lane % ROWS;
-    let stores = lane < OUTPUTS && column < p.n;
-    let at = result_at(lane / ROWS, column);
+    let column = first + member % ROWS;
+    let stores = member < OUTPUTS && column < p.n;
+    let at = result_at(member / ROWS, column);
     var last = Carried();
     if stores {
         last = carried(at, column);
     }
     // The next vectors are on their way while these are multiplied.
-    var next = fetch(first, lane);
-//#if NORM
-//#each m COLUMNS
+    var next = fetch(first, member);
+//#if CENTRED
 //#if SUBGROUPS
-    let moments#m = moments_of(#mu, lane, Member(subgroup, place, subgroups));
+    let own = Member(subgroup, place, subgroups);
 //#else
-    let moments#m = moments_of(#mu, lane, Member(0u, 0u, 1u));
+    let own = Member(0u, 0u, 1u);
 //#endif
+//#each m COLUMNS
+    let moments#m = moments_of(#mu, lane, own);
 //#end
 //#endif
 //#if ONCE
-    let start = lane;
+    let start = member;
     {
         let f = next;
 //#else
-    for (var start = lane; start < p.vectors; start += PIECES * WG_X) {
+    for (var start = member; start < p.vectors; start += PIECES * TEAM) {
         let f = next;
-        next = fetch(first, start + PIECES * WG_X);
+        next = fetch(first, start + PIECES * TEAM);
+//#endif
+//#if EARLY
+        // All operands are on their way before the first is used.
+//#each u PIECES
+//#each n QUADS
+//#if WHOLE
+        let c#u_#n = (start + #uu * TEAM) * QUADS + #nu;
+//#else
+        let c#u_#n = min(start + #uu * TEAM, p.vectors - 1u) * QUADS + #nu;
+//#endif
+//#each m COLUMNS
+        let o#u_#n_#m = operand(#mu, c#u_#n);
+//#end
+//#if LATE
+        let g#u_#n = gain[c#u_#n];
+//#endif
+//#end
+//#end
 //#endif
 //#each u PIECES
-        if start + #uu * WG_X < p.vectors {
-            let c = start + #uu * WG_X;
+//#if WHOLE
+        {
+//#else
+        if start + #uu * TEAM < p.vectors {
+//#endif
+            let c = start + #uu * TEAM;
 //#if BLOCKS
             let group = c * QUADS / $GROUP_QUADSu;
 //#each r ROWS
@@ -99,11 +142,26 @@ fn main(
 //#end
 //#each n QUADS
             {
+//#if LATE
+//#if !EARLY
+                let g#u_#n = gain[c * QUADS + #nu];
+//#endif
+//#endif
 //#each m COLUMNS
-//#if NORM
-                let x#m = normed(#mu, c * QUADS + #nu, moments#m);
+//#if EARLY
+                let raw#m = o#u_#n_#m;
 //#else
-                let x#m = operand(#mu, c * QUADS + #nu);
+                let raw#m = operand(#mu, c * QUADS + #nu);
+//#endif
+//#if LATE
+                square#m += dot(raw#m, raw#m);
+                let x#m = raw#m * g#u_#n;
+//#else
+//#if CENTRED
+                let x#m = centred(raw#m, c * QUADS + #nu, moments#m);
+//#else
+                let x#m = raw#m;
+//#endif
 //#endif
 //#end
 //#each r ROWS
@@ -156,40 +214,87 @@ fn main(
 //#end
     }
 //#if SUBGROUPS
-//#each r ROWS
 //#each m COLUMNS
+//#each r ROWS
     let all#r_#m = subgroupAdd(sum#r_#m);
 //#end
+//#if LATE
+    let all_squares#m = subgroupAdd(square#m);
+//#endif
 //#end
-    if place == 0u {
-//#each r ROWS
+//#if ALONE
+    // A team is a subgroup, which has all there is.
+    var sum = 0.0;
+//#if LATE
+    var squares = 0.0;
+//#endif
 //#each m COLUMNS
-        partial[subgroup * OUTPUTS + #ru + ROWS * #mu] = all#r_#m;
+//#each r ROWS
+    if place == #ru + ROWS * #mu {
+        sum = all#r_#m;
+//#if LATE
+        squares = all_squares#m;
+//#endif
+    }
 //#end
+//#end
+    if stores {
+//#else
+    if place == 0u {
+//#each m COLUMNS
+//#each r ROWS
+        partial[subgroup * PARTIALS + #ru + ROWS * #mu] = all#r_#m;
+//#end
+//#if LATE
+        partial[subgroup * PARTIALS + OUTPUTS + #mu] = all_squares#m;
+//#endif
 //#end
     }
     workgroupBarrier();
-    let shares = subgroups;
+//#if TEAMS
+    let share = team * TEAM_SUBGROUPS;
+    let end = share + TEAM_SUBGROUPS;
 //#else
-//#each r ROWS
+    let share = 0u;
+    let end = subgroups;
+//#endif
+//#endif
+//#else
 //#each m COLUMNS
-    partial[lane * OUTPUTS + #ru + ROWS * #mu] = sum#r_#m;
+//#each r ROWS
+    partial[lane * PARTIALS + #ru + ROWS * #mu] = sum#r_#m;
 //#end
+//#if LATE
+    partial[lane * PARTIALS + OUTPUTS + #mu] = square#m;
+//#endif
 //#end
     for (var half = WG_X / 2u; half > 0u; half /= 2u) {
         workgroupBarrier();
-        for (var i = lane; i < half * OUTPUTS; i += WG_X) {
-            partial[i] += partial[half * OUTPUTS + i];
+        for (var i = lane; i < half * PARTIALS; i += WG_X) {
+            partial[i] += partial[half * PARTIALS + i];
         }
     }
     workgroupBarrier();
-    let shares = 1u;
+    let share = 0u;
+    let end = 1u;
 //#endif
+//#if !ALONE
     if stores {
         var sum = 0.0;
-        for (var i = 0u; i < shares; i += 1u) {
-            sum += partial[i * OUTPUTS + lane];
+        for (var i = share; i < end; i += 1u) {
+            sum += partial[i * PARTIALS + member];
         }
+//#if LATE
+        var squares = 0.0;
+        for (var i = share; i < end; i += 1u) {
+            squares += partial[i * PARTIALS + OUTPUTS + member / ROWS];
+        }
+//#endif
+//#endif
+//#if LATE
+        // Dividing by the row's length comes last, so that nothing waits for it.
+        sum *= inverseSqrt(squares / p.width + p.eps);
+//#endif
         y[at] = $KEPT(finish_with(sum, last));
     }
 }

@@ -1,7 +1,8 @@
 //! What comes before a product of few rows: a norm or a gated unit that every workgroup computes anew for the rows it reads.
 //!
-//! A norm takes a pass over the rows before the product's own, while the first weights are on their way; a gated unit is computed where
-//! its elements are read.
+//! An RMS norm's gain multiplies what is read; its squares are summed along with the products, and divide these at the very end. A layer
+//! norm takes passes over the rows before the product's own, while the first weights are on their way: were the mean taken off
+//! the sums, most digits could cancel. A gated unit is computed where its elements are read.
 
 use super::{Product, matvec};
 use crate::kernels::common::{function, include_activations};
@@ -18,7 +19,7 @@ pub(super) fn suits(product: &Product<'_, '_>) -> bool {
     matvec::suits(product) && product.columns <= MOST_COLUMNS
 }
 
-/// Binds what the prologue reads and declares `operand`, or `moments_of` and `normed`.
+/// Binds what the prologue reads and declares `operand`, and for a layer norm `moments_of` and `centred`.
 pub(super) fn declare(product: &Product<'_, '_>, k: &mut Kernel<'_, '_>) -> Result<(), DeviceError> {
     let bind = product.bind;
     match product.prologue {
@@ -30,7 +31,7 @@ pub(super) fn declare(product: &Product<'_, '_>, k: &mut Kernel<'_, '_>) -> Resu
                 k.bind("shift", "vec4<f32>", &bind.operand(3)?);
             }
             k.param_f32("eps", *eps).param_f32("width", product.k as f32);
-            k.source().flag("NORM", true);
+            k.source().flag("LATE", !centred);
             k.source().flag("CENTRED", centred);
         }
         Some(Prologue::Gated(f)) => {

@@ -1,4 +1,4 @@
-//#if NORM
+//#if CENTRED
 // A thread among the subgroups of its workgroup.
 struct Member {
     subgroup: u32,
@@ -6,19 +6,24 @@ struct Member {
     subgroups: u32,
 }
 
+//#if SUBGROUPS
+// Two sums of each row, in places of their own: nothing waits before it overwrites another.
+var<workgroup> moment_sums: array<vec2<f32>, 2u * ROWS_OF_X * SHARES>;
+//#else
 var<workgroup> moment_sums: array<vec2<f32>, SHARES>;
+//#endif
 
-// The sum of all threads, the same in all of them. All must call it.
-fn sum_of_all(mine: vec2<f32>, lane: u32, member: Member) -> vec2<f32> {
+// Sum `which` of all threads, the same in all of them. All must call it.
+fn sum_of_all(mine: vec2<f32>, lane: u32, member: Member, which: u32) -> vec2<f32> {
 //#if SUBGROUPS
     let some = subgroupAdd(mine);
     if member.place == 0u {
-        moment_sums[member.subgroup] = some;
+        moment_sums[which * SHARES + member.subgroup] = some;
     }
     workgroupBarrier();
     var all = vec2<f32>();
     for (var i = 0u; i < member.subgroups; i++) {
-        all += moment_sums[i];
+        all += moment_sums[which * SHARES + i];
     }
 //#else
     moment_sums[lane] = mine;
@@ -30,23 +35,19 @@ fn sum_of_all(mine: vec2<f32>, lane: u32, member: Member) -> vec2<f32> {
     }
     workgroupBarrier();
     let all = moment_sums[0];
-//#endif
     // The next sum overwrites what slower threads are still reading here.
     workgroupBarrier();
+//#endif
     return all;
 }
 
 // What a row is normalised with: what is taken off, what the rest is multiplied by, and what rounding left of the first.
 fn moments_of(row: u32, lane: u32, member: Member) -> vec3<f32> {
-//#if CENTRED
     var sum = vec4<f32>();
     for (var i = lane; i < p.x_stride; i += WG_X) {
         sum += x[row * p.x_stride + i];
     }
-    let mean = sum_of_all(vec2<f32>(dot(sum, vec4<f32>(1.0)), 0.0), lane, member).x / p.width;
-//#else
-    let mean = 0.0;
-//#endif
+    let mean = sum_of_all(vec2<f32>(dot(sum, vec4<f32>(1.0)), 0.0), lane, member, 2u * row).x / p.width;
     // What rounding the mean left shows as a mean of the differences, and is taken out of both.
     var first = vec4<f32>();
     var second = vec4<f32>();
@@ -56,24 +57,17 @@ fn moments_of(row: u32, lane: u32, member: Member) -> vec3<f32> {
         second += d * d;
     }
     let sums = vec2<f32>(dot(first, vec4<f32>(1.0)), dot(second, vec4<f32>(1.0)));
-    let moments = sum_of_all(sums, lane, member) / p.width;
-//#if CENTRED
+    let moments = sum_of_all(sums, lane, member, 2u * row + 1u) / p.width;
     let variance = max(moments.y - moments.x * moments.x, 0.0);
     return vec3<f32>(mean, inverseSqrt(variance + p.eps), moments.x);
-//#else
-    return vec3<f32>(0.0, inverseSqrt(moments.y + p.eps), 0.0);
-//#endif
 }
 
-fn normed(row: u32, at: u32, moments: vec3<f32>) -> vec4<f32> {
-//#if CENTRED
-    return ((x[row * p.x_stride + at] - moments.x) - moments.z) * moments.y * gain[at] + shift[at];
-//#else
-    return x[row * p.x_stride + at] * moments.y * gain[at];
-//#endif
+fn centred(v: vec4<f32>, at: u32, moments: vec3<f32>) -> vec4<f32> {
+    return ((v - moments.x) - moments.z) * moments.y * gain[at] + shift[at];
 }
-//#else
-// Four elements of a row of the operand.
+
+//#endif
+// Four elements of a row of the operand, of a norm those before it.
 fn operand(row: u32, at: u32) -> vec4<f32> {
 //#if GATED
     let v = gate[row * p.x_stride + at];
@@ -82,4 +76,3 @@ fn operand(row: u32, at: u32) -> vec4<f32> {
     return x[row * p.x_stride + at];
 //#endif
 }
-//#endif

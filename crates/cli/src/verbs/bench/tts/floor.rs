@@ -5,7 +5,7 @@ use super::measure::{Load, Run};
 use crate::verbs::bench::machine::{Ceiling, Machine};
 use crate::verbs::bench::weights::main_type;
 use anyhow::Context as _;
-use mynah_device::Policy;
+use mynah_device::{Device, Policy};
 use mynah_gguf::GgufFile;
 use mynah_graph::Graph;
 use mynah_lab::Work;
@@ -74,19 +74,29 @@ pub(super) struct Prompt {
     pub(super) tokens: usize,
 }
 
-/// Costs of [`Load`]. T3's are those of its weights and of its cache; what attention computes is left out.
+/// Costs of [`Load`] on a device under a policy. T3's are those of its weights and of its cache; what attention computes is left out.
 ///
 /// # Errors
 /// What is wrong with a file.
-pub(super) fn costs(files: &[GgufFile; 2], load: &Load, prompt: Prompt) -> anyhow::Result<Costs> {
+pub(super) fn costs(
+    files: &[GgufFile; 2],
+    load: &Load,
+    prompt: Prompt,
+    at: (&dyn Device, &Policy),
+) -> anyhow::Result<Costs> {
     let [t3, s3gen] = files;
-    let [prefill, tokens] = t3_costs(t3, load, prompt).context("T3's work can't be told")?;
+    let [prefill, tokens] = t3_costs(t3, load, prompt, at).context("T3's work can't be told")?;
     let [encoder, flow, pitch, vocoder] =
         s3gen_costs(s3gen, load, prompt).context("S3Gen's work can't be told")?;
     Ok([Some(prefill), Some(tokens), Some(encoder), Some(flow), Some(pitch), None, Some(vocoder)])
 }
 
-fn t3_costs(file: &GgufFile, load: &Load, prompt: Prompt) -> Result<[Cost; 2], ModelError> {
+fn t3_costs(
+    file: &GgufFile,
+    load: &Load,
+    prompt: Prompt,
+    (device, policy): (&dyn Device, &Policy),
+) -> Result<[Cost; 2], ModelError> {
     let (mut bytes, mut layers, mut head) = (0.0, 0.0, 0.0);
     for tensor in file.tensors() {
         let name = tensor.name.as_str();
@@ -98,11 +108,9 @@ fn t3_costs(file: &GgufFile, load: &Load, prompt: Prompt) -> Result<[Cost; 2], M
         bytes += tensor.nbytes as f64;
         *(if is_head { &mut head } else { &mut layers }) += 2.0 * tensor.shape.numel() as f64;
     }
-    let device = mynah::open_device(mynah::DeviceChoice::Cpu, Some(1))
-        .map_err(|error| ModelError::Unsupported { what: error.to_string() })?;
     let config = T3Config::read(file)?;
     let lengths = Lengths { requests: load.batch, guided: true, text: load.text, speech: load.tokens };
-    let cached = T3::estimate(file, device.as_ref(), &lengths)?.token as f64;
+    let cached = T3::estimate(file, device, policy, &lengths)?.token as f64;
     let (sequences, decoded) = (lengths.batch(&config) as f64, load.tokens.saturating_sub(1) as f64);
     let before = (prompt.rows + load.text) as f64;
     let dtype = main_type(file, |name| name.starts_with("model/h"));

@@ -16,7 +16,7 @@ use crate::{memory, out};
 use clap::Args;
 use floor::{Ceilings, Prompt};
 use measure::{Load, measure};
-use mynah::{DeviceChoice, Speaker};
+use mynah::{DeviceChoice, Policy, Speaker};
 use std::path::{Path, PathBuf};
 
 /// Flags of `mynah bench tts`.
@@ -99,7 +99,7 @@ impl Tts {
         debug.end(speaker.t3().executor());
         debug.end(speaker.s3gen().executor());
         debug.end(speaker.s3gen().pitch_executor());
-        let costs = self.costs(&mut speaker, &load)?;
+        let costs = self.costs(&mut speaker, &load, &ceilings.policy)?;
         let report = report::Report { load, loaded, runs: measured, costs, ceilings };
         if self.json {
             out::write_json(&report.json())?;
@@ -124,7 +124,7 @@ impl Tts {
         Ok(Ceilings { machine, bytes, operations, threads, policy, on_gpu })
     }
 
-    fn costs(&self, speaker: &mut Speaker, load: &Load) -> anyhow::Result<floor::Costs> {
+    fn costs(&self, speaker: &mut Speaker, load: &Load, policy: &Policy) -> anyhow::Result<floor::Costs> {
         let voice = speaker.built_in_voice()?;
         let tokens = voice.prompt_tokens().len();
         let voice = speaker.ready(&voice)?;
@@ -134,6 +134,6 @@ impl Tts {
         let rows = voice.conditioning().count() + others;
         let named = self.model.model.as_deref().unwrap_or_else(|| Path::new(""));
         let (_, files) = speak::pair(named, self.s3gen.as_deref())?;
-        floor::costs(&files, load, Prompt { rows, tokens })
+        floor::costs(&files, load, Prompt { rows, tokens }, (speaker.devices().device.as_ref(), policy))
     }
 }
