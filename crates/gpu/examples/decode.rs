@@ -266,7 +266,7 @@ fn list(steps: &[StepTime]) {
     for step in steps.iter().filter(|step| step.time > Duration::ZERO) {
         match kinds.iter_mut().find(|(kernel, ..)| *kernel == step.kernel) {
             Some((_, count, time, _)) => (*count, *time) = (*count + 1, *time + step.time),
-            None => kinds.push((&step.kernel, 1, step.time, step.runs as u64)),
+            None => kinds.push((&step.kernel, 1, step.time, step.runs)),
         }
     }
     for (kernel, count, time, runs) in kinds {
