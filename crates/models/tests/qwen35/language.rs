@@ -192,8 +192,8 @@ fn states_that_drafts_are_taken_back_from_are_read_as_any_others() {
     assert_eq!(plain.identity(), model.identity());
     assert_eq!((plain.drafts(), model.drafts()), (0, DRAFTS));
     let sizes = [plain.state_bytes(), model.state_bytes()];
-    assert_eq!([sizes[0].saved, sizes[0].page], [sizes[1].saved, sizes[1].page]);
-    assert!(sizes[0].saved == sizes[0].row && sizes[1].row > sizes[1].saved);
+    assert_eq!([sizes[0].saved_row, sizes[0].page], [sizes[1].saved_row, sizes[1].page]);
+    assert!(sizes[0].saved_row == sizes[0].row && sizes[1].row > sizes[1].saved_row);
     model.reset(0).unwrap();
     go_on(&mut model, 0, &[0, 1], 0, &tokens[..20]).unwrap();
     for snapshot in 0..=DRAFTS {
