@@ -5,7 +5,7 @@
 //! computed from what the run beside gave it: what `own` stages lack is their own fault.
 
 use super::setting::Setting;
-use super::subject::{LOGITS, Run, Step, Subject, widen};
+use super::subject::{LOGITS, Run, Step, Subject, no_kind, widen};
 use super::workbench::Workbench;
 use crate::notes::Volume;
 use crate::verbs::speak;
@@ -80,7 +80,12 @@ impl Subject for Talker {
         };
         let ready = speaker.ready(&voice);
         self.voice = Some(voice);
-        let ready = ready?;
+        let ready = match ready {
+            Err(error @ mynah::Error::VoiceKind { .. }) if beside.is_some() => {
+                return Err(no_kind(&error.to_string()).into());
+            }
+            ready => ready?,
+        };
         let along: Option<Vec<i32>> =
             beside.map(|run| run.tokens.iter().map(|step| step.token.cast_signed()).collect());
         let trace = speaker.trace(&self.text, &ready, &self.options, along.as_deref())?;

@@ -86,9 +86,7 @@ impl Run {
     /// # Errors
     /// The first stage that only one has, or that is longer in one.
     pub(super) fn comparable(&self, reference: &Self) -> anyhow::Result<()> {
-        let hint = "drift compares two ways to compute one model; name files made of the same weights";
-        let refused =
-            |what: String| Err(Usage::new(format!("the two sides are no model of one kind: {what}"), hint));
+        let refused = |what: String| Err(no_kind(&what));
         for i in 0..self.stages.len().max(reference.stages.len()) {
             match (reference.stages.get(i), self.stages.get(i)) {
                 (Some((a, wanted)), Some((b, found))) if a == b && wanted.len() == found.len() => {}
@@ -104,6 +102,12 @@ impl Run {
         }
         Ok(())
     }
+}
+
+/// That the two sides can't be compared.
+pub(super) fn no_kind(what: &str) -> Usage {
+    let hint = "drift compares two ways to compute one model; name files made of the same weights";
+    Usage::new(format!("the two sides are no model of one kind: {what}"), hint)
 }
 
 /// A model and what it is given.

@@ -198,7 +198,7 @@ impl Causal<'_, '_> {
         let floats = if self.halves() { &[][..] } else { &cache };
         let result = if parts.count > 1 { &[][..] } else { &["y"] };
         let mut all = vec![
-            ("C", names(&[&cache])),
+            ("S", names(&[&cache])),
             ("W", names(&[floats, result])),
             ("X", names(&[&["q", "k", "v"], floats, read])),
         ];

@@ -16,14 +16,14 @@ fn load_#X(at: u32, c: u32) -> vec4<f32> {
 }
 //#endif
 //#done
-//#each C
+//#each S
 //#if HALVES
-fn load_#C(at: u32, c: u32) -> vec4<f32> {
-    return from_halves(#C[at + c]);
+fn load_#S(at: u32, c: u32) -> vec4<f32> {
+    return from_halves(#S[at + c]);
 }
 
-fn store_#C(at: u32, c: u32, x: vec4<f32>) {
-    #C[at + c] = to_halves(x);
+fn store_#S(at: u32, c: u32, x: vec4<f32>) {
+    #S[at + c] = to_halves(x);
 }
 //#endif
 //#done
