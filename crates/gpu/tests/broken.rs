@@ -75,8 +75,8 @@ const MISTAKES_IN_FUSED: [(&str, Edit); 12] = [
     ("attention-heads", ["-sine, c < TURNED", "-sine, c > TURNED"]),
     // The gate of the query before, the key of another token's length.
     ("attention-heads", ["2u * at + 1u", "2u * at"]),
-    ("attention-heads", ["key_units[key - past]", "key_units[0]"]),
-    ("prologue/rms-norm", ["* gain[at]", ""]),
+    ("attention-heads", ["key_units[key0 - past]", "key_units[0]"]),
+    ("prologue/rms-norm", ["* g0_0;", ";"]),
     ("prologue/rms-norm", ["+ p.eps", "+ 1e-2"]),
     ("prologue/layer-norm", ["+ shift[at]", "+ shift[0]"]),
     ("prologue/gated", ["gate[row * p.x_stride + at]", "gate[at]"]),
