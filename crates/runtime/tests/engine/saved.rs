@@ -138,9 +138,13 @@ fn files_that_are_none_are_errors() {
     assert!(error(&newer).contains("version 3"));
     let missing = SavedSequence::read(std::path::Path::new("no/such/file")).unwrap_err();
     assert!(matches!(missing, EngineError::Io(_)));
-    // A folder that is not there, and a name that is a folder.
-    assert!(matches!(saved("dense", 1).write(std::path::Path::new("no/such/file")), Err(EngineError::Io(_))));
-    assert!(matches!(saved("dense", 1).write(&std::env::temp_dir()), Err(EngineError::Io(_))));
+    // A file where a folder should be, and a name that is a folder.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    saved("dense", 1).write(&file).unwrap();
+    for path in [file.join("inside"), folder.path().to_owned()] {
+        assert!(matches!(saved("dense", 1).write(&path), Err(EngineError::Io(_))), "{}", path.display());
+    }
 }
 
 #[test]
