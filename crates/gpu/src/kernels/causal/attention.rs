@@ -111,11 +111,6 @@ impl Causal<'_, '_> {
         self.bind.state_elem(self.op.keys.0) == StateElem::F16
     }
 
-    /// Bytes of a token's key and value for a head.
-    pub(super) fn token_bytes(&self) -> usize {
-        2 * self.width * if self.halves() { 2 } else { 4 }
-    }
-
     /// Vectors of a head's row, the last perhaps not whole.
     pub(super) fn row(&self) -> usize {
         self.width.div_ceil(4)

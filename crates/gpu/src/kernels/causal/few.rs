@@ -23,8 +23,6 @@ const ROWS: usize = 8;
 const FEW: usize = 16;
 /// Keys that one workgroup goes through by itself, however long they are: a second dispatch to put parts together takes longer.
 const ALONE: usize = 256;
-/// Bytes of keys and values up to which it goes through more of them.
-const ALONE_BYTES: usize = 256 << 10;
 /// Workgroups up to which rows are spread.
 const SPREAD: usize = 64;
 /// Values that a thread fetches together.
@@ -77,9 +75,8 @@ fn fetches(row: usize, each: usize) -> usize {
 
 pub(super) fn compile(causal: &Causal<'_, '_>) -> Result<Compiled, DeviceError> {
     let (row, capacity) = (causal.row(), causal.capacity());
-    let alone = (ALONE_BYTES / causal.token_bytes()).max(ALONE);
     let parts =
-        if capacity <= alone { Parts { keys: capacity.max(1), count: 1 } } else { causal.parts(KEYS) };
+        if capacity <= ALONE { Parts { keys: capacity.max(1), count: 1 } } else { causal.parts(KEYS) };
     let others = parts.count * causal.key_heads * causal.batch;
     let [tiles, rows] = tiles(causal.time * causal.group(), row, others);
     let pairs = causal.heads_op.as_ref().map(|op| causal.time * op.rope.dims / 2);
