@@ -1,7 +1,8 @@
 //! Causal attention of grouped queries over a paged cache.
 //!
 //! New keys and values go to their pages first. A task then takes some rows of one head of keys, a row being a query head at a
-//! token; the rows share each key and value that is read. The route `online-softmax` goes through the keys in blocks with a running
+//! token; the rows share each key and value that is read. Where heads have few rows, as in decoding, a task takes several heads, which
+//! lie side by side in each page: it then reads a page front to back. The route `online-softmax` goes through the keys in blocks with a running
 //! maximum (`rows`); without it all keys are one block, whose scores are finished before the first weight is taken. Blocks begin at
 //! fixed tokens of the sequence and a row's sums don't know the other rows, so a row has the same bits however a prompt is cut.
 
@@ -94,6 +95,14 @@ impl Causal {
         let capacity = self.sizes.listed * self.sizes.places;
         if self.online { [ROWS, BLOCK.min(capacity)] } else { [PLAIN_ROWS, capacity] }
     }
+
+    /// Heads of keys of a task: as many as have room for their rows, but two tasks for each thread.
+    fn heads_of_task(&self, threads: usize) -> usize {
+        let s = &self.sizes;
+        let rows = s.time * s.heads / s.key_heads;
+        let fair = if threads > 1 { s.batch * s.key_heads / (2 * threads) } else { s.key_heads };
+        (self.tile()[0] / rows.max(1)).min(fair).clamp(1, s.key_heads)
+    }
 }
 
 impl Kernel for Causal {
@@ -150,6 +159,7 @@ impl Causal {
         let [tile, block] = self.tile();
         let group = s.heads / s.key_heads;
         let tiles = (s.time * group).div_ceil(tile);
+        let abreast = self.heads_of_task(launch.pool().threads());
         // SAFETY: tasks have heads of their own, of pages that are in use once.
         let append = |b: usize, head: usize| unsafe { cache.append(&sequences[b], b, head, k, v) };
         // With one task to a head of keys that task writes them itself: one wait for all threads less.
@@ -158,22 +168,26 @@ impl Causal {
                 append(task.index / s.key_heads, task.index % s.key_heads);
             })?;
         }
-        launch.pool().run(s.batch * s.key_heads * tiles, &|task| {
-            let (line, first) = (task.index / tiles, task.index % tiles * tile);
-            let (b, key_head) = (line / s.key_heads, line % s.key_heads);
-            if tiles == 1 {
-                append(b, key_head);
-            }
+        let shares = s.key_heads.div_ceil(abreast);
+        launch.pool().run(s.batch * shares * tiles, &|task| {
+            let (share, first) = (task.index / tiles, task.index % tiles * tile);
+            let (b, key_head) = (share / shares, share % shares * abreast);
+            let key_heads = key_head..s.key_heads.min(key_head + abreast);
             let sequence: &Sequence<'_> = &sequences[b];
             let end = (first + tile).min(s.time * group);
             let own = (sequence.length * group).clamp(first, end);
-            for row in own..end {
-                let at = s.query(b, key_head, row);
-                // SAFETY: these rows belong to this task.
-                unsafe { out.slice(at..at + s.width) }.fill(0.0);
+            for key_head in key_heads.clone() {
+                if tiles == 1 {
+                    append(b, key_head);
+                }
+                for row in own..end {
+                    let at = s.query(b, key_head, row);
+                    // SAFETY: these rows belong to this task.
+                    unsafe { out.slice(at..at + s.width) }.fill(0.0);
+                }
             }
             let private = launch.scratch().private(task.thread);
-            let rows = Rows { cache, sequence, batch: b, key_head, block, scale: self.op.scale, q, out };
+            let rows = Rows { cache, sequence, batch: b, key_heads, block, scale: self.op.scale, q, out };
             // SAFETY: the private part belongs to this thread, as do the rows to this task; nothing writes the keys it reads now.
             attend(self.isa, &rows, first..own, unsafe { private.slice(0..tile * (s.width + block)) });
         })?;

@@ -52,12 +52,12 @@ pub(super) fn read<'a>(
 }
 
 impl<E: Element> Cache<'_, E> {
-    /// Where a token's key, and likewise its value, begins.
+    /// Where a token's key, and likewise its value, begins, and how many tokens follow each other from there on.
     #[inline(always)]
-    pub(super) fn place(&self, sequence: &Sequence<'_>, token: usize, key_head: usize) -> usize {
+    pub(super) fn place(&self, sequence: &Sequence<'_>, token: usize, key_head: usize) -> (usize, usize) {
         let Sizes { key_heads, places, width, .. } = self.sizes;
-        let page = sequence.pages[token / places] as usize;
-        ((page * key_heads + key_head) * places + token % places) * width
+        let (page, place) = (sequence.pages[token / places] as usize, token % places);
+        (((page * key_heads + key_head) * places + place) * width, places - place)
     }
 
     /// Writes one head of a sequence's new tokens.
@@ -75,7 +75,7 @@ impl<E: Element> Cache<'_, E> {
         let Sizes { time, key_heads, width, .. } = self.sizes;
         for t in 0..sequence.length {
             let from = ((batch * time + t) * key_heads + key_head) * width;
-            let to = self.place(sequence, sequence.past + t, key_head);
+            let (to, _) = self.place(sequence, sequence.past + t, key_head);
             // SAFETY: passed on to the caller.
             unsafe {
                 E::store(&k[from..from + width], self.keys.slice(to..to + width));

@@ -1,4 +1,4 @@
-//! Some rows of queries against all keys they see, a block of keys at a time.
+//! Some rows of queries against all keys they see, a block of keys at a time, and in a block one head after another.
 
 use super::super::exponentials::exponentials;
 use super::element::{Element, prefetch};
@@ -12,17 +12,25 @@ use std::ops::Range;
 /// Rows that share what is in registers.
 const TOGETHER: usize = 4;
 
-/// What the rows of a head of keys read and write.
+/// What the rows of some heads of keys read and write.
 pub(super) struct Rows<'a, E> {
     pub(super) cache: &'a Cache<'a, E>,
     pub(super) sequence: &'a Sequence<'a>,
     pub(super) batch: usize,
-    pub(super) key_head: usize,
+    pub(super) key_heads: Range<usize>,
     /// Keys of a block.
     pub(super) block: usize,
     pub(super) scale: f32,
     pub(super) q: &'a [f32],
     pub(super) out: Output<'a, f32>,
+}
+
+/// One head of keys, with the rows that read it.
+struct Head<'r, 'a, E> {
+    rows: &'r Rows<'a, E>,
+    key_head: usize,
+    /// The head whose keys are read next and how many tokens on, where those should be asked for while this one's values are summed.
+    next: Option<(usize, usize)>,
 }
 
 impl<E: Element> Rows<'_, E> {
@@ -33,34 +41,76 @@ impl<E: Element> Rows<'_, E> {
         self.sequence.past + row / group + 1
     }
 
+    /// One of the heads. A block that is the whole sequence would push its own beginning out of the cache, were anything asked for early.
+    #[inline(always)]
+    fn head(&self, key_head: usize) -> Head<'_, '_, E> {
+        let next = if key_head + 1 < self.key_heads.end {
+            (key_head + 1, 0)
+        } else {
+            (self.key_heads.start, self.block)
+        };
+        Head { rows: self, key_head, next: (self.block <= super::BLOCK).then_some(next) }
+    }
+}
+
+impl<E: Element> Head<'_, '_, E> {
     /// Whether rows from `first` on are those that ask for the values of a block while they score its keys, and for the next keys while
-    /// they sum its values: a processor by itself begins anew with every run of keys or values, which are short. A block that is the
-    /// whole sequence would push its own beginning out of the cache.
+    /// they sum its values: a processor by itself begins anew with every run of keys or values, which are short.
     #[inline(always)]
     fn fetches_ahead(&self, first: usize) -> bool {
-        first.is_multiple_of(super::ROWS) && self.block <= super::BLOCK
+        first.is_multiple_of(super::ROWS) && self.next.is_some()
     }
 
     #[inline(always)]
     fn query(&self, row: usize) -> *const f32 {
-        let at = self.cache.sizes.query(self.batch, self.key_head, row);
-        self.q[at..at + self.cache.sizes.width].as_ptr()
+        let sizes = &self.rows.cache.sizes;
+        let at = sizes.query(self.rows.batch, self.key_head, row);
+        self.rows.q[at..at + sizes.width].as_ptr()
     }
 
+    /// The keys and values of some tokens, in runs that lie in one page each.
     #[inline(always)]
-    fn key(&self, token: usize) -> *const E {
-        let at = self.cache.place(self.sequence, token, self.key_head);
-        // The end is checked as well: a kernel reads the whole width.
-        self.cache.keys.at(at + self.cache.sizes.width);
-        self.cache.keys.at(at)
+    fn runs(&self, tokens: Range<usize>) -> impl Iterator<Item = Run<E>> {
+        let (cache, width) = (self.rows.cache, self.rows.cache.sizes.width);
+        let mut token = tokens.start;
+        std::iter::from_fn(
+            #[inline(always)]
+            move || {
+                let left = tokens.end.checked_sub(token).filter(|&left| left > 0)?;
+                let (at, follow) = cache.place(self.rows.sequence, token, self.key_head);
+                let count = left.min(follow);
+                // The ends are checked as well.
+                cache.keys.at(at + count * width);
+                cache.values.at(at + count * width);
+                let run = Run { token, count, keys: cache.keys.at(at), values: cache.values.at(at) };
+                token += count;
+                Some(run)
+            },
+        )
     }
 
+    /// The keys that are read next after the values of a run, as many as lie together.
     #[inline(always)]
-    fn value(&self, token: usize) -> *const E {
-        let at = self.cache.place(self.sequence, token, self.key_head);
-        self.cache.values.at(at + self.cache.sizes.width);
-        self.cache.values.at(at)
+    fn after(&self, run: &Run<E>) -> (*const E, usize) {
+        let known = self.rows.sequence.past + self.rows.sequence.length;
+        match self.next {
+            Some((key_head, later)) if run.token + later < known => {
+                let token = run.token + later;
+                let (at, follow) = self.rows.cache.place(self.rows.sequence, token, key_head);
+                (self.rows.cache.keys.at(at), run.count.min(follow).min(known - token))
+            }
+            _ => (std::ptr::null(), 0),
+        }
     }
+}
+
+/// Tokens whose keys, and values, lie one after the other.
+struct Run<E> {
+    /// The first.
+    token: usize,
+    count: usize,
+    keys: *const E,
+    values: *const E,
 }
 
 /// A row's largest score so far, and the sum of its weights relative to that.
@@ -83,66 +133,84 @@ unsafe fn attend_body<S: Simd, E: Element>(s: S, r: &Rows<'_, E>, range: Range<u
     if count == 0 {
         return;
     }
-    let (totals, scores) = scratch.split_at_mut(count * width);
+    let (totals, scores) = scratch.split_at_mut(r.key_heads.len() * count * width);
     totals.fill(0.0);
     let mut softmax = [Softmax { top: f32::NEG_INFINITY, sum: 0.0 }; super::ROWS];
     let last = r.seen(range.end - 1);
     let mut from = 0;
     while from < last {
-        let mut at = 0;
-        while at < count {
-            let together = if count - at >= TOGETHER { TOGETHER } else { 1 };
-            // Rows stand in the order of their tokens, so the last of them sees most.
-            let to = r.seen(range.start + at + together - 1).min(from + r.block);
-            if from < to {
-                let scores = &mut scores[at * r.block..];
-                // SAFETY: the caller made sure of the extents; nothing writes the cache.
-                unsafe {
-                    match together {
-                        TOGETHER => score::<S, E, TOGETHER>(s, r, range.start + at, from..to, scores),
-                        _ => score::<S, E, 1>(s, r, range.start + at, from..to, scores),
-                    }
-                }
-            }
-            at += together;
-        }
-        at = 0;
-        while at < count {
-            let n = r.seen(range.start + at).min(from + r.block).saturating_sub(from);
-            if n > 0 {
-                let scores = &mut scores[at * r.block..at * r.block + n];
-                weigh(s, scores, &mut softmax[at], &mut totals[at * width..(at + 1) * width]);
-            }
-            at += 1;
-        }
-        at = 0;
-        while at < count {
-            let together = if count - at >= TOGETHER { TOGETHER } else { 1 };
-            let (scores, totals) = (&scores[at * r.block..], &mut totals[at * width..]);
-            // SAFETY: as above.
-            unsafe {
-                match together {
-                    TOGETHER => mix_four(s, r, range.start + at, from, scores, totals),
-                    _ => {
-                        let to = r.seen(range.start + at).min(from + r.block);
-                        mix::<S, E, 1>(s, r, range.start + at, from..to.max(from), from, scores, totals);
-                    }
-                }
-            }
-            at += together;
+        let heads = totals.chunks_exact_mut(count * width).zip(softmax.chunks_exact_mut(count));
+        for (key_head, (totals, softmax)) in r.key_heads.clone().zip(heads) {
+            // SAFETY: passed on to the caller.
+            unsafe { attend_block(s, &r.head(key_head), range.clone(), from, scores, totals, softmax) };
         }
         from += r.block;
     }
-    let mut at = 0;
-    while at < count {
-        let to = r.cache.sizes.query(r.batch, r.key_head, range.start + at);
-        let factor = 1.0 / softmax[at].sum;
+    let rows = r.key_heads.clone().flat_map(|head| range.clone().map(move |row| (head, row)));
+    for (((head, row), totals), softmax) in rows.zip(totals.chunks_exact(width)).zip(&softmax) {
+        let to = r.cache.sizes.query(r.batch, head, row);
+        let factor = 1.0 / softmax.sum;
         // SAFETY: the caller owns these rows.
         let out = unsafe { r.out.slice(to..to + width) };
-        for (out, total) in out.iter_mut().zip(&totals[at * width..(at + 1) * width]) {
+        for (out, total) in out.iter_mut().zip(totals) {
             *out = total * factor;
         }
+    }
+}
+
+/// Adds the block of keys from `from` on to what the rows of a head have so far.
+#[inline(always)]
+unsafe fn attend_block<S: Simd, E: Element>(
+    s: S,
+    head: &Head<'_, '_, E>,
+    range: Range<usize>,
+    from: usize,
+    scores: &mut [f32],
+    totals: &mut [f32],
+    softmax: &mut [Softmax],
+) {
+    let (r, width, count) = (head.rows, head.rows.cache.sizes.width, range.len());
+    let mut at = 0;
+    while at < count {
+        let together = if count - at >= TOGETHER { TOGETHER } else { 1 };
+        // Rows stand in the order of their tokens, so the last of them sees most.
+        let to = r.seen(range.start + at + together - 1).min(from + r.block);
+        if from < to {
+            let scores = &mut scores[at * r.block..];
+            // SAFETY: the caller made sure of the extents; nothing writes the cache.
+            unsafe {
+                match together {
+                    TOGETHER => score::<S, E, TOGETHER>(s, head, range.start + at, from..to, scores),
+                    _ => score::<S, E, 1>(s, head, range.start + at, from..to, scores),
+                }
+            }
+        }
+        at += together;
+    }
+    at = 0;
+    while at < count {
+        let n = r.seen(range.start + at).min(from + r.block).saturating_sub(from);
+        if n > 0 {
+            let scores = &mut scores[at * r.block..at * r.block + n];
+            weigh(s, scores, &mut softmax[at], &mut totals[at * width..(at + 1) * width]);
+        }
         at += 1;
+    }
+    at = 0;
+    while at < count {
+        let together = if count - at >= TOGETHER { TOGETHER } else { 1 };
+        let (scores, totals) = (&scores[at * r.block..], &mut totals[at * width..]);
+        // SAFETY: as above.
+        unsafe {
+            match together {
+                TOGETHER => mix_four(s, head, range.start + at, from, scores, totals),
+                _ => {
+                    let to = r.seen(range.start + at).min(from + r.block);
+                    mix::<S, E, 1>(s, head, range.start + at, from..to.max(from), from, scores, totals);
+                }
+            }
+        }
+        at += together;
     }
 }
 
@@ -151,58 +219,80 @@ unsafe fn attend_body<S: Simd, E: Element>(s: S, r: &Rows<'_, E>, range: Range<u
 #[inline(always)]
 unsafe fn score<S: Simd, E: Element, const R: usize>(
     s: S,
-    r: &Rows<'_, E>,
+    head: &Head<'_, '_, E>,
     first: usize,
     keys: Range<usize>,
     scores: &mut [f32],
 ) {
-    let width = r.cache.sizes.width;
-    let ahead = r.fetches_ahead(first);
-    let whole = width - width % S::LANES;
-    let mut queries = [r.query(first); R];
+    let (r, width) = (head.rows, head.rows.cache.sizes.width);
+    let ahead = head.fetches_ahead(first);
+    let mut queries = [head.query(first); R];
     for i in 1..R {
-        queries[i] = r.query(first + i);
+        queries[i] = head.query(first + i);
     }
-    let mut token = keys.start;
-    while token < keys.end {
-        // A pair of keys; the odd one at the end is its own neighbour.
-        let (left, right) = (r.key(token), r.key((token + 1).min(keys.end - 1)));
-        if ahead {
-            prefetch(r.value(token), width);
-            prefetch(r.value((token + 1).min(keys.end - 1)), width);
-        }
-        let mut sums = [[s.zero(); 2]; R];
+    for run in head.runs(keys.clone()) {
         let mut i = 0;
-        // SAFETY: queries and keys are `width` long.
-        unsafe {
-            while i < whole {
-                let (a, b) = (E::load(s, left.add(i)), E::load(s, right.add(i)));
-                for row in 0..R {
-                    let q = s.load(queries[row].add(i));
-                    sums[row][0] = s.fma(q, a, sums[row][0]);
-                    sums[row][1] = s.fma(q, b, sums[row][1]);
+        while i < run.count {
+            // A pair of keys; the odd one at the end is its own neighbour.
+            let other = (i + 1).min(run.count - 1);
+            let at = run.token + i - keys.start;
+            // SAFETY: the run is as long as its count; queries and keys are `width` long.
+            let sums = unsafe {
+                if ahead {
+                    prefetch(run.values.add(i * width), (other + 1 - i) * width);
                 }
-                i += S::LANES;
-            }
-            let n = width - whole;
-            if n > 0 {
-                let (a, b) = (E::load_some(s, left.add(i), n), E::load_some(s, right.add(i), n));
-                for row in 0..R {
-                    let q = s.load_some(queries[row].add(i), n);
-                    sums[row][0] = s.fma(q, a, sums[row][0]);
-                    sums[row][1] = s.fma(q, b, sums[row][1]);
+                products::<S, E, R>(
+                    s,
+                    &queries,
+                    [run.keys.add(i * width), run.keys.add(other * width)],
+                    width,
+                )
+            };
+            for row in 0..R {
+                scores[row * r.block + at] = s.sum(sums[row][0]) * r.scale;
+                if i + 1 < run.count {
+                    scores[row * r.block + at + 1] = s.sum(sums[row][1]) * r.scale;
                 }
             }
+            i += 2;
         }
-        let at = token - keys.start;
-        for row in 0..R {
-            scores[row * r.block + at] = s.sum(sums[row][0]) * r.scale;
-            if token + 1 < keys.end {
-                scores[row * r.block + at + 1] = s.sum(sums[row][1]) * r.scale;
-            }
-        }
-        token += 2;
     }
+}
+
+/// Products of queries with two keys, lane by lane.
+#[allow(clippy::needless_range_loop, reason = "rows of one array are those of another")]
+#[inline(always)]
+unsafe fn products<S: Simd, E: Element, const R: usize>(
+    s: S,
+    queries: &[*const f32; R],
+    [left, right]: [*const E; 2],
+    width: usize,
+) -> [[S::F; 2]; R] {
+    let whole = width - width % S::LANES;
+    let mut sums = [[s.zero(); 2]; R];
+    let mut i = 0;
+    // SAFETY: queries and keys are `width` long.
+    unsafe {
+        while i < whole {
+            let (a, b) = (E::load(s, left.add(i)), E::load(s, right.add(i)));
+            for row in 0..R {
+                let q = s.load(queries[row].add(i));
+                sums[row][0] = s.fma(q, a, sums[row][0]);
+                sums[row][1] = s.fma(q, b, sums[row][1]);
+            }
+            i += S::LANES;
+        }
+        let n = width - whole;
+        if n > 0 {
+            let (a, b) = (E::load_some(s, left.add(i), n), E::load_some(s, right.add(i), n));
+            for row in 0..R {
+                let q = s.load_some(queries[row].add(i), n);
+                sums[row][0] = s.fma(q, a, sums[row][0]);
+                sums[row][1] = s.fma(q, b, sums[row][1]);
+            }
+        }
+    }
+    sums
 }
 
 /// Turns a row's scores into weights relative to its largest score so far, and brings what was summed before to the same measure.
@@ -240,94 +330,130 @@ fn weigh<S: Simd>(s: S, scores: &mut [f32], softmax: &mut Softmax, totals: &mut 
 #[inline(always)]
 unsafe fn mix_four<S: Simd, E: Element>(
     s: S,
-    r: &Rows<'_, E>,
+    head: &Head<'_, '_, E>,
     first: usize,
     from: usize,
     scores: &[f32],
     totals: &mut [f32],
 ) {
-    let width = r.cache.sizes.width;
+    let (r, width) = (head.rows, head.rows.cache.sizes.width);
     let common = r.seen(first).min(from + r.block).max(from);
     // SAFETY: passed on to the caller.
     unsafe {
-        mix::<S, E, TOGETHER>(s, r, first, from..common, from, scores, totals);
+        mix::<S, E, TOGETHER>(s, head, first, from..common, from, scores, totals);
         let mut row = 1;
         while row < TOGETHER {
             let to = r.seen(first + row).min(from + r.block).max(common);
             let (scores, totals) = (&scores[row * r.block..], &mut totals[row * width..]);
-            mix::<S, E, 1>(s, r, first + row, common..to, from, scores, totals);
+            mix::<S, E, 1>(s, head, first + row, common..to, from, scores, totals);
             row += 1;
         }
     }
 }
 
 /// `totals += weights · values` for `R` rows from `first` on; the weights begin at token `from`.
-#[allow(clippy::needless_range_loop, reason = "a row is an offset into weights and totals as well")]
 #[inline(always)]
 unsafe fn mix<S: Simd, E: Element, const R: usize>(
     s: S,
-    r: &Rows<'_, E>,
+    head: &Head<'_, '_, E>,
     first: usize,
     tokens: Range<usize>,
     from: usize,
     weights: &[f32],
     totals: &mut [f32],
 ) {
-    let width = r.cache.sizes.width;
-    if tokens.is_empty() {
-        return;
-    }
-    assert!(weights.len() >= (R - 1) * r.block + tokens.end - from && totals.len() >= R * width);
-    let (weights, totals) = (weights.as_ptr(), totals.as_mut_ptr());
-    let known = if r.fetches_ahead(first) { r.sequence.past + r.sequence.length } else { 0 };
-    let mut i = 0;
-    // SAFETY: values are `width` long, as are the rows of the totals; the weights reach as far as was just checked.
-    unsafe {
-        while i + 2 * S::LANES <= width {
-            let mut sums = [[s.zero(); 2]; R];
-            for row in 0..R {
-                let at = totals.add(row * width + i);
-                sums[row] = [s.load(at), s.load(at.add(S::LANES))];
-            }
-            let mut token = tokens.start;
-            while token < tokens.end {
-                if i == 0 && token + r.block < known {
-                    prefetch(r.key(token + r.block), width);
+    let (r, width) = (head.rows, head.rows.cache.sizes.width);
+    assert!(tokens.is_empty() || weights.len() >= (R - 1) * r.block + tokens.end - from);
+    assert!(totals.len() >= R * width);
+    for run in head.runs(tokens) {
+        let nothing = (std::ptr::null(), 0);
+        let mut ahead = if head.fetches_ahead(first) { head.after(&run) } else { nothing };
+        let weights = weights[run.token - from..].as_ptr();
+        let mut i = 0;
+        // SAFETY: values are `width` long, as are the rows of the totals; the weights reach as far as was just checked.
+        unsafe {
+            // As many sums as registers have room for: a chain waits for itself.
+            if R == 1 || S::LANES == 16 {
+                while i + 4 * S::LANES <= width {
+                    mix_columns::<S, E, R, 4>(
+                        s,
+                        &run,
+                        ahead,
+                        i,
+                        width,
+                        (weights, r.block),
+                        totals.as_mut_ptr(),
+                    );
+                    ahead = nothing;
+                    i += 4 * S::LANES;
                 }
-                let value = r.value(token).add(i);
-                let (a, b) = (E::load(s, value), E::load(s, value.add(S::LANES)));
+            }
+            while i + 2 * S::LANES <= width {
+                mix_columns::<S, E, R, 2>(s, &run, ahead, i, width, (weights, r.block), totals.as_mut_ptr());
+                ahead = nothing;
+                i += 2 * S::LANES;
+            }
+            while i < width {
+                let n = S::LANES.min(width - i);
                 for row in 0..R {
-                    let weight = s.splat(*weights.add(row * r.block + token - from));
-                    sums[row][0] = s.fma(weight, a, sums[row][0]);
-                    sums[row][1] = s.fma(weight, b, sums[row][1]);
+                    let at = totals.as_mut_ptr().add(row * width + i);
+                    let mut sum = some(s, at, n);
+                    for t in 0..run.count {
+                        let weight = s.splat(*weights.add(row * r.block + t));
+                        sum = s.fma(weight, some(s, run.values.add(t * width + i), n), sum);
+                    }
+                    if n == S::LANES {
+                        s.store(at, sum);
+                    } else {
+                        s.store_some(at, sum, n);
+                    }
                 }
-                token += 1;
+                i += n;
             }
-            for row in 0..R {
-                let at = totals.add(row * width + i);
-                s.store(at, sums[row][0]);
-                s.store(at.add(S::LANES), sums[row][1]);
-            }
-            i += 2 * S::LANES;
         }
-        while i < width {
-            let n = S::LANES.min(width - i);
+    }
+}
+
+/// The same for the tokens of a run and `V` vectors of columns from `first` on, asking for a key `ahead` with each value.
+#[allow(clippy::needless_range_loop, reason = "a row is an offset into weights and totals as well")]
+#[inline(always)]
+unsafe fn mix_columns<S: Simd, E: Element, const R: usize, const V: usize>(
+    s: S,
+    run: &Run<E>,
+    (ahead, keys): (*const E, usize),
+    first: usize,
+    width: usize,
+    (weights, stride): (*const f32, usize),
+    totals: *mut f32,
+) {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let mut sums = [[s.zero(); V]; R];
+        for row in 0..R {
+            for v in 0..V {
+                sums[row][v] = s.load(totals.add(row * width + first + v * S::LANES));
+            }
+        }
+        for t in 0..run.count {
+            if t < keys {
+                prefetch(ahead.add(t * width), width);
+            }
+            let value = run.values.add(t * width + first);
+            let mut values = [s.zero(); V];
+            for v in 0..V {
+                values[v] = E::load(s, value.add(v * S::LANES));
+            }
             for row in 0..R {
-                let at = totals.add(row * width + i);
-                let mut sum = some(s, at, n);
-                let mut token = tokens.start;
-                while token < tokens.end {
-                    let weight = s.splat(*weights.add(row * r.block + token - from));
-                    sum = s.fma(weight, some(s, r.value(token).add(i), n), sum);
-                    token += 1;
-                }
-                if n == S::LANES {
-                    s.store(at, sum);
-                } else {
-                    s.store_some(at, sum, n);
+                let weight = s.splat(*weights.add(row * stride + t));
+                for v in 0..V {
+                    sums[row][v] = s.fma(weight, values[v], sums[row][v]);
                 }
             }
-            i += n;
+        }
+        for row in 0..R {
+            for v in 0..V {
+                s.store(totals.add(row * width + first + v * S::LANES), sums[row][v]);
+            }
         }
     }
 }
