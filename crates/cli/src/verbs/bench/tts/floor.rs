@@ -2,7 +2,7 @@
 //! operations of the others.
 
 use super::measure::{Load, Run};
-use crate::verbs::bench::machine::{Ceiling, Machine};
+use crate::verbs::bench::machine::Machine;
 use crate::verbs::bench::weights::main_type;
 use anyhow::Context as _;
 use mynah_device::{Device, Policy};
@@ -20,12 +20,33 @@ use mynah_tensor::DType;
 /// What a stage asks for in one run, of all texts together.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Cost {
-    /// Products, a multiplication and an addition being two.
-    pub(super) operations: f64,
+    /// Products with quantised weights, a multiplication and an addition being two.
+    quantised: f64,
+    /// All other products: float weights, convolutions, attention.
+    floats: f64,
     /// Bytes that are read at least, where reading is what bounds it.
     pub(super) bytes: Option<f64>,
-    /// What most of its weights are.
-    dtype: DType,
+    /// Whether it takes no fast route under any policy.
+    exact: bool,
+}
+
+impl Cost {
+    /// Of products with weights that are mostly of a type.
+    fn of_weights(dtype: DType, operations: f64, bytes: Option<f64>) -> Self {
+        let (quantised, floats) = if dtype.is_quantized() { (operations, 0.0) } else { (0.0, operations) };
+        Self { quantised, floats, bytes, exact: false }
+    }
+
+    /// Of `times` runs of a graph.
+    fn of_graph(work: Work, times: f64) -> Self {
+        let quantised = times * work.quantised;
+        Self { quantised, floats: times * work.operations() - quantised, bytes: None, exact: false }
+    }
+
+    /// All products.
+    pub(super) fn operations(&self) -> f64 {
+        self.quantised + self.floats
+    }
 }
 
 /// What each of [`Run::stages`] asks for; the source is no product.
@@ -49,12 +70,26 @@ impl Ceilings {
         self.machine.as_ref().filter(|_| !self.on_gpu)
     }
 
-    /// The part of the arithmetic's ceiling that a stage reached in so many seconds, and the ceiling's name.
-    pub(super) fn of_operations(&self, cost: &Cost, seconds: f64) -> Option<(f64, &'static str)> {
-        let given = self.operations.map(|rate| Ceiling { name: "given", rate });
-        let measured = || self.measured()?.ceiling(self.threads, cost.dtype, &self.policy);
-        let ceiling = given.or_else(measured)?;
-        (seconds > 0.0).then(|| (cost.operations / seconds / ceiling.rate, ceiling.name))
+    /// The part of the arithmetic's ceiling that a stage reached in so many seconds, and the ceiling's name. Products of either kind
+    /// have a ceiling of their own: a stage with both can at best take as long as one and then the other.
+    pub(super) fn of_operations(&self, cost: &Cost, seconds: f64) -> Option<(f64, String)> {
+        if seconds <= 0.0 {
+            return None;
+        }
+        if let Some(rate) = self.operations {
+            return Some((cost.operations() / seconds / rate, "given".to_owned()));
+        }
+        let (machine, exact) = (self.measured()?, Policy::exact());
+        let policy = if cost.exact { &exact } else { &self.policy };
+        let (mut least, mut names) = (0.0, Vec::new());
+        for (dtype, operations) in [(DType::Q8_0, cost.quantised), (DType::F32, cost.floats)] {
+            let ceiling = machine.ceiling(self.threads, dtype, policy)?;
+            least += operations / ceiling.rate;
+            if operations > 0.0 && !names.contains(&ceiling.name) {
+                names.push(ceiling.name);
+            }
+        }
+        Some((least / seconds, names.join("+")))
     }
 
     /// The part of the memory's bandwidth that a stage reached.
@@ -117,12 +152,12 @@ fn t3_costs(
     // Keys and values of what came before, and of half of what is made on average.
     let rows = before + decoded / 2.0;
     Ok([
-        Cost { operations: sequences * (layers * before + head), bytes: None, dtype },
-        Cost {
-            operations: decoded * sequences * (layers + head),
-            bytes: Some(decoded * (bytes + sequences * cached * rows)),
+        Cost::of_weights(dtype, sequences * (layers * before + head), None),
+        Cost::of_weights(
             dtype,
-        },
+            decoded * sequences * (layers + head),
+            Some(decoded * (bytes + sequences * cached * rows)),
+        ),
     ])
 }
 
@@ -133,15 +168,14 @@ fn s3gen_costs(file: &GgufFile, load: &Load, prompt: Prompt) -> Result<[Cost; 4]
     let flow = FlowDims { batch, tokens, stages: false };
     let step = StepDims { batch, frames, stages: false };
     let steps = load.steps.unwrap_or(config.cfm.steps) as f64;
-    let cost = |part: &str, graph: Result<Graph, ModelError>, times: f64| -> Result<Cost, ModelError> {
-        let operations = times * Work::of(&graph?).operations();
-        Ok(Cost { operations, bytes: None, dtype: main_type(file, |name| name.starts_with(part)) })
+    let cost = |graph: Result<Graph, ModelError>, times: f64| -> Result<Cost, ModelError> {
+        Ok(Cost::of_graph(Work::of(&graph?), times))
     };
     Ok([
-        cost("flow/", flow_graph(file, &config.flow, &flow), 1.0)?,
-        cost("cfm/", cfm::step_graph(file, &config.cfm, &step), steps)?,
-        cost("hift/f0_predictor/", pitch_graph(file, &config.hift, spoken), batch as f64)?,
-        cost("hift/", vocoder_graph(file, &config.hift, spoken, false), batch as f64)?,
+        cost(flow_graph(file, &config.flow, &flow), 1.0)?,
+        cost(cfm::step_graph(file, &config.cfm, &step), steps)?,
+        Cost { exact: true, ..cost(pitch_graph(file, &config.hift, spoken), batch as f64)? },
+        cost(vocoder_graph(file, &config.hift, spoken, false), batch as f64)?,
     ])
 }
 

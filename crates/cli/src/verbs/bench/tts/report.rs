@@ -89,7 +89,7 @@ impl Report {
         let Some(cost) = cost else { return [none(), none(), none(), none()] };
         let peak = self.ceilings.of_operations(&cost, time);
         [
-            format!("{:.1}", cost.operations / 1e9),
+            format!("{:.1}", cost.operations() / 1e9),
             peak.map_or_else(none, |(part, name)| format!("{} {name}", percent(part))),
             cost.bytes.map_or_else(none, |bytes| format!("{:.2}", bytes / 1e9)),
             self.ceilings.of_bytes(&cost, time).map_or_else(none, percent),
@@ -102,9 +102,9 @@ impl Report {
             let cost = cost.as_ref()?;
             let peak = self.ceilings.of_operations(cost, time);
             let floor = json!({
-                "operations": cost.operations,
+                "operations": cost.operations(),
+                "of_ceiling": peak.as_ref().map(|(part, _)| part),
                 "ceiling": peak.map(|(_, name)| name),
-                "of_ceiling": peak.map(|(part, _)| part),
                 "bytes": cost.bytes,
                 "of_reads": self.ceilings.of_bytes(cost, time),
             });
