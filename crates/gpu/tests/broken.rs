@@ -96,10 +96,11 @@ fn each_is_caught() {
     }
     for info in found {
         for (op, edit) in MISTAKES {
-            let device = GpuDevice::new(Altered::broken(WgpuBackend::open(info.choice).unwrap(), edit));
+            let adapter = WgpuBackend::open(info.choice).unwrap();
+            let device = GpuDevice::new(Altered::roomy(adapter).broken(edit));
             let run = |case: &OpCase| run_case(case, &device, &Policy::exact()).status;
             let results: Vec<Status> = of_op(&all, op).iter().map(run).collect();
-            assert!(device.backend().edited() > 0, "no kernel of {op} has '{}'", edit[0]);
+            assert!(device.backend().rewritten() > 0, "no kernel of {op} has '{}'", edit[0]);
             let reasons: Vec<&String> = results
                 .iter()
                 .filter_map(|status| match status {
@@ -119,17 +120,17 @@ fn each_in_fused_ops_is_caught() {
     let all = cases().unwrap();
     for info in list() {
         for (name, edit) in MISTAKES_IN_FUSED {
-            let device =
-                Arc::new(GpuDevice::new(Altered::broken(WgpuBackend::open(info.choice).unwrap(), edit)));
+            let adapter = WgpuBackend::open(info.choice).unwrap();
+            let device = Arc::new(GpuDevice::new(Altered::roomy(adapter).broken(edit)));
             let cases = all.iter().filter(|case| case.name.contains(name));
             let failed = cases.filter(|case| {
                 matches!(run_planned(case, device.clone(), &Policy::exact()).status, Status::Failed(_))
             });
             // The planner leaves ops as they are where the adapter has too few bindings for the kernel.
             let failed = failed.count();
-            assert!(failed > 0 || device.backend().edited() == 0, "{name} passes with '{}'", edit[1]);
+            assert!(failed > 0 || device.backend().rewritten() == 0, "{name} passes with '{}'", edit[1]);
             let able = device.backend().capabilities();
-            assert!(device.backend().edited() > 0 || able.max_bindings < 11 || able.subgroup.is_none());
+            assert!(device.backend().rewritten() > 0 || able.max_bindings < 11 || able.subgroup.is_none());
         }
     }
 }

@@ -33,7 +33,7 @@ fn marker(i: usize) -> u32 {
 /// Kernels access whole vectors of so many bytes, which may reach past the end of a value.
 const VECTOR: usize = 16;
 
-fn adapters() -> Vec<GpuDevice<Altered>> {
+fn adapters() -> Vec<GpuDevice<Altered<WgpuBackend>>> {
     let found: Vec<_> = list()
         .into_iter()
         .map(|info| GpuDevice::new(Altered::roomy(WgpuBackend::open(info.choice).unwrap())))

@@ -9,7 +9,7 @@ mod altered;
 
 use altered::Altered;
 use mynah_device::Policy;
-use mynah_gpu::{GpuDevice, WgpuBackend, list};
+use mynah_gpu::{Capabilities, GpuDevice, WgpuBackend, list};
 use mynah_lab::{OpCase, Report, Status, cases, run_case};
 
 /// Bytes of a binding, and ops with how many of their cases must run in parts then.
@@ -34,7 +34,8 @@ fn large_weights_are_bound_in_parts() {
     for (info, (limit, ops)) in adapters.iter().flat_map(|info| LIMITS.map(|of| (info, of))) {
         let wanted = |case: &&OpCase| ops.iter().any(|(op, _)| *op == case.op) && large(case, limit);
         let suite: Vec<&OpCase> = all.iter().filter(wanted).collect();
-        let device = GpuDevice::new(Altered::narrow(WgpuBackend::open(info.choice).unwrap(), limit));
+        let adapter = Altered::roomy(WgpuBackend::open(info.choice).unwrap());
+        let device = GpuDevice::new(adapter.capable(|caps| Capabilities { max_binding: limit, ..caps }));
         for policy in [Policy::exact(), Policy::default()] {
             let results = suite.iter().map(|case| run_case(case, &device, &policy)).collect();
             let report =

@@ -1,71 +1,64 @@
 //! Products on matrix units where there are none: the lanes of a subgroup share the sums out among themselves.
 //!
-//! A stand-in for the adapter claims to have the units and puts plain functions for the instructions into each kernel, so
+//! The adapter is said to have the units, and plain functions are put for the instructions into each kernel, so
 //! that the op suite judges all that surrounds them: tiles, ends of rows, split sums, factors of rows, epilogues; the stage and the
 //! softmax of attention.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests, where a panic is a failure")]
 
-use mynah_device::{DeviceError, DeviceReport, Policy};
-use mynah_gpu::{
-    Backend, Bind, Capabilities, Command, GpuDevice, MatrixShape, Shader, Usage, WgpuBackend, list,
-};
-use mynah_lab::{Report, cases, run_case};
-use std::time::Duration;
+mod altered;
 
-struct Emulated {
-    inner: WgpuBackend,
-    caps: Capabilities,
-    size: u32,
+use altered::Altered;
+use mynah_device::Policy;
+use mynah_gpu::{Backend, Capabilities, GpuDevice, MatrixShape, Shader, WgpuBackend, list};
+use mynah_lab::{Report, cases, run_case};
+
+/// An adapter that claims to have units of `size` and subgroups of 32.
+fn with_units(inner: WgpuBackend, size: u32) -> Altered<WgpuBackend> {
+    let matrix = vec![MatrixShape { m: size, n: size, k: size }];
+    Altered::plain(inner)
+        .capable(|caps| Capabilities { matrix, subgroup: Some([32; 2]), ..caps })
+        .rewriting(move |shader| emulated(shader, size))
 }
 
-impl Emulated {
-    fn new(inner: WgpuBackend, size: u32) -> Self {
-        let matrix = vec![MatrixShape { m: size, n: size, k: size }];
-        let caps = Capabilities { matrix, subgroup: Some([32; 2]), ..inner.capabilities().clone() };
-        Self { inner, caps, size }
+/// A kernel with functions for the instructions of units of `size`.
+fn emulated(shader: &Shader, size: u32) -> Option<Shader> {
+    if !shader.wgsl.contains("coopMultiplyAdd") {
+        return None;
     }
-
-    fn rewrite(&self, shader: &Shader) -> Shader {
-        if !shader.wgsl.contains("coopMultiplyAdd") {
-            return shader.clone();
-        }
-        let matrix = format!("coop_mat{0}x{0}", self.size);
-        let mut text = shader.wgsl.to_string();
-        for (from, to) in [
-            ("enable wgpu_cooperative_matrix;".to_owned(), ""),
-            (format!("coopLoadT<{matrix}<f16, A>>(&tiles["), "emulated_rows("),
-            (format!("coopLoad<{matrix}<f16, B>>(&tiles["), "emulated_factor(true, "),
-            (format!("coopLoadT<{matrix}<f16, B>>(&tiles["), "emulated_factor(false, "),
-            (format!("coopLoadT<{matrix}<f32, C>>(&stage["), "emulated_sum("),
-            ("coopStoreT(".to_owned(), "emulated_store("),
-            ("&stage[".to_owned(), ""),
-            ("], pitch)".to_owned(), ", pitch)"),
-            ("], width)".to_owned(), ", width)"),
-            ("], weight_pitch)".to_owned(), ", weight_pitch)"),
-            ("], stage_pitch)".to_owned(), ", stage_pitch)"),
-            ("coopMultiplyAdd(".to_owned(), "emulated_product("),
-        ] {
-            text = text.replace(&from, to);
-        }
-        // Subgroups are made up, so that there are 32 lanes whatever the adapter has.
-        for builtin in
-            ["@builtin(subgroup_id) subgroup: u32,", "@builtin(subgroup_invocation_id) place: u32,"]
-        {
-            text = text.replace(builtin, "");
-        }
-        let lanes = "let subgroup = lane / LANES;\n    let place = lane % LANES;\n    own_place = place;\n";
-        for first in ["let first_row = wid.y", "let first = wid.x"] {
-            text = text.replace(first, &format!("{lanes}    {first}"));
-        }
-        let element = |array: &str, vector: &str| {
-            let wide = text.contains(&format!("{array}: array<{vector}"));
-            if wide { format!("{array}[at + c / 4u][c % 4u]") } else { format!("{array}[at + c]") }
-        };
-        let (tile, stage) = (element("tiles", "vec4<f16>"), element("stage", "vec4<f32>"));
-        text.push_str(&EMULATION.replace("TILE_ELEMENT", &tile).replace("STAGE_ELEMENT", &stage));
-        Shader { wgsl: text.into(), ..shader.clone() }
+    let matrix = format!("coop_mat{0}x{0}", size);
+    let mut text = shader.wgsl.to_string();
+    for (from, to) in [
+        ("enable wgpu_cooperative_matrix;".to_owned(), ""),
+        (format!("coopLoadT<{matrix}<f16, A>>(&tiles["), "emulated_rows("),
+        (format!("coopLoad<{matrix}<f16, B>>(&tiles["), "emulated_factor(true, "),
+        (format!("coopLoadT<{matrix}<f16, B>>(&tiles["), "emulated_factor(false, "),
+        (format!("coopLoadT<{matrix}<f32, C>>(&stage["), "emulated_sum("),
+        ("coopStoreT(".to_owned(), "emulated_store("),
+        ("&stage[".to_owned(), ""),
+        ("], pitch)".to_owned(), ", pitch)"),
+        ("], width)".to_owned(), ", width)"),
+        ("], weight_pitch)".to_owned(), ", weight_pitch)"),
+        ("], stage_pitch)".to_owned(), ", stage_pitch)"),
+        ("coopMultiplyAdd(".to_owned(), "emulated_product("),
+    ] {
+        text = text.replace(&from, to);
     }
+    // Subgroups are made up, so that there are 32 lanes whatever the adapter has.
+    for builtin in ["@builtin(subgroup_id) subgroup: u32,", "@builtin(subgroup_invocation_id) place: u32,"] {
+        text = text.replace(builtin, "");
+    }
+    let lanes = "let subgroup = lane / LANES;\n    let place = lane % LANES;\n    own_place = place;\n";
+    for first in ["let first_row = wid.y", "let first = wid.x"] {
+        text = text.replace(first, &format!("{lanes}    {first}"));
+    }
+    let element = |array: &str, vector: &str| {
+        let wide = text.contains(&format!("{array}: array<{vector}"));
+        if wide { format!("{array}[at + c / 4u][c % 4u]") } else { format!("{array}[at + c]") }
+    };
+    let (tile, stage) = (element("tiles", "vec4<f16>"), element("stage", "vec4<f32>"));
+    text.push_str(&EMULATION.replace("TILE_ELEMENT", &tile).replace("STAGE_ELEMENT", &stage));
+    Some(Shader { wgsl: text.into(), ..shader.clone() })
 }
 
 /// Left factors are copied whole by every lane, right ones stay in workgroup memory until they are multiplied; each lane has a share
@@ -117,77 +110,6 @@ fn emulated_product(a: Rows, b: Factor, c: Sums) -> Sums {
 }
 ";
 
-impl Backend for Emulated {
-    type Buffer = <WgpuBackend as Backend>::Buffer;
-    type View = <WgpuBackend as Backend>::View;
-    type Pipeline = <WgpuBackend as Backend>::Pipeline;
-    type Bound = <WgpuBackend as Backend>::Bound;
-    type Ahead = ();
-
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn report(&self) -> DeviceReport {
-        self.inner.report()
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        &self.caps
-    }
-
-    fn buffer(&self, bytes: u64, usage: Usage, what: &str) -> Result<Self::Buffer, DeviceError> {
-        self.inner.buffer(bytes, usage, what)
-    }
-
-    fn write(&self, buffer: &Self::Buffer, offset: u64, bytes: &[u8]) -> Result<(), DeviceError> {
-        self.inner.write(buffer, offset, bytes)
-    }
-
-    fn clear(&self, buffer: &Self::Buffer, bytes: u64) -> Result<(), DeviceError> {
-        self.inner.clear(buffer, bytes)
-    }
-
-    fn pipeline(&self, shader: &Shader) -> Result<Self::Pipeline, DeviceError> {
-        self.inner.pipeline(&self.rewrite(shader))
-    }
-
-    fn bind(
-        &self,
-        pipeline: &Self::Pipeline,
-        operands: &Bind<Self::Buffer>,
-    ) -> Result<Self::Bound, DeviceError> {
-        self.inner.bind(pipeline, operands)
-    }
-
-    fn submit(&self, commands: &[Command<'_, Self>]) -> Result<(), DeviceError> {
-        self.inner.submit(&commands.iter().map(passed_on).collect::<Vec<_>>())
-    }
-
-    fn submit_timed(&self, commands: &[Command<'_, Self>]) -> Result<Vec<Duration>, DeviceError> {
-        self.inner.submit_timed(&commands.iter().map(passed_on).collect::<Vec<_>>())
-    }
-
-    fn view(&self, buffer: &Self::Buffer, bytes: u64) -> Result<Self::View, DeviceError> {
-        self.inner.view(buffer, bytes)
-    }
-
-    fn wait(&self) -> Result<(), DeviceError> {
-        self.inner.wait()
-    }
-}
-
-fn passed_on<'a>(command: &Command<'a, Emulated>) -> Command<'a, WgpuBackend> {
-    match *command {
-        Command::Dispatch { pipeline, bound, immediates, groups } => {
-            Command::Dispatch { pipeline, bound, immediates, groups }
-        }
-        Command::Copy { from, from_offset, to, to_offset, bytes } => {
-            Command::Copy { from, from_offset, to, to_offset, bytes }
-        }
-    }
-}
-
 /// Products with more rows than the kernels for few take: a computed factor, every part of an epilogue, split sums of a weight
 /// whose rows have factors; products among other ops.
 const CASES: [&str; 8] = [
@@ -214,7 +136,7 @@ fn check(size: u32) {
             eprintln!("{}: no f16, nothing was tested", info.choice);
             continue;
         }
-        let device = GpuDevice::new(Emulated::new(adapter, size));
+        let device = GpuDevice::new(with_units(adapter, size));
         let policy = Policy::default();
         let results = products.iter().map(|case| run_case(case, &device, &policy)).collect();
         let report = Report { title: format!("emulated units of {size}"), results };
