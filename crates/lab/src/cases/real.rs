@@ -16,7 +16,7 @@ use super::sequence::{lstm_cell, mask_rows};
 use super::{Cases, cases, transducer};
 use crate::bounds::Bounds;
 use crate::case::{Expect, Fill};
-use mynah_graph::{Activation, BinaryOp, Epilogue, Op, Rope};
+use mynah_graph::{Activation, BinaryOp, Epilogue, Op, Rope, StateElem};
 use mynah_tensor::DType;
 use std::collections::BTreeMap;
 
@@ -94,6 +94,8 @@ pub fn real() -> Cases {
             all.push(Causal::one([8, 2], 256, 64, [past, time]).case(tag)?);
         }
     }
+    // A speech token of Chatterbox Turbo, in the middle of a sentence.
+    all.push(Causal::one([16, 16], 64, 64, [511, 1]).stored("chatterbox-turbo", StateElem::F16)?);
     all.extend(super::experts::real()?);
     all.extend(super::vocoder::real()?);
     Ok(all)

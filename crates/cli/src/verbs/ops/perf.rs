@@ -212,6 +212,13 @@ fn of_states(graph: &Graph, node: &Node) -> f64 {
             let matrices = state.row.numel() / delta.snapshots.max(1);
             batch * matrices * (1 + delta.snapshots.min(time))
         }
+        // All pages listed, of keys and of values; of the last one some places may be empty.
+        Op::CausalAttention(attention) => {
+            let pages = node.inputs.get(4).map_or(0, |&pages| graph.shape(pages).numel());
+            let cache = [attention.keys, attention.values].map(|id| graph.states().get(id.0 as usize));
+            let bytes = cache.into_iter().flatten().map(|s| s.row.numel() * s.elem.bytes());
+            return (pages * bytes.sum::<usize>()) as f64;
+        }
         _ => 0,
     };
     4.0 * elements as f64

@@ -89,17 +89,18 @@ impl<E: Element> Head<'_, '_, E> {
         )
     }
 
-    /// The keys that are read next after the values of a run, as many as lie together.
+    /// The keys and values that are read next after those of a run, as many as lie together.
     #[inline(always)]
-    fn after(&self, run: &Run<E>) -> (*const E, usize) {
-        let known = self.rows.sequence.past + self.rows.sequence.length;
+    fn after(&self, run: &Run<E>) -> Run<E> {
+        let (cache, known) = (self.rows.cache, self.rows.sequence.past + self.rows.sequence.length);
         match self.next {
             Some((key_head, later)) if run.token + later < known => {
                 let token = run.token + later;
-                let (at, follow) = self.rows.cache.place(self.rows.sequence, token, key_head);
-                (self.rows.cache.keys.at(at), run.count.min(follow).min(known - token))
+                let (at, follow) = cache.place(self.rows.sequence, token, key_head);
+                let count = run.count.min(follow).min(known - token);
+                Run { token, count, keys: cache.keys.at(at), values: cache.values.at(at) }
             }
-            _ => (std::ptr::null(), 0),
+            _ => Run::none(),
         }
     }
 }
@@ -111,6 +112,13 @@ struct Run<E> {
     count: usize,
     keys: *const E,
     values: *const E,
+}
+
+impl<E> Run<E> {
+    #[inline(always)]
+    fn none() -> Self {
+        Self { token: 0, count: 0, keys: std::ptr::null(), values: std::ptr::null() }
+    }
 }
 
 /// A row's largest score so far, and the sum of its weights relative to that.
@@ -231,6 +239,7 @@ unsafe fn score<S: Simd, E: Element, const R: usize>(
         queries[i] = head.query(first + i);
     }
     for run in head.runs(keys.clone()) {
+        let next = if ahead { head.after(&run) } else { Run::none() };
         let mut i = 0;
         while i < run.count {
             // A pair of keys; the odd one at the end is its own neighbour.
@@ -238,8 +247,8 @@ unsafe fn score<S: Simd, E: Element, const R: usize>(
             let at = run.token + i - keys.start;
             // SAFETY: the run is as long as its count; queries and keys are `width` long.
             let sums = unsafe {
-                if ahead {
-                    prefetch(run.values.add(i * width), (other + 1 - i) * width);
+                if other < next.count {
+                    prefetch(next.keys.add(i * width), (other + 1 - i) * width);
                 }
                 products::<S, E, R>(
                     s,
@@ -366,8 +375,7 @@ unsafe fn mix<S: Simd, E: Element, const R: usize>(
     assert!(tokens.is_empty() || weights.len() >= (R - 1) * r.block + tokens.end - from);
     assert!(totals.len() >= R * width);
     for run in head.runs(tokens) {
-        let nothing = (std::ptr::null(), 0);
-        let mut ahead = if head.fetches_ahead(first) { head.after(&run) } else { nothing };
+        let mut ahead = if head.fetches_ahead(first) { head.after(&run) } else { Run::none() };
         let weights = weights[run.token - from..].as_ptr();
         let mut i = 0;
         // SAFETY: values are `width` long, as are the rows of the totals; the weights reach as far as was just checked.
@@ -378,19 +386,19 @@ unsafe fn mix<S: Simd, E: Element, const R: usize>(
                     mix_columns::<S, E, R, 4>(
                         s,
                         &run,
-                        ahead,
+                        &ahead,
                         i,
                         width,
                         (weights, r.block),
                         totals.as_mut_ptr(),
                     );
-                    ahead = nothing;
+                    ahead = Run::none();
                     i += 4 * S::LANES;
                 }
             }
             while i + 2 * S::LANES <= width {
-                mix_columns::<S, E, R, 2>(s, &run, ahead, i, width, (weights, r.block), totals.as_mut_ptr());
-                ahead = nothing;
+                mix_columns::<S, E, R, 2>(s, &run, &ahead, i, width, (weights, r.block), totals.as_mut_ptr());
+                ahead = Run::none();
                 i += 2 * S::LANES;
             }
             while i < width {
@@ -414,13 +422,13 @@ unsafe fn mix<S: Simd, E: Element, const R: usize>(
     }
 }
 
-/// The same for the tokens of a run and `V` vectors of columns from `first` on, asking for a key `ahead` with each value.
+/// The same for the tokens of a run and `V` vectors of columns from `first` on, asking for a value of the `next` with each.
 #[allow(clippy::needless_range_loop, reason = "a row is an offset into weights and totals as well")]
 #[inline(always)]
 unsafe fn mix_columns<S: Simd, E: Element, const R: usize, const V: usize>(
     s: S,
     run: &Run<E>,
-    (ahead, keys): (*const E, usize),
+    next: &Run<E>,
     first: usize,
     width: usize,
     (weights, stride): (*const f32, usize),
@@ -435,8 +443,8 @@ unsafe fn mix_columns<S: Simd, E: Element, const R: usize, const V: usize>(
             }
         }
         for t in 0..run.count {
-            if t < keys {
-                prefetch(ahead.add(t * width), width);
+            if t < next.count {
+                prefetch(next.values.add(t * width), width);
             }
             let value = run.values.add(t * width + first);
             let mut values = [s.zero(); V];
