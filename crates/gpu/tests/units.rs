@@ -26,7 +26,7 @@ fn emulated(shader: &Shader, size: u32) -> Option<Shader> {
     if !shader.wgsl.contains("coopMultiplyAdd") {
         return None;
     }
-    let matrix = format!("coop_mat{0}x{0}", size);
+    let matrix = format!("coop_mat{size}x{size}");
     let mut text = shader.wgsl.to_string();
     for (from, to) in [
         ("enable wgpu_cooperative_matrix;".to_owned(), ""),
