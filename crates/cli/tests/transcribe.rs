@@ -258,11 +258,14 @@ fn ctrl_c_ends_with_130() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    // `wait` would close it, and a recording without a byte is a failure that may come before the signal's thread runs.
+    let open = child.stdin.take();
     // The first note is written after the handler was installed.
     let mut first = [0];
     std::io::Read::read_exact(child.stderr.as_mut().unwrap(), &mut first).unwrap();
     let id = child.id().to_string();
     assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
+    drop(open);
     assert!(!support::listing(dir.path()).iter().any(|name| name.contains("out")));
 }
