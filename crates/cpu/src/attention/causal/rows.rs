@@ -29,7 +29,7 @@ pub(super) struct Rows<'a, E> {
 struct Head<'r, 'a, E> {
     rows: &'r Rows<'a, E>,
     key_head: usize,
-    /// The head whose keys are read next and how many tokens on, where those should be asked for while this one's values are summed.
+    /// The head that is read next and how many tokens on, where its keys and values should be asked for early.
     next: Option<(usize, usize)>,
 }
 
@@ -54,8 +54,8 @@ impl<E: Element> Rows<'_, E> {
 }
 
 impl<E: Element> Head<'_, '_, E> {
-    /// Whether rows from `first` on are those that ask for the values of a block while they score its keys, and for the next keys while
-    /// they sum its values: a processor by itself begins anew with every run of keys or values, which are short.
+    /// Whether rows from `first` on are those that ask for the next keys while they score, and for the next values while they sum: a
+    /// processor by itself begins anew with every run of keys or values, which are short.
     #[inline(always)]
     fn fetches_ahead(&self, first: usize) -> bool {
         first.is_multiple_of(super::ROWS) && self.next.is_some()
